@@ -1,0 +1,26 @@
+"""Where everything lives: the only module that knows folders."""
+
+import os
+from pathlib import Path
+
+import pooch
+
+
+def repository_root() -> Path:
+    """Return the folder that holds `notebooks/`, `book/` and `results/` (a clone of the repository)."""
+    return Path(__file__).resolve().parent.parent
+
+
+def cache_dir() -> Path:
+    """Return the user's cache folder of cosnb (not created)."""
+    return Path(pooch.os_cache("cosnb"))
+
+
+def data_dir() -> Path:
+    """Return the data folder: `$COSNB_DATA` where set, else `data` in the user's cache (not created)."""
+    return Path(os.environ["COSNB_DATA"]) if os.environ.get("COSNB_DATA") else cache_dir() / "data"
+
+
+def results_dir() -> Path:
+    """Return the folder of records: `$COSNB_RESULTS` where set, else the repository's `results` (not created)."""
+    return Path(os.environ["COSNB_RESULTS"]) if os.environ.get("COSNB_RESULTS") else repository_root() / "results"

@@ -1,0 +1,5 @@
+"""Recorded runs: small JSON files, one a (configuration, seed), written once and never changed."""
+
+from cosnb.results.record import SCHEMA, find, read, require_writable, write
+
+__all__ = ["SCHEMA", "find", "read", "require_writable", "write"]

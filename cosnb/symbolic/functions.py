@@ -1,0 +1,81 @@
+"""The logistic sigmoid and softplus as SymPy functions, so that formulas read as they are written in papers."""
+
+from typing import Any
+
+import sympy
+
+
+class sigmoid(sympy.Function):  # noqa: N801  (SymPy names functions in lower case)
+    """The logistic function σ(x) = 1 / (1 + e^(−x)); its derivative is σ(x)·(1 − σ(x)) (P, eq. 1)."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, arg: sympy.Expr) -> sympy.Expr | None:
+        if arg.is_zero:
+            return sympy.Rational(1, 2)
+        if arg is sympy.oo:
+            return sympy.Integer(1)
+        if arg is -sympy.oo:
+            return sympy.Integer(0)
+        return None
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return self * (1 - self)
+
+    def _eval_rewrite_as_exp(self, arg: sympy.Expr, **kwargs: Any) -> sympy.Expr:
+        return 1 / (1 + sympy.exp(-arg))
+
+    def _eval_rewrite_as_tractable(self, arg: sympy.Expr, **kwargs: Any) -> sympy.Expr:
+        return 1 / (1 + sympy.exp(-arg))
+
+    def _eval_evalf(self, prec: int) -> sympy.Expr:
+        return (1 / (1 + sympy.exp(-self.args[0])))._eval_evalf(prec)
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return self.args[0].is_extended_real
+
+    def _eval_is_positive(self) -> bool | None:
+        return self.args[0].is_real
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        power = f"^{{{exp}}}" if exp is not None else ""
+        return rf"\sigma{power}\left({printer._print(self.args[0])}\right)"
+
+    def _numpycode(self, printer: Any) -> str:
+        # tanh instead of exp: NumPy's exp(-x) overflows, with a warning, below x = -709.
+        return printer._print((1 + sympy.tanh(self.args[0] / 2)) / 2)
+
+    def _mpmathcode(self, printer: Any) -> str:
+        return printer._print(1 / (1 + sympy.exp(-self.args[0])))
+
+
+class softplus(sympy.Function):  # noqa: N801
+    """softplus(x) = ln(1 + e^x); its derivative is σ(x) (B, section 3.2)."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return sigmoid(self.args[0])
+
+    def _eval_rewrite_as_exp(self, arg: sympy.Expr, **kwargs: Any) -> sympy.Expr:
+        return sympy.log(1 + sympy.exp(arg))
+
+    def _eval_rewrite_as_tractable(self, arg: sympy.Expr, **kwargs: Any) -> sympy.Expr:
+        return sympy.log(1 + sympy.exp(arg))
+
+    def _eval_evalf(self, prec: int) -> sympy.Expr:
+        return sympy.log(1 + sympy.exp(self.args[0]))._eval_evalf(prec)
+
+    def _eval_is_positive(self) -> bool | None:
+        return self.args[0].is_real
+
+    def _numpycode(self, printer: Any) -> str:
+        return f"{printer._module_format('numpy.logaddexp')}(0, {printer._print(self.args[0])})"
+
+    def _mpmathcode(self, printer: Any) -> str:
+        return printer._print(sympy.log(1 + sympy.exp(self.args[0])))
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        power = f"^{{{exp}}}" if exp is not None else ""
+        return rf"\operatorname{{softplus}}{power}\left({printer._print(self.args[0])}\right)"
