@@ -22,5 +22,11 @@ def data_dir() -> Path:
 
 
 def results_dir() -> Path:
-    """Return the folder of records: `$COSNB_RESULTS` where set, else the repository's `results` (not created)."""
-    return Path(os.environ["COSNB_RESULTS"]) if os.environ.get("COSNB_RESULTS") else repository_root() / "results"
+    """Return the folder of records (not created): `$COSNB_RESULTS`, else the repository's `results`, else one in this folder.
+
+    The last is for an installed package, on Colab for example, that has no repository around it.
+    """
+    if os.environ.get("COSNB_RESULTS"):
+        return Path(os.environ["COSNB_RESULTS"])
+    root = repository_root()
+    return (root if (root / "pyproject.toml").exists() else Path.cwd()) / "results"

@@ -44,10 +44,10 @@ class sigmoid(sympy.Function):  # noqa: N801  (SymPy names functions in lower ca
 
     def _numpycode(self, printer: Any) -> str:
         # tanh instead of exp: NumPy's exp(-x) overflows, with a warning, below x = -709.
-        return printer._print((1 + sympy.tanh(self.args[0] / 2)) / 2)
+        return f"({printer._print((1 + sympy.tanh(self.args[0] / 2)) / 2)})"
 
     def _mpmathcode(self, printer: Any) -> str:
-        return printer._print(1 / (1 + sympy.exp(-self.args[0])))
+        return f"({printer._print(1 / (1 + sympy.exp(-self.args[0])))})"
 
 
 class softplus(sympy.Function):  # noqa: N801
@@ -74,7 +74,7 @@ class softplus(sympy.Function):  # noqa: N801
         return f"{printer._module_format('numpy.logaddexp')}(0, {printer._print(self.args[0])})"
 
     def _mpmathcode(self, printer: Any) -> str:
-        return printer._print(sympy.log(1 + sympy.exp(self.args[0])))
+        return f"({printer._print(sympy.log(1 + sympy.exp(self.args[0])))})"
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         power = f"^{{{exp}}}" if exp is not None else ""

@@ -1,0 +1,148 @@
+"""The command `cosnb`: run notebooks, build the book, look at data and records."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+from cosnb.errors import CosnbError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 a notebook failed, 2 a mistake the user can mend."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except CosnbError as error:
+        print(f"cosnb: {error}", file=sys.stderr)
+    except ModuleNotFoundError as error:
+        print(f"cosnb: the package {error.name} is missing: install cosnb with its extra `book`.", file=sys.stderr)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"cosnb: {error.filename}: {error.strerror}; is the folder there and writable?", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("cosnb: stopped; nothing is left running.", file=sys.stderr)
+        return 130
+    return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    from cosnb import notebooks
+
+    overrides = dict(notebooks.parse_override(text) for text in options.parameter)
+    failures = notebooks.run(options.name, options.profile, overrides, options.jobs)
+    failed = {failure.name for failure in failures}
+    for name in dict.fromkeys(options.name):
+        if name not in failed:
+            print(notebooks.executed_path(name, options.profile))
+    return _report(failures)
+
+
+def _book(options: argparse.Namespace) -> int:
+    from cosnb import notebooks, site
+
+    if not options.reuse:
+        code = _report(notebooks.run(list(notebooks.read_runs()), "quick", jobs=options.jobs))
+        if code:
+            return code
+    print("site: building")
+    print(site.build())
+    return 0
+
+
+def _report(failures: Sequence[object]) -> int:
+    for failure in failures:
+        print(f"cosnb: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    from cosnb import data
+    from cosnb.paths import data_dir
+
+    if options.download:
+        data.load(options.download)
+    print(f"Data folder: {data_dir()}")
+    for name in ("cifar10", "mnist", "digits"):
+        try:
+            found = data.load(name, download=False)
+        except CosnbError as error:
+            print(f"{name:8} {error}")
+        else:
+            print(f"{name:8} {len(found.train_images):,} + {len(found.test_images):,} images, {found.digest[:10]}")
+    return 0
+
+
+def _results(options: argparse.Namespace) -> int:
+    from cosnb import results
+    from cosnb.paths import results_dir
+    from cosnb.results.summary import group
+
+    folder = results_dir()
+    print(f"Results folder: {folder}")
+    for experiment in sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
+        print(experiment)
+        for settings, records in group(results.read(experiment)):
+            print("  " + ", ".join(f"{key} {value}" for key, value in settings.items()))
+            counts = Counter((record["config"]["activation"], record["status"]) for record in records)
+            print("    " + ", ".join(f"{name}: {count} {status}" for (name, status), count in counts.items()))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cosnb", description="Run the book's notebooks, build its site, look at data and recorded runs."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="run notebooks with papermill",
+        description="Run notebooks of notebooks/runs.toml with papermill; executed copies go to _build/notebooks. "
+        "With the profile full, a notebook trains what has no record yet, then shows all records.",
+    )
+    run.add_argument("name", metavar="NAME", nargs="+", help="a notebook, for example derive-cos")
+    run.add_argument("--profile", default="quick", help="quick (CPU, minutes; the default) or full (GPU, hours)")
+    run.add_argument(
+        "-p",
+        "--parameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="set a parameter, over the profile's value; a TOML number, boolean or array, anything else is text",
+    )
+    run.set_defaults(command=_run)
+
+    book = commands.add_parser(
+        "book",
+        help="run every notebook's quick profile, then build the site",
+        description="Run every notebook's quick profile, then build the site and print the path of its first page.",
+    )
+    book.add_argument("--reuse", action="store_true", help="build from the notebooks executed last, running none")
+    book.set_defaults(command=_book)
+    for command in (run, book):
+        command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: 2, 1 on one core)")
+
+    data = commands.add_parser(
+        "data",
+        help="say which data sets are there, or download one",
+        description="Say where the data folder is (COSNB_DATA, else the user's cache) and what is in it, verified.",
+    )
+    actions = data.add_subparsers(metavar="ACTION")
+    download = actions.add_parser("download", help="download a data set into the data folder, verified")
+    download.add_argument("download", metavar="NAME", help="cifar10 or mnist")
+    data.set_defaults(command=_data, download=None)
+
+    results = commands.add_parser(
+        "results",
+        help="list recorded runs",
+        description="List the experiments that have records (COSNB_RESULTS, else results/), with every configuration "
+        "and its number of runs.",
+    )
+    results.set_defaults(command=_results)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

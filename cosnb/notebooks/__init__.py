@@ -1,0 +1,20 @@
+"""The book's notebooks: `runs.toml` says what to run, parameters are checked first, papermill does the work."""
+
+from cosnb.notebooks.execution import Failure, Job, execute
+from cosnb.notebooks.parameters import check_parameters, parse_override, read_defaults
+from cosnb.notebooks.runs import PROFILES, Run, executed_path, plan, read_runs, run
+
+__all__ = [
+    "PROFILES",
+    "Failure",
+    "Job",
+    "Run",
+    "check_parameters",
+    "execute",
+    "executed_path",
+    "parse_override",
+    "plan",
+    "read_defaults",
+    "read_runs",
+    "run",
+]

@@ -1,0 +1,43 @@
+"""Runs one notebook with papermill in a process of its own: `python worker.py JOB.json` (see execution.py).
+
+It imports nothing of cosnb, so that it starts quickly. The report says only what was raised: papermill's metadata
+call a cell complete after its kernel died.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+START_SECONDS = 120  # a busy machine's first import of IPython takes tens of seconds
+
+
+def execute(job: dict[str, Any]) -> str | None:
+    """Run the notebook of `job`; return the error as text, or None."""
+    try:
+        notebook = papermill.execute_notebook(
+            job["source"],
+            job["output"],
+            job["parameters"],
+            kernel_name=job["kernel"],
+            cwd=str(Path(job["source"]).parent),
+            progress_bar=False,
+            start_timeout=START_SECONDS,
+            stderr_file=os.fdopen(job["live"], "w") if job["live"] else None,
+        )
+    except PapermillExecutionError as error:
+        return f"{error.ename}: {error.evalue}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    # papermill takes SystemExit in a cell for success, though the cells after it never ran.
+    return None if all(cell.execution_count for cell in code) else "SystemExit: the notebook ended before its last cell"
+
+
+if __name__ == "__main__":
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    Path(job["report"]).write_text(json.dumps({"error": execute(job)}), encoding="utf-8")

@@ -1,0 +1,19 @@
+"""Every figure of the book, drawn from formulas or from records, never from training; each returns a Figure."""
+
+from cosnb.plots.formulas import function_and_derivative, several
+from cosnb.plots.runs import comparison, training_curves
+from cosnb.plots.style import LOOKS, SIZE, Look, Picture, looks, save_svg, style
+
+__all__ = [
+    "LOOKS",
+    "SIZE",
+    "Look",
+    "Picture",
+    "comparison",
+    "function_and_derivative",
+    "looks",
+    "save_svg",
+    "several",
+    "style",
+    "training_curves",
+]

@@ -1,0 +1,271 @@
+"""Statistics against hand-computed cases, SciPy, enumeration and simulation; each verdict with its near miss."""
+
+import itertools
+import math
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cosnb.errors import CosnbError
+from cosnb.statistics import (
+    Verdict,
+    bca_interval,
+    compare,
+    holm,
+    judge,
+    paired_differences,
+    power,
+    runs_needed,
+    sign_flip_test,
+    smallest_n,
+    superiority,
+    t_interval,
+)
+
+
+def enumerated_p(differences):
+    """Two-sided sign-flip p by listing all patterns in exact arithmetic."""
+    exact = [Fraction(str(d)) for d in differences]
+    observed = abs(sum(exact))
+    patterns = itertools.product((1, -1), repeat=len(exact))
+    sums = [abs(sum(s * d for s, d in zip(signs, exact, strict=True))) for signs in patterns]
+    return sum(total >= observed for total in sums) / len(sums)
+
+
+class TestIntervals:
+    def test_t_interval_by_hand(self):
+        # 1, 2, 3: mean 2, sd 1, t(0.975, 2) = 4.302653, half width 4.302653 / √3 = 2.484138
+        interval = t_interval([1, 2, 3])
+        assert (interval.n, interval.mean, interval.sd) == (3, 2.0, 1.0)
+        assert interval.half_width == pytest.approx(2.484138, abs=1e-6)
+        assert (interval.low, interval.high) == pytest.approx((-0.484138, 4.484138), abs=1e-6)
+
+    @pytest.mark.parametrize("level", [0.8, 0.95, 0.975])
+    def test_t_interval_of_differences_agrees_with_scipy(self, level):
+        rng = np.random.default_rng(1)
+        a, b = rng.normal(88, 0.4, 9), rng.normal(87, 0.4, 9)
+        expected = stats.ttest_rel(a, b).confidence_interval(level)
+        interval = t_interval(paired_differences(a, b), level)
+        assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
+
+    def test_one_run_and_none_leave_the_mean_open(self):
+        one, none = t_interval([88.4]), t_interval([])
+        assert (one.mean, one.low, one.high) == (88.4, -math.inf, math.inf)
+        assert math.isnan(one.sd)
+        assert math.isnan(none.mean)
+        assert none.half_width == math.inf
+
+    def test_t_interval_covers_its_level(self):
+        samples = np.random.default_rng(2).normal(0.4, 0.5, (2000, 7))
+        covered = sum(i.low <= 0.4 <= i.high for i in map(t_interval, samples)) / 2000
+        assert covered == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / 2000))
+
+    def test_bca_only_from_20_runs_and_skewed_like_the_sample(self):
+        sample = np.random.default_rng(3).exponential(1, 20)
+        assert bca_interval(sample[:19]) is None
+        interval, symmetric = bca_interval(sample), t_interval(sample)
+        assert interval.high - interval.mean > interval.mean - interval.low
+        assert interval.half_width == pytest.approx(symmetric.half_width, rel=0.25)
+        assert bca_interval(sample) == interval  # fixed seed
+
+    def test_bca_of_a_constant_sample_is_a_point(self):
+        interval = bca_interval([0.5] * 20)
+        assert (interval.low, interval.high) == (0.5, 0.5)
+
+    @pytest.mark.parametrize("values", [[1.0, math.nan], [1.0, math.inf], [[1.0], [2.0]]])
+    def test_unusable_samples_are_refused(self, values):
+        with pytest.raises(CosnbError, match="finite"):
+            t_interval(values)
+
+    def test_unpaired_runs_and_impossible_levels_are_refused(self):
+        with pytest.raises(CosnbError, match="3 and 2"):
+            paired_differences([1, 2, 3], [1, 2])
+        with pytest.raises(CosnbError, match="level"):
+            t_interval([1, 2], 95)
+
+
+class TestSignFlip:
+    def test_by_hand(self):
+        # |±1 ±2 ±3| reaches 6 in 2 of 8 patterns; with −1, 2, 3 the sum 4 is reached by 6, 4, −4, −6.
+        assert sign_flip_test([1, 2, 3]).p == 2 / 8
+        assert sign_flip_test([-1, 2, 3]).p == 4 / 8
+
+    @pytest.mark.parametrize("n", range(1, 9))
+    def test_equals_enumeration_also_with_ties_and_zeros(self, n):
+        rng = np.random.default_rng(n)
+        for _ in range(12):
+            differences = rng.integers(-30, 40, n) / 100  # accuracies of 10,000 images: hundredths, ties are common
+            assert sign_flip_test(differences).p == enumerated_p(differences.tolist())
+
+    def test_ties_survive_rounding(self):
+        # 88.1 − 87.8 and 88.4 − 88.1 differ in the last bits, though both are 0.3.
+        differences = [88.1 - 87.8, 88.4 - 88.1, 87.8 - 88.1]
+        assert len(set(map(abs, differences))) > 1
+        assert sign_flip_test(differences).p == 1.0  # every pattern's sum is ±0.3 or ±0.9
+
+    @pytest.mark.parametrize("n", [5, 6, 7, 20, 21])
+    def test_smallest_p(self, n):
+        assert sign_flip_test([0.1 * (k + 1) for k in range(n)]).p == 2.0 ** (1 - n)
+
+    def test_agrees_with_scipys_permutation_test(self):
+        differences = np.random.default_rng(4).normal(0.3, 0.5, 10)
+        expected = stats.permutation_test(
+            (differences, np.zeros(10)),
+            lambda a, b, axis: np.mean(a - b, axis=axis),
+            permutation_type="samples",
+            n_resamples=np.inf,
+            vectorized=True,
+        )
+        assert sign_flip_test(differences).p == pytest.approx(expected.pvalue, rel=1e-12)
+
+    def test_exact_and_fast_at_20_and_40_runs(self):
+        differences = np.random.default_rng(5).normal(0.2, 0.5, 40)
+        start = time.perf_counter()
+        results = [sign_flip_test(differences[:20]), sign_flip_test(differences)]
+        assert time.perf_counter() - start < 2
+        assert [result.exact for result in results] == [True, True]
+        assert [result.patterns for result in results] == [2**20, 2**40]
+        assert results[1].p == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, rel=0.3)
+
+    def test_beyond_40_runs_it_is_monte_carlo_and_says_so(self):
+        differences = np.random.default_rng(6).normal(0.1, 0.5, 41)
+        sampled = sign_flip_test(differences)
+        assert not sampled.exact
+        assert sign_flip_test(differences) == sampled
+        # One negligible run doubles both counts of the exact test, so 40 + 1 runs have the p-value of 40.
+        differences[40] = 0.0
+        exact = sign_flip_test(differences[:40])
+        assert exact.exact
+        assert sign_flip_test(differences).p == pytest.approx(exact.p, abs=4 * math.sqrt(exact.p / 200_000))
+
+    def test_no_difference_at_all(self):
+        assert sign_flip_test([0.0] * 8).p == 1.0
+        assert sign_flip_test([]).p == 1.0
+
+
+def test_holm_by_hand():
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1 = 0.02, 0.03, 0.06, 0.04; never falling: the last becomes 0.06.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.7, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_superiority_counts_ties_half():
+    assert superiority([0.2, 0.0, -0.1, 0.3]) == 2.5 / 4
+    assert math.isnan(superiority([]))
+
+
+class TestPower:
+    def test_protocols_example(self):
+        # 20 seeds, 0.4 points, independent arms of sd 0.4, m = 2: "about 0.75".
+        assert power(20, 0.4 * math.sqrt(2), 0.4) == pytest.approx(0.76, abs=0.005)
+
+    def test_agrees_with_simulated_t_tests(self):
+        samples = np.random.default_rng(7).normal(-0.5, 0.6, (20_000, 12))
+        result = stats.ttest_1samp(samples, 0, axis=1)
+        share = np.mean((result.pvalue <= 0.025) & (result.statistic < 0))
+        assert power(12, 0.6, -0.5) == pytest.approx(share, abs=4 * math.sqrt(0.25 / 20_000))
+
+    @pytest.mark.parametrize(("sd", "claimed"), [(0.57, 0.4), (0.4, -0.64), (1.0, 0.01), (0.5, 0.38)])
+    def test_runs_needed_is_the_least_n(self, sd, claimed):
+        n = runs_needed(sd, claimed)
+        assert power(n, sd, claimed) >= 0.8 > power(n - 1, sd, claimed)
+
+    def test_at_least_what_a_verdict_asks(self):
+        assert runs_needed(0.0, 0.5) == runs_needed(1e-9, 0.5) == 7
+        assert runs_needed(0.0, 0.5, family_size=1) == 6
+        assert power(6, 0.0, 0.5) == 0.0
+        assert [smallest_n(m) for m in (1, 2, 3, 4)] == [6, 7, 7, 8]
+
+    @pytest.mark.parametrize(("sd", "claimed"), [(0.5, 0.0), (0.5, math.nan), (math.nan, 0.5), (-0.1, 0.5)])
+    def test_impossible_claims_are_refused(self, sd, claimed):
+        with pytest.raises(CosnbError):
+            runs_needed(sd, claimed)
+
+
+# Eight differences of mean 0.5 and sd 0.1; at m = 2 the Holm-level interval is 0.5 ± 0.10045.
+EIGHT = 0.5 + 0.1 * np.array([-1.5, -1, -0.5, -0.5, 0.5, 0.5, 1, 1.5]) / np.std(
+    [-1.5, -1, -0.5, -0.5, 0.5, 0.5, 1, 1.5], ddof=1
+)
+
+
+def verdict(differences, claimed, m=2):
+    return judge({"claim": (differences, claimed)}, m)["claim"].verdict
+
+
+class TestVerdicts:
+    def test_the_interval_is_at_the_holm_level(self):
+        result = judge({"a": (EIGHT, 0.5), "b": (-EIGHT, 0.5)})["a"]
+        assert (result.interval.level, result.holm_interval.level) == (0.95, 0.975)
+        assert result.holm_interval.half_width == pytest.approx(stats.t.ppf(0.9875, 7) * 0.1 / math.sqrt(8))
+        assert result.holm_interval.high == pytest.approx(0.60045, abs=1e-5)  # t(0.9875, 7) = 2.8412
+
+    def test_confirmed_or_real_but_smaller_by_the_upper_end(self):
+        assert verdict(EIGHT, 0.6004) is Verdict.CONFIRMED
+        assert verdict(EIGHT, 0.6005) is Verdict.SMALLER
+        assert verdict(-EIGHT, -0.6004) is Verdict.CONFIRMED  # a loss: lower is better
+        assert verdict(-EIGHT, -0.6005) is Verdict.SMALLER
+
+    def test_a_larger_difference_than_claimed_is_confirmed(self):
+        assert verdict(EIGHT, 0.1) is Verdict.CONFIRMED
+
+    def test_the_wrong_sign_is_refuted(self):
+        assert verdict(EIGHT, -0.1) is Verdict.REFUTED
+        assert verdict(-EIGHT, 0.1) is Verdict.REFUTED
+
+    def test_refuted_or_not_resolved_without_a_clear_difference(self):
+        around_zero = EIGHT - 0.5
+        assert verdict(around_zero, 0.1005) is Verdict.REFUTED
+        assert verdict(around_zero, 0.1004) is Verdict.NOT_RESOLVED
+        assert verdict(around_zero, -0.1005) is Verdict.REFUTED
+        assert verdict(around_zero, -0.1004) is Verdict.NOT_RESOLVED
+
+    def test_never_resolved_below_7_runs_in_a_family_of_2(self):
+        seven = [0.50, 0.51, 0.49, 0.52, 0.48, 0.53, 0.47]
+        assert verdict(seven, 0.5) is Verdict.CONFIRMED
+        assert verdict(seven[:6], 0.5) is Verdict.NOT_RESOLVED
+        assert verdict(seven[:6], 0.5, m=1) is Verdict.CONFIRMED
+        assert verdict(seven[:6], 9.9) is Verdict.NOT_RESOLVED
+        assert verdict(seven, 9.9) is Verdict.SMALLER
+
+    @pytest.mark.parametrize("n", [0, 1])
+    def test_no_or_one_run_is_not_resolved(self, n):
+        result = judge({"claim": ([0.5] * n, 0.5)}, 2)["claim"]
+        assert (result.n, result.verdict, result.power, result.runs_needed) == (n, Verdict.NOT_RESOLVED, None, None)
+
+    def test_without_a_claim_it_is_exploratory(self):
+        assert verdict(EIGHT, None) is Verdict.EXPLORATORY
+
+    def test_holm_confirms_what_bonferroni_would_not(self):
+        # The sum 2.75 is reached with no minus, with −0.35, and with one −0.3: 2 · 4 of 256 patterns.
+        middling = [0.5, 0.5, 0.5, 0.5, 0.5, 0.3, 0.3, -0.35]
+        both = judge({"b": (middling, 0.3), "a": (EIGHT, 0.4)})
+        assert (both["a"].p_holm, both["b"].p_holm) == (2 * 2 / 256, 8 / 256)
+        assert both["b"].verdict is Verdict.CONFIRMED
+        alone = judge({"b": (middling, 0.3)}, 2)["b"]
+        assert alone.p_holm == 2 * 8 / 256
+        assert alone.verdict is Verdict.NOT_RESOLVED
+
+    def test_comparison_carries_its_numbers(self):
+        result = compare(88 + EIGHT, np.full(8, 88.0), 0.6, 2)
+        assert result.interval.mean == pytest.approx(0.5)
+        assert result.p_holm == 2 * result.test.p == 2**-6
+        assert result.superiority == 1.0
+        assert result.bootstrap is None
+        assert result.power == pytest.approx(power(8, 0.1, 0.6))
+        assert result.runs_needed == 7
+        assert result.verdict == "confirmed"
+
+    def test_bootstrap_stands_beside_from_20_runs(self):
+        differences = np.random.default_rng(8).normal(0.4, 0.5, 20)
+        result = judge({"a": (differences, 0.5)}, 2)["a"]
+        assert result.bootstrap == bca_interval(differences)
+
+    def test_mistakes_are_refused(self):
+        with pytest.raises(CosnbError, match="cos − relu"):
+            judge({"cos − relu": (EIGHT, 0.0)})
+        with pytest.raises(CosnbError, match="size 1"):
+            judge({"a": (EIGHT, 1.0), "b": (EIGHT, 1.0)}, 1)
