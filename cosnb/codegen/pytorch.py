@@ -110,8 +110,9 @@ def _quotient(program: Program, form: NormalForm, x: sympy.Symbol) -> str:
         low = "-torch.finfo(x.dtype).max" if vanish[1] else "None"
         high = "torch.finfo(x.dtype).max" if vanish[0] else "None"
         factor = f"torch.clamp(x, {low}, {high})"
-    product = factor if slope == "1" else f"{slope} * {factor}"
-    return f"({product} / {denominator})" if offset == "0" else f"(({product} + {offset}) / {denominator})"
+    product = factor if positive.slope == negative.slope == 1 else f"{slope} * {factor}"
+    no_offset = positive.offset == negative.offset == 0
+    return f"({product} / {denominator})" if no_offset else f"(({product} + {offset}) / {denominator})"
 
 
 def _define_decay(program: Program, form: NormalForm, decay: str) -> None:
