@@ -16,9 +16,9 @@ _WORKING_DIGITS = 60
 def ulp_errors(function: Callable[[Tensor], Tensor], expr: sympy.Expr, x: sympy.Symbol, points: Tensor) -> Tensor:
     """Return |function(points) − expr| in ulp of the true value's place, float64, shaped like `points`.
 
-    `points`: finite, float64, float32, float16 or bfloat16. The truth is `expr` in 60-digit arithmetic (mpmath), so this
-    takes about 0.1 ms a point. One ulp is the spacing of `points.dtype` at the true value, at least that of its subnormals.
-    Raises CosnbError for a point that is not finite.
+    `points`: finite, float64, float32, float16 or bfloat16. The truth is `expr` in 60-digit arithmetic (mpmath), so
+    this takes about 0.1 ms a point. One ulp is the spacing of `points.dtype` at the true value, at least that of its
+    subnormals. Raises CosnbError for a point that is not finite.
     """
     if not torch.isfinite(points).all():
         raise CosnbError("ulp_errors expects finite points: at ±inf and NaN compare with the limits instead")

@@ -1,5 +1,6 @@
 """What users hold: an activation as a formula, its derivatives, its properties, its code and its module."""
 
+import re
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
@@ -12,6 +13,9 @@ from cosnb.codegen import pytorch
 from cosnb.errors import CosnbError
 from cosnb.symbolic import calculus, catalogue
 from cosnb.symbolic.catalogue import Formula, x
+
+# A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
+_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})(e[+-]?\d{1,2})?(/\d{1,20})?", re.IGNORECASE | re.ASCII)
 
 
 class Activation:
@@ -34,6 +38,10 @@ class Activation:
         values = "".join(f", {symbol}={value}" for symbol, value in self.parameters.items())
         return f"activation({self.name!r}{values})"
 
+    def __reduce__(self) -> tuple[type["Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Rational]]]:
+        # The printed functions and the autograd Functions are no importable names, so a copy makes its own.
+        return Activation, (self.formula, self.parameters)
+
     def __call__(self, input: Tensor) -> Tensor:
         """Apply the activation to `input`: same shape, strides kept where PyTorch keeps them, same dtype and device."""
         if not input.is_floating_point():
@@ -53,7 +61,7 @@ class Activation:
         return calculus.properties(self.expr, self.x)
 
     def properties(self) -> dict[str, Any]:
-        """Return limits, asymptotic slope, critical points, minimum and maximum of f: see `calculus.properties`."""
+        """Return limits of f and f′, critical points, minimum and maximum of f: see `calculus.properties`."""
         return dict(self._properties)
 
     def source(self, target: str = "pytorch", order: int = 0) -> str:
@@ -92,10 +100,17 @@ class ActivationModule(nn.Module):
     def __init__(self, activation: Activation) -> None:
         super().__init__()
         self.activation = activation
-        # Made here, not in forward: Dynamo traces forward and cannot trace SymPy.
+        self._prepare()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make what forward and backward need before Dynamo traces them: it cannot trace SymPy."""
         for order in (0, 1):
-            activation.elementwise(order)
-            activation.autograd_function(order, True)
+            self.activation.elementwise(order)
+            self.activation.autograd_function(order, True)
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the activation to a floating-point tensor of any shape."""
@@ -149,7 +164,8 @@ def _make_function(activation: Activation, order: int, traced: bool) -> type[tor
 def activation(name: str, **parameters: float | str) -> Activation:
     """Return the catalogue's activation `name` with its parameters set, for example `activation("cos", a=5, c="1/2")`.
 
-    Parameter values are taken as the exact decimals or fractions that they are written as. Raises CosnbError for an unknown name or parameter.
+    Parameter values are taken as the exact decimals or fractions that they are written as. Raises CosnbError for an
+    unknown name or parameter and for a value that is no finite number.
     """
     formula = catalogue.get(name)
     known = {symbol.name: symbol for symbol in formula.parameters}
@@ -158,10 +174,13 @@ def activation(name: str, **parameters: float | str) -> Activation:
         if key not in known:
             has = ", ".join(known) or "none"
             raise CosnbError(f"{formula.name} has no parameter {key!r}: its parameters are {has}")
-        try:
-            values[known[key]] = sympy.Rational(str(value))
-        except (TypeError, ValueError, ZeroDivisionError):
-            raise CosnbError(f"parameter {key} of {formula.name} must be a finite number, got {value!r}") from None
+        text = str(value)
+        number = sympy.Rational(text) if _NUMBER.fullmatch(text) else sympy.nan
+        if not number.is_finite:
+            raise CosnbError(
+                f"parameter {key} of {formula.name} must be a finite number like 5, 0.5 or 1/2, got {value!r}"
+            )
+        values[known[key]] = number
     return _cached(formula.name, tuple(values.items()))
 
 
@@ -178,7 +197,7 @@ def swap(model: nn.Module, old: type[nn.Module], name: str, **parameters: float 
     new = activation(name, **parameters)
     count = 0
     for parent in list(model.modules()):
-        for key, child in list(parent.named_children()):
+        for key, child in list(parent._modules.items()):  # named_children() gives a module used twice only once
             if type(child) is old:
                 setattr(parent, key, new.module())
                 count += 1

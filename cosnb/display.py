@@ -23,7 +23,11 @@ class Table(Markdown):
     """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, everything else text."""
 
     def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        lines = [list(columns), ["---"] * len(columns), *([_cell(value) for value in row] for row in rows)]
+        lines = [
+            [_cell(value) for value in columns],
+            ["---"] * len(columns),
+            *([_cell(value) for value in row] for row in rows),
+        ]
         super().__init__("\n".join("| " + " | ".join(line) + " |" for line in lines))
 
 

@@ -22,7 +22,7 @@ def data_dir() -> Path:
 
 
 def results_dir() -> Path:
-    """Return the folder of records (not created): `$COSNB_RESULTS`, else the repository's `results`, else one in this folder.
+    """Return the folder of records (not created): `$COSNB_RESULTS`, else the repository's `results`, else one here.
 
     The last is for an installed package, on Colab for example, that has no repository around it.
     """

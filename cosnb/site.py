@@ -16,6 +16,7 @@ from cosnb.errors import CosnbError
 from cosnb.notebooks import executed_path, read_runs
 from cosnb.paths import repository_root
 
+_JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 _LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
 _NOT_LOADED = {"canonical", "next", "prev", "search", "index", "license", "author"}  # <link rel=...> that fetch nothing
 
@@ -33,8 +34,7 @@ def build(root: Path | None = None) -> Path:
     log = folder / "site.log"
     with log.open("wb") as sink:
         done = subprocess.run(
-            [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
-            + [str(stage), "-W", "-n", "--keep-going"],
+            [sys.executable, "-c", _JUPYTER_BOOK, "build", str(stage), "-W", "-n", "--keep-going"],
             stdout=sink,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONHASHSEED": "0", "NO_COLOR": "1"},

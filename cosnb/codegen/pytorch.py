@@ -1,9 +1,12 @@
 """PyTorch: an elementwise function of one tensor, printed from a SymPy expression.
 
-Functions in the class of the normal form cost one exponential and one division; others are printed head by head from TEMPLATES.
+Functions in the class of the normal form cost one exponential and one division; others are printed head by head from
+TEMPLATES.
 """
 
+import keyword
 import linecache
+import math
 from collections.abc import Callable
 from types import FunctionType
 
@@ -18,8 +21,13 @@ from cosnb.symbolic.normal_form import NormalForm, normal_form, s, t
 
 
 def _where(program: Program, expr: sympy.Expr) -> str:
-    *pieces, (last, _) = expr.args
+    *pieces, (last, condition) = expr.args
+    if condition != sympy.true:
+        raise CosnbError(f"{expr} has no value where none of its conditions holds: end it with (value, True)")
     code = program.write(last)
+    values = [value for value, _ in expr.args]
+    if all(value.is_number for value in values) and not all(_is_exact_in_float32(value) for value in values):
+        code = f"torch.full_like(x, {code})"  # of two numbers torch.where makes a tensor of the default dtype, float32
     for value, condition in reversed(pieces):
         code = f"torch.where({_condition(program, condition)}, {program.write(value)}, {code})"
     return code
@@ -51,12 +59,16 @@ TEMPLATES: dict[type, Template] = {
 
 
 def source(expr: sympy.Expr, x: sympy.Symbol, name: str) -> str:
-    """Return Python source of `def name(x)`: a floating-point tensor of any shape in, one of the same shape and dtype out.
+    """Return Python source of `def name(input)`: a floating-point tensor in, one of its shape and dtype out.
 
-    float16 and bfloat16 are computed in float32 and rounded once. A head without a template raises CosnbError.
+    float16 and bfloat16 are computed in float32 and rounded once. Raises CosnbError for a head without a template, a
+    symbol other than `x`, a number that is not real and a name that is no identifier.
     """
-    if not name.isidentifier() or x.name != "x":
+    if not name.isidentifier() or keyword.iskeyword(name) or x.name != "x":
         raise CosnbError(f"cannot print {name!r} of {x.name!r}: the name must be an identifier and the variable x")
+    if expr.free_symbols - {x}:
+        others = ", ".join(sorted(symbol.name for symbol in expr.free_symbols - {x}))
+        raise CosnbError(f"cannot print {name}: it holds {others} besides x; give each parameter a value first")
     program = Program(TEMPLATES, _number)
     try:
         form = normal_form(expr, x)
@@ -103,7 +115,8 @@ def _quotient(program: Program, form: NormalForm, x: sympy.Symbol) -> str:
     if positive.slope == 0 and negative.slope == 0:
         return f"({offset} / {denominator})"
     slope = _select(program, positive.slope, negative.slope, "a")
-    # Where the slope tends to 0 as |x| -> inf, a finite stand-in for an infinite x gives the limit; inf * 0 would be NaN.
+    # Where the slope tends to 0 as |x| -> inf, a finite stand-in for an infinite x gives the limit; inf * 0 would be
+    # NaN.
     vanish = [b.slope.subs(t, 0) == 0 for b in (positive, negative)]
     factor = "x"
     if any(vanish):
@@ -136,7 +149,13 @@ def _select(program: Program, positive: sympy.Expr, negative: sympy.Expr, name: 
 
 
 def _number(value: sympy.Expr) -> str:
+    if not (value.is_real and math.isfinite(float(value))):
+        raise CosnbError(f"cannot print the number {value}: expected a real one that float64 can hold")
     return repr(float(value))
+
+
+def _is_exact_in_float32(value: sympy.Expr) -> bool:
+    return float(value) == torch.tensor(float(value), dtype=torch.float32).item()
 
 
 def _known() -> str:

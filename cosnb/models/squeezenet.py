@@ -27,7 +27,7 @@ class Fire(nn.Module):
 
 
 class SqueezeNet(nn.Module):
-    """734,986 parameters, 52.5 M multiply-accumulates and 25 activation calls an image of 3 × 32 × 32, for 10 classes."""
+    """SqueezeNet: 734,986 parameters, 52.5 M multiply-accumulates, 25 activation calls an image (10 classes)."""
 
     def __init__(self, activation: nn.Module, classes: int = 10) -> None:
         super().__init__()

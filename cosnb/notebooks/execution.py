@@ -198,7 +198,8 @@ def _last_started(notebook: Path) -> tuple[int | None, str]:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except ValueError:  # ended while papermill was writing
         return None, ""
-    number, found = 0, (None, "")
+    found: tuple[int | None, str] = None, ""
+    number = 0
     for cell in cells:
         if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", []):
             number += 1

@@ -48,7 +48,9 @@ def _read_entry(path: Path, name: str, entry: Any) -> Run:
         raise CosnbError(f"{name} in {path} must be a table [{name}].")
     for key, value in entry.items():
         if key not in _KEYS:
-            raise CosnbError(f"{where} has an unknown key {key!r}{did_you_mean(key, _KEYS)}; known: {', '.join(_KEYS)}.")
+            raise CosnbError(
+                f"{where} has an unknown key {key!r}{did_you_mean(key, _KEYS)}; known: {', '.join(_KEYS)}."
+            )
         if not isinstance(value, _KEYS[key]):
             raise CosnbError(f"{where}: {key} must be of type {_KEYS[key].__name__}, not {value!r}.")
     missing = [key for key in _KEYS if key not in entry]

@@ -27,15 +27,20 @@ Record = dict[str, Any]
 
 
 def write(record: Record, root: Path | None = None) -> Path:
-    """Write `record` whole or not at all, to `<root>/<experiment>/<activation>-<configuration>-seed<k>.json`; return the path.
+    """Write `record` whole or not at all and return its path.
 
-    A failed run is kept beside, under a name with its time. Raises CosnbError where the record exists or the folder refuses.
+    The path is `<root>/<experiment>/<activation>-<configuration>-seed<k>.json`.
+
+    A failed run is kept beside, under a name with its time. Raises CosnbError where the record exists or the folder
+    refuses.
     """
     path = _path(record, root)
     folder = require_writable(record["experiment"], root)
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=True) + "\n"
     try:
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", suffix=".tmp", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=folder, prefix=".", suffix=".tmp", delete=False, encoding="utf-8"
+        ) as file:
             try:
                 file.write(text)
                 file.flush()
@@ -56,12 +61,12 @@ def write(record: Record, root: Path | None = None) -> Path:
 
 
 def read(experiment: str, root: Path | None = None) -> list[Record]:
-    """Return the records of `experiment`, sorted by file name; an unreadable file is named in a warning and left out."""
+    """Return the records of `experiment` by file name; an unreadable file is named in a warning and left out."""
     folder = (root or results_dir()) / experiment
     records = []
     for path in sorted(folder.glob("*.json")):
         try:
-            record = json.loads(path.read_text())
+            record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             warnings.warn(f"{path} is no readable record and was left out: {error}", stacklevel=2)
             continue
@@ -74,26 +79,31 @@ def read(experiment: str, root: Path | None = None) -> list[Record]:
 
 
 def find(experiment: str, config_digest: str, seed: int, root: Path | None = None) -> Record | None:
-    """Return the finished (ok or diverged) record of a configuration and seed, or None."""
+    """Return the finished record of a configuration and seed, or None; CosnbError where its file is damaged."""
     for path in ((root or results_dir()) / experiment).glob(f"*-{config_digest}-seed{seed}.json"):
         try:
-            record: Record = json.loads(path.read_text())
+            record: Record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CosnbError(f"{path} is no readable record ({error}): restore or delete it, then run again") from None
+        if problem := _problem(record):
+            raise CosnbError(f"{path} is no usable record: {problem}; restore or move it away, then run again")
         return record
     return None
 
 
 def require_writable(experiment: str, root: Path | None = None) -> Path:
-    """Return the folder of `experiment`, made if missing; CosnbError, before any work is done, where it cannot be written."""
+    """Return the folder of `experiment`, made if missing; CosnbError where it cannot be written."""
     folder = (root or results_dir()) / experiment
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp") as file:
+            link = f"{file.name}.link"
+            os.link(file.name, link)  # write() needs it, and not every file system has it
+            os.unlink(link)
     except OSError as error:
         raise CosnbError(
-            f"the results folder {folder} cannot be written ({error.strerror}): allow it, or set COSNB_RESULTS to another folder"
+            f"the results folder {folder} cannot be written ({error.strerror}): "
+            "allow it, or set COSNB_RESULTS to another folder"
         ) from None
     return folder
 

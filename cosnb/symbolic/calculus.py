@@ -1,4 +1,4 @@
-"""Limits, critical points and extrema of an activation: symbolically where SymPy can, numerically to 15 digits where not."""
+"""Limits, zeros, critical points and extrema: symbolically where SymPy can, numerically to 15 digits where not."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,10 +66,10 @@ def extremum(expr: sympy.Expr, x: sympy.Symbol, points: list[Point], sign: int) 
 
 
 def properties(expr: sympy.Expr, x: sympy.Symbol) -> dict[str, Any]:
-    """Return limits at ±∞ of f and f′, the asymptotes' offsets, the critical points, the minimum and the maximum of f.
+    """Return limits at ±∞ of f and f′, the critical points, the minimum and the maximum of f.
 
-    Keys: limits, derivative_limits (each a pair for −∞, +∞), critical_points (list of Point), minimum, maximum (Point or None where
-    not attained at a critical point), normal_form (NormalForm or None).
+    Keys: limits, derivative_limits (each a pair for −∞, +∞), critical_points (list of Point), minimum, maximum (Point
+    or None where not attained at a critical point), normal_form (NormalForm or None).
     """
     derivative = sympy.diff(expr, x)
     points = critical_points(expr, x)
@@ -85,7 +85,7 @@ def properties(expr: sympy.Expr, x: sympy.Symbol) -> dict[str, Any]:
 
 
 def _exact_zeros(form: NormalForm | None, x: sympy.Symbol) -> list[sympy.Expr]:
-    """Solve numerators that are linear in t: (a₁x + b₁)·t + (a₀x + b₀) = 0, by Lambert's W, after powers of t are cancelled."""
+    """Solve numerators linear in t, (a₁x + b₁)·t + (a₀x + b₀) = 0, by Lambert's W; common powers of t are cancelled."""
     zeros: set[sympy.Expr] = set()
     if form is None:
         return []
@@ -122,7 +122,8 @@ def zeros(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Float, ...]:
 def _signs(expr: sympy.Expr, x: sympy.Symbol, grid: list[float]) -> list[int]:
     """Return the sign of `expr` at each point of `grid`.
 
-    In float64 from the normal form's numerator, whose terms keep their relative accuracy in the tails (9 ms for CoS's f′), else with mpmath (1.5 s).
+    In float64 from the normal form's numerator, whose terms keep their relative accuracy in the tails (9 ms for CoS's
+    f′), else with mpmath (1.5 s).
     """
     form = normal_form(expr, x)
     if form is None:

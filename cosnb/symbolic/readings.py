@@ -1,7 +1,7 @@
-"""Equation (5) of P is a picture that the text does not hold: what P says of it in words, as predicates on a SymPy expression.
+"""Equation (5) of P is a picture: what P says of it in words, as predicates on a SymPy expression.
 
-Each of the five statements of section "Equation (5)" becomes a function of an expression in `x` that answers with a `Finding`: whether
-the statement holds and the figures that decide it. `table` puts all readings to all statements.
+Each of the five statements of section "Equation (5)" becomes a function of an expression in `x` that answers with a
+`Finding`: whether the statement holds and the figures that decide it. `table` puts all readings to all statements.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class Square(NamedTuple):
 
 
 def added_square(expr: sympy.Expr) -> Square | None:
-    """Return what `expr` adds to Swish, if that is one squared affine function of a sigmoid and a constant, else None."""
+    """Return what `expr` adds to Swish if it is one squared affine function of a sigmoid and a constant, else None."""
     constant, rest = (expr - SWISH).as_independent(x, as_Add=True)
     weight, power = rest.as_independent(x, as_Add=False)
     if not (power.is_Pow and power.exp == 2):
@@ -58,19 +58,20 @@ def is_swish_plus_squared_sigmoid(expr: sympy.Expr) -> Finding:
     if square is None:
         return Finding(False, "what is added to Swish is not the square of a sigmoid")
     holds = bool(square.weight > 0)
-    return Finding(holds, f"{'added' if holds else 'subtracted'}: the square of {square.base}")
+    return Finding(holds, f"{'added' if holds else 'subtracted'}: the square of {_symbols(square.base)}")
 
 
 def is_placed_by_5_and_half(expr: sympy.Expr) -> Finding:
-    """Statement 2: 5 as the coefficient of x and 0.5 as a constant place the square so that the whole has Swish's shape.
+    """Statement 2: the coefficient 5 of x and the constant 0.5 place the square; the whole has Swish's shape.
 
-    Swish's shape: through the origin, f(x) → ∞ with slope 1 on the right, bounded with slope 0 on the left, and one dip below zero.
+    Swish's shape: through the origin, f(x) → ∞ with slope 1 on the right, bounded with slope 0 on the left, and one
+    dip below zero.
     """
     square = added_square(expr)
     if square is None:
         return Finding(False, "no squared sigmoid to place")
     slope = sympy.diff(square.argument, x)
-    constants = {c for e in (square.argument, square.base, square.constant) for c in (e.subs(sigmoid(square.argument), 0).subs(x, 0),)}
+    constants = (square.argument.subs(x, 0), square.base.subs(sigmoid(square.argument), 0), square.constant)
     derivative = sympy.diff(expr, x)
     ends = [limit(derivative, x, side) for side in (-sympy.oo, sympy.oo)]
     origin = sympy.nsimplify(expr.subs(x, 0))
@@ -82,7 +83,9 @@ def is_placed_by_5_and_half(expr: sympy.Expr) -> Finding:
         and bool(limit(expr, x, -sympy.oo).is_finite)
         and _minimum(expr) < 0
     )
-    return Finding(bool(holds), f"coefficient {slope}, f(0) = {_show(origin)}, slopes {ends[0]} and {ends[1]} at −∞ and ∞")
+    return Finding(
+        bool(holds), f"coefficient {slope}, f(0) = {_show(origin)}, slopes {ends[0]} and {ends[1]} at −∞ and ∞"
+    )
 
 
 def is_more_non_monotonic(expr: sympy.Expr) -> Finding:
@@ -145,6 +148,9 @@ def _minimum(expr: sympy.Expr) -> sympy.Float:
     return lowest.f if lowest is not None else sympy.Min(*ends)
 
 
+def _symbols(expr: sympy.Expr) -> str:
+    return str(expr).replace("sigmoid", "σ").replace("*", "·").replace("1/2", "½")
+
+
 def _show(value: sympy.Expr) -> str:
-    number = float(value)
-    return f"{number:.4g}"
+    return f"{float(value):.4g}"

@@ -13,7 +13,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Protocol `paper` (Adam, no decay, no schedule) for one network, activation and data set; its defaults are the protocol's.
+    """Protocol `paper` (Adam, no decay, no schedule) for a network, an activation and a data set.
 
     train_images: how many of the training images are used, from the first. flip: probability. rotation: degrees, the
     largest angle. precision: "float32", or "bfloat16" for automatic mixed precision. A wrong value raises CosnbError.
@@ -45,6 +45,10 @@ class TrainingConfig:
                 raise CosnbError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 < self.lr < float("inf"):
             raise CosnbError(f"lr must be a positive number, got {self.lr}")
+        if not 0 <= self.flip <= 1:
+            raise CosnbError(f"flip must be a probability from 0 to 1, got {self.flip}")
+        if not 0 <= self.rotation <= 180:
+            raise CosnbError(f"rotation must be an angle from 0 to 180 degrees, got {self.rotation}")
 
     def as_dict(self) -> dict[str, str | int | float]:
         """Return the configuration as JSON types, floats as floats."""

@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def code_digest(config: TrainingConfig) -> str:
-    """Return 16 hexadecimal digits over the training loop, the augmentation, the network and the activation's printed code."""
+    """Return 16 hexadecimal digits over the loop, the augmentation, the network and the activation's printed code."""
     digest = hashlib.sha256()
     for name in ("training/loop.py", "data/augment.py", f"models/{config.network}.py"):
         digest.update(canonical((_PACKAGE / name).read_text()).encode())
@@ -24,7 +24,8 @@ def code_digest(config: TrainingConfig) -> str:
 def canonical(source: str) -> str:
     """Return Python `source` as one line of node names and constants: what it does, not how it is laid out.
 
-    Empty fields are left out, so that a Python version that adds an optional field to its syntax tree gives the same text.
+    Empty fields are left out, so that a Python version that adds an optional field to its syntax tree gives the same
+    text.
     """
     return _canonical(ast.parse(source))
 

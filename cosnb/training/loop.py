@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 from cosnb.activation import activation
 from cosnb.data import ImageData
@@ -28,10 +28,11 @@ def train(
 ) -> tuple[str, list[Epoch], nn.Module]:
     """Train one network and return (status, one entry an epoch, the network); status is "ok" or "diverged".
 
-    `data` holds uint8 images; they stay on `device`, flips and rotations are done there. One seed fixes initial weights,
-    order and augmentation, the same for every activation and device. An epoch's entry: epoch (from 1), train_loss and
-    train_accuracy (means over the epoch's images as they were met), test_loss and test_accuracy (exact means over the
-    test set), train_seconds and test_seconds (wall time, device synchronised). A loss that is not finite ends the run.
+    `data` holds uint8 images; they stay on `device`, flips and rotations are done there. One seed fixes initial
+    weights, order and augmentation, the same for every activation and device. An epoch's entry: epoch (from 1),
+    train_loss and train_accuracy (means over the epoch's images as they were met), test_loss and test_accuracy (exact
+    means over the test set), train_seconds and test_seconds (wall time, device synchronised). A loss that is not
+    finite ends the run.
     """
     device = torch.device(device)
     data = data.to(device)

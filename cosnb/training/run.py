@@ -33,10 +33,10 @@ def run_missing(
     device: str | torch.device,
     root: Path | None = None,
 ) -> int:
-    """Train every (configuration, seed) that has no finished record, seed by seed, and record it; return how many were run.
+    """Train every (configuration, seed) that has no finished record, seed by seed; return how many were written.
 
-    `data` must be what the configurations name. A run that raises is recorded as failed and the others go on. Shows a bar
-    with the time left. Raises CosnbError before the first run where the results folder cannot be written.
+    `data` must be what the configurations name. A run that raises is recorded as failed and the others go on. Shows a
+    bar with the time left. Raises CosnbError before the first run where the results folder cannot be written.
     """
     configs, seeds = list(configs), list(seeds)
     for config in configs:
@@ -47,6 +47,7 @@ def run_missing(
             )
     results.require_writable(experiment, root)
     missing = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
+    written = 0
     with tqdm(total=sum(c.epochs for c, _ in missing), unit="epoch", desc=experiment, disable=not missing) as bar:
         for config, seed in missing:
             if results.find(experiment, config.digest(), seed, root) is not None:
@@ -57,8 +58,11 @@ def run_missing(
                 bar.set_postfix_str(f"{name}: test accuracy {epoch['test_accuracy']:.2%}")
                 bar.update()
 
-            results.write(run(experiment, config, seed, data, device, show), root)
-    return len(missing)
+            record = run(experiment, config, seed, data, device, show)
+            if results.find(experiment, config.digest(), seed, root) is None:  # another process may train the same seed
+                results.write(record, root)
+                written += 1
+    return written
 
 
 def run(
@@ -72,8 +76,8 @@ def run(
     """Train one (configuration, seed) and return its record, as JSON types.
 
     Keys: schema, experiment, config, config_digest, seed; status ("ok", "diverged", "failed") and error; epochs (see
-    `cosnb.training.loop.train`); timing (method, total_seconds); commit and whether the tree was dirty; code_digest of what decided
-    the numbers; data (name, counts, digest); versions; device; started and finished (ISO 8601, UTC).
+    `cosnb.training.loop.train`); timing (method, total_seconds); commit and whether the tree was dirty; code_digest
+    of what decided the numbers; data (name, counts, digest); versions; device; started and finished (ISO 8601, UTC).
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     epochs: list[Epoch] = []
