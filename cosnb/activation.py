@@ -8,6 +8,7 @@ from typing import Any
 import sympy
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from cosnb.codegen import pytorch
 from cosnb.errors import CosnbError
@@ -143,7 +144,11 @@ def _make_function(activation: Activation, order: int, traced: bool) -> type[tor
         @staticmethod
         def jvp(ctx: Any, dx: Tensor) -> Tensor:
             (saved,) = ctx.saved_tensors
-            return dx * activation.autograd_function(order + 1, False).apply(saved)
+            # PyTorch calls jvp with forward mode off, so a jvp of a jvp would silently be 0 (pytorch issue 197867). Turned on again, it
+            # needs the saved input without this level's tangent; an outer level's tangent stays inside it.
+            with forward_ad._set_fwd_grad_enabled(True):
+                primal = forward_ad.unpack_dual(saved).primal
+                return dx * activation.autograd_function(order + 1, False).apply(primal)
 
     class TracedElementwise(torch.autograd.Function):
         @staticmethod

@@ -20,7 +20,7 @@ class Markdown:
 
 
 class Table(Markdown):
-    """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, everything else text."""
+    """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, None nothing, all else text."""
 
     def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         lines = [
@@ -36,4 +36,4 @@ def _cell(value: Any) -> str:
         return "✓" if value else "✗"
     if isinstance(value, sympy.Basic):
         return f"${sympy.latex(value)}$".replace("|", r"\vert ")
-    return str(value).replace("|", r"\|")
+    return "" if value is None else str(value).replace("|", r"\|")

@@ -34,6 +34,9 @@ def _where(program: Program, expr: sympy.Expr) -> str:
 
 
 def _condition(program: Program, condition: sympy.Expr) -> str:
+    if isinstance(condition, sympy.And | sympy.Or):
+        joint = " & " if isinstance(condition, sympy.And) else " | "
+        return joint.join(f"({_condition(program, part)})" for part in sympy.ordered(condition.args))
     if not isinstance(condition, Relational):
         raise KeyError(condition.func)
     left, right = (program.write(side) for side in condition.args)

@@ -170,7 +170,8 @@ def title(activation: str) -> str:
         return activation
 
 
-def _mean(interval: Interval, digits: int) -> str:
+def format_mean(interval: Interval, digits: int) -> str:
+    """Return "mean ± half width" to `digits` decimals; "?" for one run's unknown half width, "missing" without runs."""
     if not interval.n:
         return "missing"
     return f"{interval.mean:.{digits}f} ± " + (f"{interval.half_width:.{digits}f}" if interval.n > 1 else "?")
@@ -190,9 +191,9 @@ def markdown(rows: Sequence[Row]) -> str:
             [
                 re.sub(r"([*_|])", r"\\\1", title(row.activation)),  # a formula's stars are not emphasis
                 str(row.n),
-                _mean(accuracy, 2),
+                format_mean(accuracy, 2),
                 f"{accuracy.sd:.2f}" if row.n > 1 else "?",
-                _mean(loss, 4),
+                format_mean(loss, 4),
                 f"{loss.sd:.4f}" if row.n > 1 else "?",
                 f"{row.seconds_per_epoch:.3g}" if row.n else "missing",
             ]

@@ -12,6 +12,7 @@ from cosnb.symbolic.normal_form import NormalForm, normal_form, s, t
 
 DIGITS = 15
 _WORKING_DIGITS = 40
+_NOISE = mpmath.mpf(10) ** -30  # what cancellation may leave of a 0 in 40-digit arithmetic
 # Outside |x| <= 40 the exponential parts of the catalogue's derivatives are below 1e-15 of the rest.
 _SCAN = 40
 _SCAN_POINTS = 4001
@@ -103,19 +104,27 @@ def _exact_zeros(form: NormalForm | None, x: sympy.Symbol) -> list[sympy.Expr]:
 
 @lru_cache(maxsize=512)
 def zeros(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Float, ...]:
-    """Return the points of [−40, 40] where `expr` changes sign, ascending, refined in 40-digit arithmetic.
+    """Return the isolated zeros of `expr` in [−40, 40] where it changes sign, ascending, refined in 40-digit arithmetic.
 
-    The scan has a step of 0.02, so of two zeros that lie closer together both may be missed.
+    The scan has a step of 0.02, so of two zeros that lie closer together both may be missed. A zero on the scan's grid is found
+    also where the sign stays. Outside the normal form's class, a tail where |expr| < 1e-30 counts as zero throughout.
     """
     step = 2 * _SCAN / (_SCAN_POINTS - 1)
     grid = [i * step - _SCAN for i in range(_SCAN_POINTS)]
     signs = _signs(expr, x, grid)
     with mpmath.workdps(_WORKING_DIGITS):
         f = sympy.lambdify(x, expr.rewrite(sympy.exp), "mpmath")
-        found = [mpmath.mpf(g) for g, sign in zip(grid, signs, strict=True) if sign == 0 and f(mpmath.mpf(g)) == 0]
-        for left, right, low, high in zip(grid, grid[1:], signs, signs[1:], strict=False):
-            if low * high < 0:
-                found.append(mpmath.findroot(f, (mpmath.mpf(left), mpmath.mpf(right)), solver="anderson"))
+        found = []
+        for i in range(1, len(grid)):
+            left = i - 1 if signs[i - 1] else i - 2  # over one point that is a zero, not over two
+            if left < 0 or not signs[i] or not signs[left]:
+                continue
+            middle = mpmath.mpf(grid[i - 1])
+            if left == i - 2 and f(middle) == 0:
+                found.append(middle)
+            elif signs[left] != signs[i]:
+                bracket = (mpmath.mpf(grid[left]), mpmath.mpf(grid[i]))
+                found.append(mpmath.findroot(f, bracket, solver="anderson"))
         return tuple(sympy.Float(z, _WORKING_DIGITS) for z in sorted(found))
 
 
@@ -129,14 +138,15 @@ def _signs(expr: sympy.Expr, x: sympy.Symbol, grid: list[float]) -> list[int]:
     if form is None:
         with mpmath.workdps(_WORKING_DIGITS):
             f = sympy.lambdify(x, expr.rewrite(sympy.exp), "mpmath")
-            return [int(mpmath.sign(f(mpmath.mpf(g)))) for g in grid]
+            values = [f(mpmath.mpf(g)) for g in grid]
+            return [int(mpmath.sign(value)) if abs(value) > _NOISE else 0 for value in values]
     points = numpy.array(grid)
     decay = numpy.exp(-float(form.rate) * numpy.abs(points))
-    values = []
+    sides = []
     for branch in (form.positive, form.negative):
         numerator = (branch.slope * x + branch.offset).subs(s, 1 - t)
-        values.append(sympy.lambdify((x, t), numerator, "numpy")(points, decay) * numpy.ones_like(points))
-    return [int(sign) for sign in numpy.sign(numpy.where(points < 0, values[1], values[0]))]
+        sides.append(sympy.lambdify((x, t), numerator, "numpy")(points, decay) * numpy.ones_like(points))
+    return [int(sign) for sign in numpy.sign(numpy.where(points < 0, sides[1], sides[0]))]
 
 
 def _match(values: tuple[sympy.Float, ...], exact: list[sympy.Expr]) -> list[tuple[sympy.Float, sympy.Expr | None]]:

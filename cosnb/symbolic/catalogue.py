@@ -38,7 +38,7 @@ _ROWS = (
     Formula(
         "relu6",
         "ReLU6",
-        sympy.Piecewise((0, x <= 0), (x, x < 6), (6, True)),
+        sympy.Piecewise((0, x <= 0), (6, x >= 6), (x, True)),  # x last: it is what NaN gets
         "Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10; MobileNet v2's activation (Sandler 2018)",
     ),
     Formula(
