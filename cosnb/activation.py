@@ -16,7 +16,7 @@ from cosnb.symbolic import calculus, catalogue
 from cosnb.symbolic.catalogue import Formula, x
 
 # A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
-_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})(e[+-]?\d{1,2})?(/\d{1,20})?", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})(e[+-]?\d{1,2})?(/[1-9]\d{0,19})?", re.IGNORECASE | re.ASCII)
 
 
 class Activation:
@@ -180,12 +180,11 @@ def activation(name: str, **parameters: float | str) -> Activation:
             has = ", ".join(known) or "none"
             raise CosnbError(f"{formula.name} has no parameter {key!r}: its parameters are {has}")
         text = str(value)
-        number = sympy.Rational(text) if _NUMBER.fullmatch(text) else sympy.nan
-        if not number.is_finite:
+        if not _NUMBER.fullmatch(text):
             raise CosnbError(
                 f"parameter {key} of {formula.name} must be a finite number like 5, 0.5 or 1/2, got {value!r}"
             )
-        values[known[key]] = number
+        values[known[key]] = sympy.Rational(text)
     return _cached(formula.name, tuple(values.items()))
 
 

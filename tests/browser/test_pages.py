@@ -26,9 +26,11 @@ def browser() -> Iterator["playwright.Browser"]:
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
         unavailable(f"none of {', '.join(BROWSERS)} is installed")
-    with playwright.sync_playwright() as driver:
-        with driver.chromium.launch(executable_path=path, args=["--no-sandbox"]) as browser:
-            yield browser
+    with (
+        playwright.sync_playwright() as driver,
+        driver.chromium.launch(executable_path=path, args=["--no-sandbox"]) as browser,
+    ):
+        yield browser
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_page(name: str, page: "playwright.Page") -> None:
         "request", lambda request: None if request.url.startswith(("file:", "data:")) else errors.append(request.url)
     )
     page.goto((SITE / name).as_uri(), wait_until="load")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(300)  # what scripts ask for late; "networkidle" never comes for some pages opened from files
     if page.locator(".math").count():
         page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
         page.evaluate("MathJax.startup.promise")
@@ -77,7 +79,8 @@ def wide_elements(page: "playwright.Page") -> list[str]:
 def raw_tex(page: "playwright.Page") -> list[str]:
     """Return the article's text outside of code that still has TeX, or a dollar sign, in it."""
     return page.evaluate(r"""() => {
-        const walker = document.createTreeWalker(document.querySelector('article') ?? document.body, NodeFilter.SHOW_TEXT);
+        const root = document.querySelector('article') ?? document.body;
+        const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
         const found = [];
         for (let node; (node = walker.nextNode()); ) {
             const inside = node.parentElement.closest('pre, code, script, style, mjx-container, noscript');

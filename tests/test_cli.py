@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import pytest
+from tiny_book import code, write_notebook, write_runs
+
+from cosnb import cli
+from cosnb.notebooks import runs
+
+RECORD = Path("table-3-squeezenet") / "cos-0123456789-seed0.json"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of two notebooks, one of which fails."""
+    monkeypatch.setattr(runs, "repository_root", lambda: tmp_path)
+    write_notebook(tmp_path / "notebooks" / "works.ipynb", code("print(count)"))
+    write_notebook(tmp_path / "notebooks" / "fails.ipynb", code("1 / 0"))
+    write_runs(tmp_path, {"works": 60, "fails": 60})
+    return tmp_path
+
+
+def test_run_reports_what_it_wrote_and_what_failed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "works", "fails", "-p", "count=41", "--jobs", "2"]) == 1
+    out, err = capsys.readouterr()
+    written = root / "_build" / "notebooks" / "quick" / "works.ipynb"
+    assert out.splitlines()[-1] == str(written)
+    assert "41" in written.read_text()
+    assert err.startswith("cosnb: notebook fails, cell 2 (1 / 0): ZeroDivisionError: division by zero\n")
+    assert "works" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "work"], "There is no notebook 'work' (did you mean 'works'?)"),
+        (["run", "works", "--profile", "fast"], "There is no profile 'fast'"),
+        (["run", "works", "-p", "count"], "'count' sets no parameter"),
+        (["run", "works", "-p", "count=many"], "Parameter count of works is a whole number"),
+        (["run", "works", "-p", "cuont=2"], "works has no parameter 'cuont' (did you mean 'count'?)"),
+        (["data", "download", "imagenet"], "There is no data set 'imagenet'"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(
+    arguments: list[str], message: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"cosnb: {message}")
+    assert err.count("\n") == 1
+    assert not (root / "_build").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "_build").write_text("a file where a folder should be")
+    assert cli.main(["run", "works"]) == 2
+    assert f"cosnb: {root / '_build'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["run", "-h"], ["book", "-h"], ["data", "-h"], ["results", "-h"]])
+def test_help_is_there(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(arguments)
+    assert "usage: cosnb" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["nonsense"]])
+def test_half_a_command_is_explained(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(arguments)
+    assert "usage: cosnb" in capsys.readouterr().err
+
+
+def test_data_says_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COSNB_DATA", str(tmp_path))
+    assert cli.main(["data"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"Data folder: {tmp_path}"
+    assert lines[1].startswith("cifar10 ")
+    assert "missing" in lines[1]
+    assert lines[3].startswith("digits   1,437 + 360 images")
+
+
+def test_results_lists_configurations_and_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COSNB_RESULTS", str(tmp_path))
+    (tmp_path / RECORD).parent.mkdir()
+    for activation, seed, status in (("cos", 0, "ok"), ("cos", 1, "ok"), ("relu", 0, "diverged")):
+        record = {
+            "schema": 1,
+            "experiment": "table-3-squeezenet",
+            "config": {"activation": activation, "epochs": 8},
+            "config_digest": "0123456789",
+            "seed": seed,
+            "status": status,
+            "epochs": [],
+            "code_digest": "c",
+            "data": {},
+            "device": {},
+        }
+        (tmp_path / RECORD.parent / f"{activation}-0123456789-seed{seed}.json").write_text(json.dumps(record))
+    assert cli.main(["results"]) == 0
+    out = capsys.readouterr().out
+    assert "table-3-squeezenet\n  epochs 8\n    cos: 2 ok, relu: 1 diverged\n" in out

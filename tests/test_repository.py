@@ -1,0 +1,132 @@
+"""What holds of the repository's files as a whole: one address, clean notebooks, a complete lock."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from cosnb import notebooks
+from cosnb.paths import repository_root
+
+ROOT = repository_root()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+ALLOWED = {*sys.stdlib_module_names, "torch", "numpy", "matplotlib", "sympy", "altair", "cosnb"}
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_cells(path: Path) -> list[tuple[dict, str]]:
+    """Return the code cells of a notebook, each with its source."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [(cell, "".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_runs_toml_covers_exactly_the_notebooks() -> None:
+    assert list(notebooks.read_runs()) != []
+    assert set(notebooks.read_runs()) == {path.stem for path in NOTEBOOKS}
+
+
+def test_the_table_of_contents_has_every_notebook_once() -> None:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    assert sorted(file for file in files if file.startswith("notebooks/")) == [
+        f"notebooks/{path.stem}" for path in NOTEBOOKS
+    ]
+
+
+@pytest.mark.parametrize("profile", notebooks.PROFILES)
+def test_profiles_fit_the_notebooks_parameters(profile: str) -> None:
+    jobs = notebooks.plan(list(notebooks.read_runs()), profile)
+    assert len(jobs) == len(NOTEBOOKS)
+
+
+@each_notebook
+def test_a_notebook_has_its_title(path: Path) -> None:
+    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
+    assert first["cell_type"] == "markdown"
+    assert "".join(first["source"]).partition("\n")[0] == f"# {notebooks.read_runs()[path.stem].title}"
+
+
+@each_notebook
+def test_a_notebook_has_no_outputs(path: Path) -> None:
+    assert [source for cell, source in code_cells(path) if cell["outputs"] or cell["execution_count"]] == []
+
+
+@each_notebook
+def test_a_notebook_has_short_cells(path: Path) -> None:
+    assert [source for _, source in code_cells(path) if len(source.splitlines()) > 25] == []
+
+
+@each_notebook
+def test_a_notebook_imports_only_what_colab_has(path: Path) -> None:
+    modules = set()
+    for _, source in code_cells(path):
+        python = re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", source)  # IPython's own lines
+        for node in ast.walk(ast.parse(python)):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add(node.module or "")
+    assert {module for module in modules if module.partition(".")[0] not in ALLOWED} == set()
+
+
+def test_the_public_address_stands_in_one_place() -> None:
+    address = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+    name = address.removeprefix("https://")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split("\0")
+    files = [ROOT / file for file in listed if file and (ROOT / file).is_file()]
+    assert len(files) > 20
+    assert [file.name for file in files if name.encode() in file.read_bytes()] == ["_config.yml"]
+
+
+def test_the_lock_pins_every_dependency() -> None:
+    pins = {}
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            requirement = Requirement(line)
+            (pin,) = requirement.specifier
+            assert pin.operator == "=="
+            pins[canonicalize_name(requirement.name)] = Version(pin.version)
+    todo, seen = [("cosnb", frozenset({"book", "dev"}))], set()
+    while todo:
+        package, extras = todo.pop()
+        for line in metadata.requires(package) or []:
+            need = Requirement(line)
+            if need.marker and not any(need.marker.evaluate({"extra": extra}) for extra in extras | {""}):
+                continue
+            name = canonicalize_name(need.name)
+            if re.match("nvidia-|cuda-|triton", name):  # pinned by torch's own metadata
+                continue
+            assert name in pins, f"{name}, needed by {package}, is not in requirements.lock"
+            assert need.specifier.contains(pins[name]), f"{name} {pins[name]} does not suit {package}: {line}"
+            if (name, frozenset(need.extras)) not in seen:
+                seen.add((name, frozenset(need.extras)))
+                todo.append((name, frozenset(need.extras)))
+    assert len(seen) > 100
+
+
+def test_the_environment_file_installs_the_same_package() -> None:
+    content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    pip = next(entry["pip"] for entry in content["dependencies"] if isinstance(entry, dict))
+    assert "python=3.12" in content["dependencies"]
+    assert "--editable .[book,dev]" in pip
+    assert "--constraint requirements.lock" in pip
+
+
+def test_versions_agree() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == metadata.version("cosnb")

@@ -1,0 +1,143 @@
+import filecmp
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_book import code, copy_book, markdown, write_notebook
+
+from cosnb import notebooks, site
+from cosnb.errors import CosnbError
+
+TIMES = {"start_time": "2026-01-01T00:00:00", "duration": 1.5}
+
+
+def execute(root: Path, times: dict[str, object], stderr: str) -> None:
+    """Write executed notebooks as papermill leaves them; what differs from run to run is given."""
+    for name in notebooks.read_runs(root):
+        outputs = [
+            {"name": "stderr", "output_type": "stream", "text": stderr},
+            {"name": "stdout", "output_type": "stream", "text": f"result of {name}"},
+        ]
+        formula = markdown(r"Inline $\frac{1}{2}$ {cite}`misra2019mish`.")
+        path = write_notebook(
+            notebooks.executed_path(name, "quick", root),
+            {**code("count = 2", ["injected-parameters"], outputs[:1]), "id": stderr},
+            code("print()", outputs=outputs),
+            formula,
+        )
+        notebook = json.loads(path.read_text())
+        notebook["metadata"]["papermill"] = times
+        for cell in notebook["cells"]:
+            cell["metadata"]["papermill"] = times
+        path.write_text(json.dumps(notebook))
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Return the files in which two folders differ, in content or presence."""
+    names = {path.relative_to(folder) for folder in (one, other) for path in folder.rglob("*") if path.is_file()}
+    return [
+        str(name)
+        for name in sorted(names)
+        if not (one / name).exists()
+        or not (other / name).exists()
+        or not filecmp.cmp(one / name, other / name, shallow=False)
+    ]
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = copy_book(tmp_path_factory.mktemp("book"))
+    execute(root, TIMES, "aa")
+    assert site.build(root) == root / "_build" / "site" / "index.html"
+    return root
+
+
+def test_pages_show_executed_notebooks(book: Path) -> None:
+    page = (book / "_build" / "site" / "notebooks" / "derive-cos.html").read_text()
+    assert "result of derive-cos" in page
+    assert "aa" not in json.loads((book / "_build/site/_sources/notebooks/derive-cos.ipynb").read_text())["cells"][3]
+    assert site.check(book / "_build" / "site") == []
+    assert (book / "_build" / "site" / "_static" / "tex-svg-full.js").stat().st_size > 1_000_000
+
+
+def test_the_public_address_reaches_the_pages(book: Path) -> None:
+    page = (book / "_build" / "site" / "notebooks" / "derive-cos.html").read_text()
+    assert "https://colab.research.google.com/github/cosnb/" in page
+    assert "/blob/main/notebooks/derive-cos.ipynb" in page
+
+
+def test_two_builds_are_byte_identical(book: Path, tmp_path: Path) -> None:
+    other = copy_book(tmp_path / "elsewhere")
+    execute(other, {"start_time": "2027-02-02T22:22:22", "duration": 99}, "bb")
+    site.build(other)
+    assert differences(book / "_build" / "site", other / "_build" / "site") == []
+
+
+def test_a_broken_page_leaves_the_previous_site(book: Path) -> None:
+    page, good = book / "book" / "references.md", (book / "book" / "references.md").read_text()
+    before = (book / "_build" / "site" / "book" / "references.html").read_bytes()
+    page.write_text(good + "\n[gone](no-such-page.md) {cite}`nobody1900`\n")
+    try:
+        with pytest.raises(CosnbError, match=r"(?s)references\.md.*no-such-page.*could not find.*nobody1900"):
+            site.build(book)
+    finally:
+        page.write_text(good)
+    assert (book / "_build" / "site" / "book" / "references.html").read_bytes() == before
+
+
+def test_a_page_that_loads_from_the_network_is_refused(book: Path) -> None:
+    page, good = book / "book" / "references.md", (book / "book" / "references.md").read_text()
+    page.write_text(good + '\n<img alt="x" src="https://example.org/x.png">\n')
+    try:
+        with pytest.raises(CosnbError, match=r"references\.html: <img> loads https://example\.org/x\.png"):
+            site.build(book)
+    finally:
+        page.write_text(good)
+    assert "example.org" not in (book / "_build" / "site" / "book" / "references.html").read_text()
+
+
+def test_a_notebook_that_was_not_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CosnbError, match="derive-swish has not been run yet"):
+        site.build(copy_book(tmp_path / "book"))
+
+
+@pytest.mark.parametrize(
+    ("html", "fault"),
+    [
+        ('<script src="https://cdn.example/x.js"></script>', "<script> loads https://cdn.example/x.js"),
+        ('<link rel="stylesheet" href="//cdn.example/x.css">', "<link> loads //cdn.example/x.css"),
+        ('<img src="gone.png">', "<img> needs gone.png, which is missing"),
+    ],
+)
+def test_check_finds_what_a_page_would_load(html: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(html)
+    assert site.check(tmp_path) == [f"page.html: {fault}"]
+
+
+def test_check_takes_links_and_local_files(tmp_path: Path) -> None:
+    (tmp_path / "a b.css").touch()
+    (tmp_path / "page.html").write_text(
+        '<a href="https://example.org">x</a><link rel="canonical" href="https://example.org">'
+        '<link rel="stylesheet" href="a%20b.css?v=1"><img src="data:image/png;base64,xyz"><script>1</script>'
+    )
+    assert site.check(tmp_path) == []
+
+
+def test_jupyter_book_alone_builds_and_executes(tmp_path: Path) -> None:
+    root = copy_book(tmp_path / "book")
+    source = write_notebook(root / "notebooks" / "derive-cos.ipynb", code("print('sum', 1 + count)"))
+    before = source.read_bytes()
+    (root / "_toc.yml").write_text("format: jb-book\nroot: book/references\nchapters:\n- file: notebooks/derive-cos\n")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("jupyter-book"), "build", "."],
+        cwd=root,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sum 2" in (root / "_build" / "html" / "notebooks" / "derive-cos.html").read_text()
+    assert source.read_bytes() == before
