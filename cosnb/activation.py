@@ -16,7 +16,7 @@ from cosnb.symbolic import calculus, catalogue
 from cosnb.symbolic.catalogue import Formula, x
 
 # A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
-_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})(e[+-]?\d{1,2})?(/[1-9]\d{0,19})?", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?(/[1-9][0-9]{0,19})?")
 
 
 class Activation:
@@ -144,8 +144,8 @@ def _make_function(activation: Activation, order: int, traced: bool) -> type[tor
         @staticmethod
         def jvp(ctx: Any, dx: Tensor) -> Tensor:
             (saved,) = ctx.saved_tensors
-            # PyTorch calls jvp with forward mode off, so a jvp of a jvp would silently be 0 (pytorch issue 197867). Turned on again, it
-            # needs the saved input without this level's tangent; an outer level's tangent stays inside it.
+            # PyTorch calls jvp with forward mode off, so a jvp of a jvp would silently be 0 (its issue 197867).
+            # Turned on again, it needs the input without this level's tangent; an outer level's stays inside it.
             with forward_ad._set_fwd_grad_enabled(True):
                 primal = forward_ad.unpack_dual(saved).primal
                 return dx * activation.autograd_function(order + 1, False).apply(primal)

@@ -1,6 +1,7 @@
-"""The activations and their derivatives once more, by hand in mpmath: what the symbolic and the printed code are held against.
+"""The activations and their derivatives once more, by hand in mpmath: what formulas and printed code are held against.
 
-Each is a sum of terms written so that no digit is lost in a tail or at x = 0; at a kink the left piece counts, as in PyTorch.
+Each is a sum of terms written so that no digit is lost in a tail or at x = 0; at a kink the left piece counts, as in
+PyTorch.
 """
 
 from collections.abc import Callable

@@ -70,7 +70,12 @@ def test_every_way_to_a_second_derivative_gives_the_same(name: str) -> None:
         jacrev(jacfwd(total))(x),
     ):
         torch.testing.assert_close(matrix, second.diag())
-    for values in (vmap(grad(grad(act)))(x), slope(slope(act))(x), vmap(slope(grad(act)))(x), vmap(grad(slope(act)))(x)):
+    for values in (
+        vmap(grad(grad(act)))(x),
+        slope(slope(act))(x),
+        vmap(slope(grad(act)))(x),
+        vmap(grad(slope(act)))(x),
+    ):
         torch.testing.assert_close(values, second)
 
 
@@ -98,7 +103,9 @@ def test_vmap_is_the_loop(in_dim: int) -> None:
     x = points(3, 4, 5).detach()
     act = activation("cos")
     assert torch.equal(vmap(act, in_dims=in_dim, out_dims=in_dim)(x), act(x))
-    torch.testing.assert_close(vmap(grad(lambda v: act(v).sum()), in_dims=in_dim, out_dims=in_dim)(x), act.elementwise(1)(x))
+    torch.testing.assert_close(
+        vmap(grad(lambda v: act(v).sum()), in_dims=in_dim, out_dims=in_dim)(x), act.elementwise(1)(x)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -208,7 +215,9 @@ def test_compiled_fullgraph_forward_and_backward_equal_eager() -> None:
     torch.testing.assert_close(y, act(x), rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(dx, act.elementwise(1)(x.detach()), rtol=1e-6, atol=1e-7)
     (first,) = torch.autograd.grad(compiled(x).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="torch.compile with aot_autograd does not currently support double backward"):
+    with pytest.raises(
+        RuntimeError, match=r"torch\.compile with aot_autograd does not currently support double backward"
+    ):
         first.sum().backward()
 
 
@@ -226,8 +235,8 @@ def test_traced_graph_keeps_one_tensor_and_gives_the_symbolic_slope(name: str) -
 
 @QUIET
 def test_known_gap_torch_func_inside_torch_compile_is_wrong_at_zero() -> None:
-    # There Dynamo drops the custom backward and jvp and differentiates the forward's |x| (pytorch issue 192985): tanh′(0) comes out 0,
-    # not 1. Everywhere else the value is right. When this fails, PyTorch has mended it.
+    # There Dynamo drops the custom backward and jvp and differentiates the forward's |x| (pytorch issue 192985):
+    # tanh′(0) comes out 0, not 1. Everywhere else the value is right. When this fails, PyTorch has mended it.
     torch._dynamo.reset()
     module = activation("tanh").module()
     slope = torch.compile(lambda v: jvp(module, (v,), (torch.ones_like(v),))[1], fullgraph=True, backend="aot_eager")
@@ -242,7 +251,7 @@ def test_parameters_of_cos_work() -> None:
     x = torch.linspace(-3, 3, 13, dtype=torch.float64)
     for slope, shift in ((5, 0.5), (2, "1/4"), (-3, "7.5e-1"), (".5", "1.5/3"), (0, 0)):
         act = activation("cos", a=slope, c=shift)
-        reference = x * torch.sigmoid(x) + (torch.sigmoid(slope * x) - float(sympy.Rational(str(shift)))) ** 2
+        reference = x * torch.sigmoid(x) + (torch.sigmoid(float(slope) * x) - float(sympy.Rational(str(shift)))) ** 2
         torch.testing.assert_close(act(x), reference, rtol=1e-13, atol=1e-15)
     assert activation("cos", a="5.0", c=0.5) is activation("cos")
     assert repr(activation("cos", c="1/3")) == "activation('cos', a=5, c=1/3)"
@@ -257,7 +266,9 @@ def test_unknown_names_and_parameters_are_named() -> None:
         activation("swihs")
 
 
-@pytest.mark.parametrize("value", ["five", float("nan"), float("inf"), "1/0", "1e999999999", None, True, 2j, [5], "__import__('os')"])
+@pytest.mark.parametrize(
+    "value", ["five", float("nan"), float("inf"), "1/0", "1e999999999", None, True, 2j, [5], "__import__('os')"]
+)
 def test_a_parameter_that_is_no_finite_number_is_refused_at_once(value: object) -> None:
     with pytest.raises(CosnbError, match="parameter a of cos must be a finite number"):
         activation("cos", a=value)  # type: ignore[arg-type]

@@ -73,7 +73,9 @@ def test_the_minimum_of_swish_is_exact_in_lambert_s_w() -> None:
     assert point.exact == -1 - sympy.LambertW(sympy.exp(-1))
     assert point.how == "symbolic"
     assert round(float(point.f), 5) == -0.27846
-    assert sympy.N(SWISH.subs(x, point.exact), 20) + sympy.LambertW(sympy.exp(-1)).evalf(20) == pytest.approx(0, abs=1e-18)
+    assert sympy.N(SWISH.subs(x, point.exact), 20) + sympy.LambertW(sympy.exp(-1)).evalf(20) == pytest.approx(
+        0, abs=1e-18
+    )
     assert activation("swish").properties()["minimum"] == point
 
 
@@ -123,6 +125,21 @@ def test_formulas_outside_the_normal_form_are_done_by_the_general_way() -> None:
     with mp.workdps(30):
         reference = mp.findroot(lambda z: mp.erfc(-z / mp.sqrt(2)) / 2 + z * mp.npdf(z), -0.75)
         assert mp.nstr(point.value._to_mpmath(60), 15) == mp.nstr(reference, 15)
+
+
+def test_what_cancellation_leaves_in_a_tail_is_no_zero() -> None:
+    # 1 + erf(x) is 0 in 40 digits below −9.4, and the sign of its last digits before that is an accident.
+    expr = x * (1 + sympy.erf(x)) / 3 + sympy.exp(-(x**2)) / 7
+    assert [round(float(z), 6) for z in calculus.zeros(expr, x)] == [-1.006431]
+
+
+def test_zeros_on_the_scan_s_grid_are_found_whether_the_sign_changes_or_stays() -> None:
+    for expr, expected in (
+        (sympy.tanh(x) * sympy.tanh(x - 1) ** 2, [0, 1]),
+        (sympy.erf(x), [0]),
+        (sympy.Piecewise((0, x < 1), (x - 3, True)), [3]),  # not the interval where it is 0
+    ):
+        assert [float(z) for z in calculus.zeros(expr, x)] == expected
 
 
 def test_linear_numerators_only_are_solved_exactly() -> None:

@@ -7,8 +7,7 @@ import sympy
 import torch
 from mpmath import mp
 from oracles import NAMES, oracle
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from cosnb.errors import CosnbError
 from cosnb.symbolic.catalogue import CATALOGUE, a, c, get, x
@@ -17,10 +16,10 @@ from cosnb.symbolic.functions import sigmoid, softplus
 OWN: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
-    "relu": F.relu,
-    "relu6": F.relu6,
-    "swish": F.silu,
-    "mish": F.mish,
+    "relu": nn.functional.relu,
+    "relu6": nn.functional.relu6,
+    "swish": nn.functional.silu,
+    "mish": nn.functional.mish,
 }
 POINTS = torch.cat([torch.linspace(-20, 20, 161), torch.tensor([-1e-9, 1e-9, 5.999999, 6.000001])]).double()
 
@@ -64,7 +63,9 @@ def test_every_row_is_a_formula_in_x_with_a_source_and_a_title(row) -> None:  # 
     assert row.expr.free_symbols == {x, *row.parameters}
 
 
-@pytest.mark.parametrize(("alias", "name"), [("silu", "swish"), ("logistic", "sigmoid"), ("CoS", "cos"), ("ReLU", "relu")])
+@pytest.mark.parametrize(
+    ("alias", "name"), [("silu", "swish"), ("logistic", "sigmoid"), ("CoS", "cos"), ("ReLU", "relu")]
+)
 def test_aliases_and_capitals_find_the_row(alias: str, name: str) -> None:
     assert get(alias) is CATALOGUE[name]
 
@@ -91,6 +92,6 @@ def test_sigmoid_and_softplus_know_their_derivatives_and_limits() -> None:
 
 def test_numpy_code_of_the_formulas_raises_no_overflow_warning() -> None:
     far = POINTS.numpy() * 1e3
-    for function, own in ((sigmoid, torch.sigmoid), (softplus, F.softplus)):
+    for function, own in ((sigmoid, torch.sigmoid), (softplus, nn.functional.softplus)):
         ours = sympy.lambdify(x, function(x), "numpy")(far)  # warnings are errors here
         torch.testing.assert_close(torch.from_numpy(ours), own(POINTS * 1e3), rtol=1e-7, atol=1e-15)

@@ -59,7 +59,9 @@ def test_no_denominator_has_a_zero_for_t_in_0_to_1(name: str, order: int) -> Non
 @pytest.mark.parametrize(("name", "order"), CASES)
 def test_slope_and_offset_are_polynomials_of_t_alone(name: str, order: int) -> None:
     for branch in branches(form_of(name, order)):
-        assert all(e.subs(s, 1 - t).is_polynomial(t) and e.free_symbols <= {t, s} for e in (branch.slope, branch.offset))
+        assert all(
+            e.subs(s, 1 - t).is_polynomial(t) and e.free_symbols <= {t, s} for e in (branch.slope, branch.offset)
+        )
 
 
 def test_swish_is_x_over_1_plus_t() -> None:
@@ -109,8 +111,8 @@ def test_two_rates_share_one_exponential() -> None:
     assert abs(difference.rewrite(sympy.exp).subs(x, -3).evalf(30)) < 1e-28
 
 
-# Operations of slope, offset and denominator for x < 0, parts that they share counted once: measured 12, 19 and 35. The expanded
-# quotient takes 34, 78 and 161, and 28, 52 and 92 by Horner's rule.
+# Operations of slope, offset and denominator for x < 0, parts that they share counted once: measured 12, 19 and 35.
+# The expanded quotient takes 34, 78 and 161, and 28, 52 and 92 by Horner's rule.
 @pytest.mark.parametrize(("order", "most"), [(0, 14), (1, 22), (2, 40)])
 def test_cos_keeps_its_structure(order: int, most: int) -> None:
     for branch in branches(form_of("cos", order)):
@@ -134,6 +136,8 @@ def test_tanh_keeps_its_factor_1_minus_t() -> None:
         assert all(not branch.offset.subs(s, 0) for branch in branches(form_of(name, order)))
 
 
-@pytest.mark.parametrize(("expr", "operations"), [(t**5, 3), (t**8, 3), ((1 + t) ** 2 * (1 + t), 3), (t + t**2, 2), (t, 0)])
+@pytest.mark.parametrize(
+    ("expr", "operations"), [(t**5, 3), (t**8, 3), ((1 + t) ** 2 * (1 + t), 3), (t + t**2, 2), (t, 0)]
+)
 def test_operations_are_counted_with_repeated_squaring(expr: sympy.Expr, operations: int) -> None:
     assert count_operations(expr) == operations

@@ -1,6 +1,11 @@
-"""What P reports: Tables 1 to 3, one run of each (Han and Kang 2021, section IV)."""
+"""What P reports, Tables 1 to 3, one run of each (Han and Kang 2021, section IV), and our runs held against it."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from cosnb.display import Table
+from cosnb.results.summary import Row, format_mean, title
+from cosnb.statistics import Comparison, Interval
 
 
 class Reported(NamedTuple):
@@ -28,3 +33,40 @@ TABLES: dict[str, dict[str, Reported]] = {
         "cos": Reported(45, 0.3927, 89.18),
     },
 }
+
+
+def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
+    """Return our rows and P's numbers (columns P), activation by activation; what either lacks is left empty."""
+    lines = []
+    for row in rows:
+        p = reported.get(row.activation)
+        line = [title(row.activation), row.n, format_mean(row.intervals["accuracy"], 2), p and f"{p.accuracy:.2f}"]
+        line += [format_mean(row.intervals["loss"], 4), p and f"{p.loss:.4f}"]
+        lines.append([*line, f"{row.seconds_per_epoch:.0f}" if row.n else None, p and f"{p.seconds:.0f}"])
+    return Table(["", "n", "accuracy (%)", "P", "loss", "P", "s / epoch", "P"], lines)
+
+
+def judged_table(judged: Mapping[str, Comparison]) -> Table:
+    """Return the comparisons of a family, one a column: intervals, test, verdict, and the runs that would decide."""
+    columns = [
+        [
+            c.n,
+            None if c.claimed is None else f"{c.claimed:+.2f}",
+            _show(c.interval),
+            _show(c.holm_interval),
+            f"{c.p_holm:.3f}",
+            f"{c.superiority:.2f}" if c.n else None,
+            str(c.verdict),
+            c.runs_needed,
+        ]
+        for c in judged.values()
+    ]
+    names = ["pairs of runs, n", "P's difference (points)", "ours, 95 % interval", "ours, Holm-level interval"]
+    names += ["sign-flip p (Holm)", "share of pairs won", "verdict", "n for power 0.8, were P's difference true"]
+    return Table(["", *judged], zip(names, *columns, strict=True))
+
+
+def _show(interval: Interval) -> str:
+    if interval.n < 2:
+        return "missing"
+    return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"

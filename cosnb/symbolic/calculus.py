@@ -104,10 +104,10 @@ def _exact_zeros(form: NormalForm | None, x: sympy.Symbol) -> list[sympy.Expr]:
 
 @lru_cache(maxsize=512)
 def zeros(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Float, ...]:
-    """Return the isolated zeros of `expr` in [−40, 40] where it changes sign, ascending, refined in 40-digit arithmetic.
+    """Return the isolated zeros of `expr` in [−40, 40] where its sign changes, ascending, refined to 40 digits.
 
-    The scan has a step of 0.02, so of two zeros that lie closer together both may be missed. A zero on the scan's grid is found
-    also where the sign stays. Outside the normal form's class, a tail where |expr| < 1e-30 counts as zero throughout.
+    The scan has a step of 0.02, so of two zeros that lie closer together both may be missed. A zero on the scan's grid
+    is found also where the sign stays. Outside the normal form's class, a tail where |expr| < 1e-30 holds no zeros.
     """
     step = 2 * _SCAN / (_SCAN_POINTS - 1)
     grid = [i * step - _SCAN for i in range(_SCAN_POINTS)]

@@ -1,0 +1,312 @@
+"""Records: written whole or not at all, never replaced, found again, and damage is named."""
+
+import dataclasses
+import importlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cosnb import results
+from cosnb.data import ImageData, load
+from cosnb.errors import CosnbError
+from cosnb.training import TrainingConfig, loop, run_missing
+
+run_module = importlib.import_module("cosnb.training.run")  # the package's attribute of that name is the function
+CONFIG = TrainingConfig("cos", "digits", 64, epochs=1)
+EPOCH = {
+    "epoch": 1,
+    "train_loss": 2.0,
+    "train_accuracy": 0.25,
+    "test_loss": 1.75,
+    "test_accuracy": 0.5,
+    "train_seconds": 0.1,
+    "test_seconds": 0.1,
+}
+
+
+def record(seed: int = 0, status: str = "ok", **changes: Any) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "experiment": "table",
+        "config": CONFIG.as_dict(),
+        "config_digest": CONFIG.digest(),
+        "seed": seed,
+        "status": status,
+        "error": None,
+        "epochs": [EPOCH],
+        "timing": {"method": "none", "total_seconds": 0.2},
+        "code_digest": "0123456789abcdef",
+        "data": {"name": "digits"},
+        "device": {"name": "Prüfgerät®", "type": "cpu", "threads": 1},
+        "started": "2026-01-01T00:00:00+00:00",
+    } | changes
+
+
+def names(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "table").iterdir())
+
+
+# Writing and reading
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    path = results.write(record(3), tmp_path)
+    assert path == tmp_path / "table" / f"cos-{CONFIG.digest()}-seed3.json"
+    assert results.read("table", tmp_path) == [record(3)]
+    assert results.find("table", CONFIG.digest(), 3, tmp_path) == record(3)
+    assert results.find("table", CONFIG.digest(), 30, tmp_path) is None
+    assert results.find("table", "0" * 10, 3, tmp_path) is None
+    assert results.find("other", CONFIG.digest(), 3, tmp_path) is None
+    assert results.read("other", tmp_path) == []
+
+
+def test_a_record_is_readable_by_all_and_ends_with_a_newline(tmp_path: Path) -> None:
+    path = results.write(record(), tmp_path)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert path.read_bytes().endswith(b"}\n")
+    assert "Prüfgerät®" in path.read_text(encoding="utf-8")
+
+
+def test_records_go_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COSNB_RESULTS", str(tmp_path / "elsewhere"))
+    assert results.write(record()).parent == tmp_path / "elsewhere" / "table"
+    assert results.read("table") == [record()]
+
+
+def test_a_record_is_never_replaced(tmp_path: Path) -> None:
+    results.write(record(), tmp_path)
+    with pytest.raises(CosnbError, match=r"cos-.*-seed0\.json exists already: a record is never replaced"):
+        results.write(record(epochs=[]), tmp_path)
+    assert results.read("table", tmp_path) == [record()]
+    assert len(names(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("call", ["fsync", "link"])
+def test_a_failing_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    results.write(record(1), tmp_path)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results.record, "require_writable", lambda experiment, root: tmp_path / experiment)
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(
+        CosnbError, match=r"cannot write the record .*seed2\.json: No space left on device; free the disk"
+    ):
+        results.write(record(2), tmp_path)
+    assert names(tmp_path) == [f"cos-{CONFIG.digest()}-seed1.json"]
+
+
+def test_what_is_no_json_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        results.write(record(data=object()), tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_nan_of_a_diverged_run_survives(tmp_path: Path) -> None:
+    results.write(record(status="diverged", epochs=[EPOCH | {"test_loss": float("nan")}]), tmp_path)
+    (back,) = results.read("table", tmp_path)
+    assert back["epochs"][0]["test_loss"] != back["epochs"][0]["test_loss"]
+
+
+# Damage
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "is no readable record"),
+        ("", "is no readable record"),
+        ("\x00\x01", "is no readable record"),
+        ("[]", "a record is a JSON object"),
+        ('{"schema": 2}', "its schema version is 2, this program reads 1"),
+        (
+            '{"schema": 1, "seed": 0}',
+            "it lacks code_digest, config, config_digest, data, device, epochs, experiment, status",
+        ),
+    ],
+)
+def test_a_damaged_file_is_named_and_left_out(tmp_path: Path, text: str, problem: str) -> None:
+    results.write(record(1), tmp_path)
+    broken = tmp_path / "table" / f"cos-{CONFIG.digest()}-seed0.json"
+    broken.write_text(text)
+    with pytest.warns(UserWarning, match=problem) as caught:
+        assert results.read("table", tmp_path) == [record(1)]
+    assert str(broken) in str(caught[0].message)
+    with pytest.raises(CosnbError, match=r"seed0\.json is no (readable|usable) record.*then run again"):
+        results.find("table", CONFIG.digest(), 0, tmp_path)
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    results.write(record(1), tmp_path)
+    (tmp_path / "table" / "x.json").write_bytes(b"\xff\xfe{")
+    with pytest.warns(UserWarning, match=r"x\.json is no readable record and was left out"):
+        assert len(results.read("table", tmp_path)) == 1
+
+
+# A folder that refuses
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(CosnbError, match=r"the results folder .*table cannot be written \(Permission denied\)"):
+            results.require_writable("table", tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "table").write_text("")
+    with pytest.raises(CosnbError, match=r"the results folder .*table cannot be written \(File exists\)"):
+        results.require_writable("table", tmp_path)
+
+
+@pytest.mark.parametrize("call", ["mkdir", "link"])
+def test_what_writing_will_need_is_tried_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(
+        CosnbError, match=r"cannot be written \(Read-only file system\): allow it, or set COSNB_RESULTS"
+    ):
+        results.require_writable("table", tmp_path / "new")
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_trying_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert results.require_writable("table", tmp_path) == tmp_path / "table"
+    assert names(tmp_path) == []
+
+
+# Running what is missing
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    return load("digits", train_images=64)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+    """Put a training of no time in the place of the real one; return the list of what it was asked for."""
+    asked: list[tuple[str, int]] = []
+
+    def train(
+        config: TrainingConfig, seed: int, data: object, device: object, after_epoch: Any
+    ) -> tuple[str, list, None]:
+        asked.append((config.activation, seed))
+        for number in range(config.epochs):
+            after_epoch(EPOCH | {"epoch": number + 1})
+        return "ok", [], None
+
+    monkeypatch.setattr(run_module, "train", train)
+    return asked
+
+
+def configs(*activations: str) -> list[TrainingConfig]:
+    return [dataclasses.replace(CONFIG, activation=name) for name in activations]
+
+
+def test_only_what_is_missing_is_run(tmp_path: Path, data: ImageData, trained: list[tuple[str, int]]) -> None:
+    assert run_missing("table", configs("relu", "cos"), [0], data, "cpu", tmp_path) == 2
+    assert run_missing("table", configs("relu", "cos"), [0, 1], data, "cpu", tmp_path) == 2
+    assert run_missing("table", configs("relu", "cos"), [0, 1], data, "cpu", tmp_path) == 0
+    assert trained == [("relu", 0), ("cos", 0), ("relu", 1), ("cos", 1)]
+    assert len(results.read("table", tmp_path)) == 4
+
+
+def test_a_record_says_what_was_run_on_what(tmp_path: Path, data: ImageData, trained: list[tuple[str, int]]) -> None:
+    run_missing("table", [CONFIG], [5], data, "cpu", tmp_path)
+    (made,) = results.read("table", tmp_path)
+    assert (made["status"], made["error"], made["seed"]) == ("ok", None, 5)
+    assert made["config"] == CONFIG.as_dict()
+    assert made["epochs"] == [EPOCH]
+    assert made["data"] == {"name": "digits", "train_images": 64, "test_images": 360, "digest": data.digest}
+    assert made["device"]["type"] == "cpu"
+    assert set(made["versions"]) == {"python", "torch", "numpy", "cosnb"}
+    assert made["started"] <= made["finished"]
+    assert made["timing"]["total_seconds"] >= 0
+    assert json.loads(json.dumps(made)) == made
+
+
+def test_a_failed_run_is_kept_and_tried_again(tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(config: TrainingConfig, *_: object) -> tuple[str, list, None]:
+        if config.activation == "relu":
+            raise RuntimeError("out of memory")
+        return "ok", [], None
+
+    monkeypatch.setattr(run_module, "train", fail)
+    assert run_missing("table", configs("relu", "cos"), [0], data, "cpu", tmp_path) == 2
+    by_status = {r["status"]: r for r in results.read("table", tmp_path)}
+    assert by_status["failed"]["error"] == "RuntimeError: out of memory"
+    assert results.find("table", configs("relu")[0].digest(), 0, tmp_path) is None
+    monkeypatch.setattr(run_module, "train", lambda *_: ("ok", [], None))
+    assert run_missing("table", configs("relu", "cos"), [0], data, "cpu", tmp_path) == 1
+    assert sorted(r["status"] for r in results.read("table", tmp_path)) == ["failed", "ok", "ok"]
+
+
+def test_a_diverged_run_counts_as_done(tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "train", lambda *_: ("diverged", [], None))
+    assert run_missing("table", [CONFIG], [0], data, "cpu", tmp_path) == 1
+    assert run_missing("table", [CONFIG], [0], data, "cpu", tmp_path) == 0
+
+
+def test_an_interrupt_ends_the_run_without_a_record(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "train", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_missing("table", [CONFIG], [0], data, "cpu", tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_two_processes_may_train_the_same_seed(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = record(0, config_digest=CONFIG.digest())
+
+    def train(*_: object) -> tuple[str, list, None]:
+        results.write(other, tmp_path)  # the other process is done first
+        return "ok", [], None
+
+    monkeypatch.setattr(run_module, "train", train)
+    assert run_missing("table", [CONFIG], [0], data, "cpu", tmp_path) == 0
+    assert results.read("table", tmp_path) == [other]
+
+
+def test_wrong_data_and_a_refusing_folder_end_before_any_training(
+    tmp_path: Path, data: ImageData, trained: list[tuple[str, int]]
+) -> None:
+    wrong = dataclasses.replace(CONFIG, train_images=63)
+    with pytest.raises(CosnbError, match=r"asks for 63 images of digits, the data given are 64 of digits"):
+        run_missing("table", [wrong], [0], data, "cpu", tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CosnbError, match=r"the results folder .* cannot be written"):
+        run_missing("table", [CONFIG], [0], data, "cpu", tmp_path / "file")
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / f"cos-{CONFIG.digest()}-seed0.json").write_text("{")
+    with pytest.raises(CosnbError, match="is no readable record"):
+        run_missing("table", [CONFIG], [0], data, "cpu", tmp_path)
+    assert trained == []
+
+
+def test_a_real_run_leaves_a_real_record(tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "fuse_activations", lambda net, device: False)
+    few = dataclasses.replace(data, train_images=data.train_images[:16], train_labels=data.train_labels[:16])
+    few = dataclasses.replace(few, test_images=data.test_images[:20], test_labels=data.test_labels[:20])
+    small = dataclasses.replace(CONFIG, activation="relu", train_images=16, batch_size=16)
+    assert run_missing("table", [small], [0], few, "cpu", tmp_path) == 1
+    (made,) = results.read("table", tmp_path)
+    assert made["status"] == "ok", made["error"]
+    assert len(made["epochs"]) == 1
+    assert made["epochs"][0]["test_accuracy"] * 20 == round(made["epochs"][0]["test_accuracy"] * 20)
