@@ -21,7 +21,7 @@ from cosnb.symbolic.readings import (
 )
 
 SWISH = x * sigmoid(x)
-COS, INSIDE, OUTSIDE, SUBTRACTED, WEIGHTED, PLUS, SHIFTED, SMALL, SQUARED_GATE = READINGS
+COS, INSIDE, OUTSIDE, SUBTRACTED, WEIGHTED, PLUS, SHIFTED, SMALL, DOUBLED, HALVED, SQUARED_GATE = READINGS
 
 
 def test_cos_passes_all_five() -> None:
@@ -42,6 +42,8 @@ def test_cos_passes_all_five() -> None:
         (PLUS, is_placed_by_5_and_half),  # f(0) = 1
         (SHIFTED, is_placed_by_5_and_half),  # f(0) = σ(−5/2)²
         (SMALL, is_placed_by_5_and_half),  # f(0) = 1/16
+        (DOUBLED, is_placed_by_5_and_half),  # a weight of 2, which the paper does not name
+        (HALVED, is_placed_by_5_and_half),  # ½ twice
         (SQUARED_GATE, is_swish_plus_squared_sigmoid),
     ],
     ids=str,
@@ -52,7 +54,7 @@ def test_every_other_reading_breaks_one(reading: sympy.Expr, statement) -> None:
 
 def test_the_readings_are_different_functions() -> None:
     values = {reading.subs(x, sympy.Rational(3, 7)).evalf(15) for reading in READINGS}
-    assert len(values) == len(READINGS) == 9
+    assert len(values) == len(READINGS) == 11
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,9 @@ def test_the_added_square_is_taken_apart() -> None:
 @pytest.mark.parametrize(
     ("expr", "evidence"),
     [
-        (SWISH + (sigmoid(4 * x) - HALF) ** 2, "coefficient 4"),
+        (SWISH + (sigmoid(4 * x) - HALF) ** 2, "numbers ½, 4;"),
+        (SWISH + 3 * (sigmoid(5 * x) - HALF) ** 2, "numbers ½, 3, 5;"),
+        (SWISH + HALF * (sigmoid(5 * x) - HALF) ** 2, "numbers ½, ½, 5;"),
         (SWISH + (sigmoid(5 * x) - sympy.Rational(1, 3)) ** 2, "f(0) = 0.02778"),
         (SWISH + (sigmoid(5 * x) - HALF) ** 2 + 1, "f(0) = 1"),
         (SWISH + sympy.tanh(5 * x) ** 2, "no squared sigmoid"),
