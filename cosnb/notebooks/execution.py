@@ -100,6 +100,8 @@ def kernel_environment(threads: int) -> dict[str, str]:
     """
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     environment.setdefault("OMP_NUM_THREADS", str(threads))
+    # tqdm's bars are text here; that widgets are missing would be said in each notebook.
+    environment.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
     # A backend set for scripts (Agg on a CI machine) would make figures vanish from notebooks without a word.
     environment.pop("MPLBACKEND", None)
     return environment
