@@ -234,7 +234,9 @@ def test_a_signal_ends_workers_and_kernels(number: signal.Signals, status: int, 
     write_runs(tmp_path, {"slow": 100})
     mark = uuid4().hex
     program = (
-        "import sys; from pathlib import Path; from cosnb import cli; from cosnb.notebooks import runs\n"
+        "import signal, sys; from pathlib import Path; from cosnb import cli; from cosnb.notebooks import runs\n"
+        # A shell without job control starts background processes, a CI run among them, with SIGINT ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "runs.repository_root = lambda: Path(sys.argv[1])\nsys.exit(cli.main(['run', 'slow']))"
     )
     process = subprocess.Popen(
@@ -244,15 +246,16 @@ def test_a_signal_ends_workers_and_kernels(number: signal.Signals, status: int, 
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "notebooks" / "started").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=30)
-    finally:
-        process.kill()
+    with process:
+        try:
+            deadline = time.monotonic() + 60
+            while not (tmp_path / "notebooks" / "started").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == status
     assert "Traceback" not in said
     assert alive(mark) == []
