@@ -8,7 +8,7 @@ import sympy
 from cosnb.symbolic import limited
 
 
-class Awkward(Exception):
+class Awkward(Exception):  # noqa: N818
     """An exception that is pickled but cannot be made again from its pickle."""
 
     def __init__(self, a: int, b: int) -> None:

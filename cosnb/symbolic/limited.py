@@ -23,7 +23,7 @@ _HEADER = 8  # bytes of a message's length
 R = TypeVar("R")
 
 
-class TimeLimit(CosnbError):
+class TimeLimit(CosnbError):  # noqa: N818  (named for what was reached)
     """A call took longer than its limit and was ended."""
 
 
