@@ -1,0 +1,143 @@
+"""What is found out about a function: a value, how it was found, and a line that says why to believe it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sympy
+
+from cosnb.display import Table
+
+How = Literal["proven", "certified", "numerical"]
+DIGITS = 15
+_ORDER: tuple[How, ...] = ("proven", "certified", "numerical")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`value` and how it was found.
+
+    "proven": by algebra, exact. "certified": an exact count and digits that interval arithmetic vouches for.
+    "numerical": by a search that could have missed something. `digits` are those of the decimal numbers in `value`
+    (None where it has none).
+    """
+
+    value: Any
+    how: How
+    reason: str
+    digits: int | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place: `value` is x, good to 15 digits, `f` is f there; `exact` is x where it is known exactly."""
+
+    value: sympy.Float
+    f: sympy.Float
+    exact: sympy.Expr | None = None
+
+    def __str__(self) -> str:
+        return f"{show(self.value if self.exact is None else self.exact)} (f = {show(self.f)})"
+
+
+@dataclass(frozen=True)
+class Extremum:
+    """The infimum or supremum `value`: of f `at` a number or on an interval where `attained`, else approached there."""
+
+    value: sympy.Expr
+    at: sympy.Basic
+    attained: bool
+
+    def __str__(self) -> str:
+        if self.attained:
+            return f"{show(self.value)}, {'on' if isinstance(self.at, sympy.Set) else 'at'} {show(self.at)}"
+        return f"none: {show(self.value)} is approached for x → {show(self.at)}" if self.value.is_finite else "none"
+
+
+def weakest(hows: Iterable[How]) -> How:
+    """Return the weakest of several ways; of none "proven"."""
+    return max(hows, key=_ORDER.index, default="proven")
+
+
+TITLES = {
+    "limits": "limits of f at −∞, ∞",
+    "derivative_limits": "limits of f′ at −∞, ∞",
+    "asymptotes": "asymptotes at −∞, ∞",
+    "roots": "roots",
+    "critical_points": "critical points",
+    "inflections": "inflections",
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "range": "range",
+    "lipschitz": "Lipschitz constant",
+    "smoothness": "smoothness",
+    "kinks": "kinks",
+    "jumps": "jumps",
+    "monotone": "monotone",
+    "convex": "convex",
+    "parity": "parity",
+    "bounded_below": "bounded below",
+    "bounded_above": "bounded above",
+}
+
+
+class Properties(Mapping[str, Finding]):
+    """The findings on a function f by name, the keys of `TITLES`; a table in a notebook.
+
+    Values: limits, derivative_limits: pairs of numbers or ±oo (None: no limit). asymptotes: a pair of lines m·x + c as
+    expressions (None: no line). roots, critical_points, inflections: tuples of Point, ascending. minimum, maximum:
+    Extremum. range: a set. lipschitz: sup |f′|, oo where there is none. smoothness: "C^∞", "C^1", … , "continuous",
+    "discontinuous". kinks, jumps: tuples of numbers. monotone, convex, parity: words. bounded_below, bounded_above:
+    booleans.
+    """
+
+    def __init__(self, expr: sympy.Expr, findings: Mapping[str, Finding]) -> None:
+        self.expr = expr
+        self._findings = dict(findings)
+
+    def __getitem__(self, key: str) -> Finding:
+        return self._findings[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._findings)
+
+    def __len__(self) -> int:
+        return len(self._findings)
+
+    def __repr__(self) -> str:
+        width = max(map(len, TITLES.values()))
+        lines = [f"{TITLES[key]:{width}}  {_text(f.value)}  [{_how(f)}]" for key, f in self.items()]
+        return "\n".join([f"f = {self.expr}", *lines])
+
+    def _repr_markdown_(self) -> str:
+        rows = [[TITLES[key], _text(f.value), _how(f), f.reason] for key, f in self.items()]
+        return Table(["property", "value", "how", "why"], rows)._repr_markdown_()
+
+
+def show(value: Any) -> str:
+    """Return a short text of a number, expression or set: decimals with six digits, infinities as signs."""
+    if isinstance(value, sympy.Interval):
+        left, right = "(" if value.left_open else "[", ")" if value.right_open else "]"
+        return f"{left}{show(value.start)}, {show(value.end)}{right}"
+    if isinstance(value, sympy.Union):
+        return " ∪ ".join(show(part) for part in value.args)
+    if isinstance(value, sympy.FiniteSet):
+        return "{" + ", ".join(show(part) for part in value.args) + "}"
+    if isinstance(value, sympy.Float):
+        return f"{float(value):.6g}".replace("-", "−")
+    text = str(value).replace("oo", "∞").replace("-", "−")
+    return text.replace("**", "^").replace("*", "·")
+
+
+def _how(finding: Finding) -> str:
+    return finding.how if finding.digits is None else f"{finding.how}, {finding.digits} digits"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(_text, value)) or "none"
+    if value is None:
+        return "none"
+    return show(value) if isinstance(value, sympy.Basic) else str(value)
