@@ -13,7 +13,7 @@ from cosnb.symbolic.calculus import critical_points, extremum, limit, zeros
 from cosnb.symbolic.catalogue import get, x
 from cosnb.symbolic.functions import sigmoid
 
-SWISH = get("swish").expr
+SWISH = get("swish").expr.subs(get("swish").parameters)
 HALF = sympy.Rational(1, 2)
 COEFFICIENT = 5  # "the coefficient 5 of x"
 
