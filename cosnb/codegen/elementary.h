@@ -17,10 +17,20 @@ static inline REAL cosnb_from_bits(BITS i) {
   return y;
 }
 
-/* condition ? a : b by masks: the compiler cannot move a's or b's computation behind a branch. */
+/* condition ? a : b by masks. With ?: gcc moves the computation of a or b, or of what follows, behind a branch, and
+   then cannot vectorise it, since it might set an exception flag. */
 static inline REAL cosnb_select(int condition, REAL a, REAL b) {
   BITS mask = (BITS)0 - (BITS)condition;
   return cosnb_from_bits((cosnb_bits(a) & mask) | (cosnb_bits(b) & ~mask));
+}
+
+/* y, or the bound beyond it; NaN stays NaN. */
+static inline REAL cosnb_at_most(REAL bound, REAL y) {
+  return cosnb_select(y > bound, bound, y);
+}
+
+static inline REAL cosnb_at_least(REAL bound, REAL y) {
+  return cosnb_select(y < bound, bound, y);
 }
 
 /* |x| with the sign of y. */
@@ -66,7 +76,7 @@ static inline REAL cosnb_expm1_nonpositive(REAL y) {
    of two, which may overflow, or round to a subnormal. */
 static inline REAL cosnb_exp_difference(REAL y, REAL low) {
   REAL shifted;
-  y = cosnb_select(y < EXP_LOWEST, EXP_LOWEST, y);
+  y = cosnb_at_least(EXP_LOWEST, y);
   REAL p = cosnb_exp_reduced(y, low, &shifted);
   REAL half = fma(shifted - ROUND, 0.5, ROUND);
   REAL s = cosnb_exp_scale(half);
@@ -76,14 +86,14 @@ static inline REAL cosnb_exp_difference(REAL y, REAL low) {
 
 /* e^y for every y. */
 static inline REAL cosnb_exp(REAL y) {
-  return cosnb_exp_difference(cosnb_select(y > EXP_HIGHEST, EXP_HIGHEST, y), 0.0);
+  return cosnb_exp_difference(cosnb_at_most(EXP_HIGHEST, y), 0.0);
 }
 
 /* e^y - 1 for every y. Half of it is computed, since 2^n itself may overflow where the result does not. */
 static inline REAL cosnb_expm1(REAL y) {
   REAL shifted;
-  REAL bounded = cosnb_select(y > EXP_HIGHEST, EXP_HIGHEST, y);
-  bounded = cosnb_select(bounded < EXPM1_LOWEST, EXPM1_LOWEST, bounded);
+  REAL bounded = cosnb_at_most(EXP_HIGHEST, y);
+  bounded = cosnb_at_least(EXPM1_LOWEST, bounded);
   REAL p = cosnb_exp_reduced(bounded, 0.0, &shifted);
   REAL s = cosnb_exp_scale(shifted - 1.0);
   REAL half = fma(s, p, s - 0.5);
@@ -135,7 +145,7 @@ static inline REAL cosnb_log1p(REAL y) {
    where the rounding of 1 + t counts for less. */
 static inline REAL cosnb_tanh(REAL x) {
   REAL y = -2.0 * fabs(x);
-  y = cosnb_select(y < -40.0, -40.0, y);
+  y = cosnb_at_least(-40.0, y);
   int near = y > -1.0;
   REAL t = cosnb_exp_nonpositive(y);
   REAL q = cosnb_select(near, -cosnb_expm1_nonpositive(y), t + t) / (1.0 + t);
@@ -145,7 +155,7 @@ static inline REAL cosnb_tanh(REAL x) {
 /* (e^a - 1) / 4 for a in [0, SINH_HIGHEST]; a quarter, since e^a may overflow where sinh a does not. */
 static inline REAL cosnb_quarter_expm1(REAL a) {
   REAL shifted;
-  REAL p = cosnb_exp_reduced(cosnb_select(a > SINH_HIGHEST, SINH_HIGHEST, a), 0.0, &shifted);
+  REAL p = cosnb_exp_reduced(cosnb_at_most(SINH_HIGHEST, a), 0.0, &shifted);
   REAL s = cosnb_exp_scale(shifted - 2.0);
   return fma(s, p, s - 0.25);
 }
@@ -202,7 +212,7 @@ static inline REAL cosnb_asinh(REAL x) {
 /* erfc(a) for a >= 0: e^(-a^2) times a polynomial in (a - c) / (a + c) over a + c, both quotients with their remainders.
    */
 static inline REAL cosnb_erfc_nonnegative(REAL a) {
-  REAL b = cosnb_select(a > ERFC_HIGHEST, ERFC_HIGHEST, a);
+  REAL b = cosnb_at_most(ERFC_HIGHEST, a);
   REAL square = b * b;
   REAL e = cosnb_exp_difference(-square, fma(b, b, -square));
   REAL d = b + ERFC_CENTRE;

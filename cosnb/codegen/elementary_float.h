@@ -1,7 +1,7 @@
 
-/* erf(x): x + x q(x^2) for |x| < 1, 1 - q(|x| - 2.5) up to 4. */
+/* erf(x): x + x q(x^2) for |x| < 1, 1 - q(|x| - 5/2) up to 4. */
 static inline REAL cosnb_erf(REAL x) {
-  REAL a = cosnb_select(fabs(x) > 4.0, 4.0, fabs(x));
+  REAL a = cosnb_at_most(4.0, fabs(x));
   REAL z = a * a;
   REAL q = POLY(erf, z);
   REAL d = a - 2.5;
