@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -14,6 +14,7 @@ from cosnb.codegen import pytorch
 from cosnb.errors import CosnbError
 from cosnb.symbolic import calculus, catalogue
 from cosnb.symbolic.catalogue import Formula, x
+from cosnb.symbolic.findings import Properties
 
 # A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
 _NUMBER = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?(/[1-9][0-9]{0,19})?")
@@ -57,13 +58,12 @@ class Activation:
             raise CosnbError(f"the order of a derivative must be 0 or more, got {n}")
         return sympy.diff(self.expr, self.x, n) if n else self.expr
 
-    @cached_property
-    def _properties(self) -> dict[str, Any]:
-        return calculus.properties(self.expr, self.x)
+    def properties(self, order: int = 0) -> Properties:
+        """Return what is found out about f, or about its `order`-th derivative: a table in a notebook.
 
-    def properties(self) -> dict[str, Any]:
-        """Return limits of f and f′, critical points, minimum and maximum of f: see `calculus.properties`."""
-        return dict(self._properties)
+        Limits, asymptotes, roots, extrema, smoothness and more, each with how it was found: see `findings.Properties`.
+        """
+        return calculus.properties(self.expr, self.x, order)
 
     def source(self, target: str = "pytorch", order: int = 0) -> str:
         """Return the code of the `order`-th derivative for a target ("pytorch")."""

@@ -7,7 +7,6 @@ import mpmath
 import sympy
 from mpmath import mp
 
-from cosnb.errors import CosnbError
 from cosnb.symbolic import limited
 from cosnb.symbolic.findings import DIGITS, Finding
 from cosnb.symbolic.pieces import Piece, numeric, split
@@ -96,12 +95,12 @@ def _limit(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> Finding:
     values = _far_values(expr, x, side)
     try:
         found = limited.call(_sympy_limit, expr, x, side, seconds=_SECONDS)
-    except (CosnbError, NotImplementedError, ValueError, TypeError, RecursionError, MemoryError):
+    except Exception:  # the time limit, and whatever SymPy's algorithm stumbles over
         found = None
     if isinstance(found, sympy.AccumBounds):
         return Finding(None, "proven", "SymPy's limit: the values oscillate")
     if found is not None and found.is_number and not found.has(sympy.nan, sympy.zoo) and _agrees(found, values):
-        return Finding(found, "proven", "SymPy's limit")
+        return Finding(found, "proven", "SymPy's limit, held against values far out")
     return _guess(values)
 
 

@@ -10,6 +10,7 @@ from cosnb.display import Table
 
 How = Literal["proven", "certified", "numerical"]
 DIGITS = 15
+_MANY = 8  # points in a cell of the table
 _ORDER: tuple[How, ...] = ("proven", "certified", "numerical")
 
 
@@ -84,11 +85,13 @@ TITLES = {
 class Properties(Mapping[str, Finding]):
     """The findings on a function f by name, the keys of `TITLES`; a table in a notebook.
 
-    Values: limits, derivative_limits: pairs of numbers or ±oo (None: no limit). asymptotes: a pair of lines m·x + c as
-    expressions (None: no line). roots, critical_points, inflections: tuples of Point, ascending. minimum, maximum:
-    Extremum. range: a set. lipschitz: sup |f′|, oo where there is none. smoothness: "C^∞", "C^1", … , "continuous",
-    "discontinuous". kinks, jumps: tuples of numbers. monotone, convex, parity: words. bounded_below, bounded_above:
-    booleans.
+    Values:
+    limits, derivative_limits: pairs of numbers or ±oo (None: no limit);
+    asymptotes: a pair of lines m·x + c as expressions (None: no line);
+    roots, critical_points, inflections: tuples of Point, ascending; roots also has the intervals on which f is 0;
+    minimum, maximum: Extremum; range: a set; lipschitz: sup |f′|, oo where there is none;
+    smoothness: "C^∞", "C^1" and so on, "continuous" or "discontinuous"; kinks, jumps: tuples of numbers;
+    monotone, convex, parity: words; bounded_below, bounded_above: booleans.
     """
 
     def __init__(self, expr: sympy.Expr, findings: Mapping[str, Finding]) -> None:
@@ -123,6 +126,9 @@ def show(value: Any) -> str:
         return " ∪ ".join(show(part) for part in value.args)
     if isinstance(value, sympy.FiniteSet):
         return "{" + ", ".join(show(part) for part in value.args) + "}"
+    if isinstance(value, sympy.Expr):  # 6 digits of a long fraction say more than 60
+        long = {q: sympy.Float(q, 6) for q in value.atoms(sympy.Rational) if q.q > 10**6}
+        value = value.xreplace(long)
     if isinstance(value, sympy.Float):
         return f"{float(value):.6g}".replace("-", "−")
     text = str(value).replace("oo", "∞").replace("-", "−")
@@ -136,6 +142,8 @@ def _how(finding: Finding) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple) and len(value) > _MANY:
+        return f"{len(value)}: {', '.join(map(_text, value[:2]))}, … , {_text(value[-1])}"
     if isinstance(value, tuple):
         return ", ".join(map(_text, value)) or "none"
     if value is None:

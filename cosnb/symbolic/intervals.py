@@ -2,8 +2,8 @@
 
 Interval Newton: a box of y is dropped where the interval of values leaves 0 out; where the interval of the derivative
 does, the function is monotonic and the signs at the two ends say whether there is one zero or none; every other box is
-cut in two. Next to y = 0 the first derivative that does not vanish there, an exact number, decides. Beyond R the leading
-term in t outweighs all others.
+cut in two. Next to y = 0 the first derivative that does not vanish there, an exact number, decides. Beyond R the
+leading term in t outweighs all others.
 """
 
 from dataclasses import dataclass

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import mpmath
 import sympy
 
+from cosnb.errors import CosnbError
 from cosnb.symbolic import limited
-from cosnb.symbolic.exponentials import HalfLine, half_lines
+from cosnb.symbolic.exponentials import HalfLine, half_line_of, half_lines
 from cosnb.symbolic.findings import Finding
+from cosnb.symbolic.functions import softplus
 from cosnb.symbolic.normal_form import NormalForm, normal_form
 
 WORKING_DIGITS = 50
@@ -33,10 +36,11 @@ class Piece:
 
     def derivative(self) -> "Piece":
         expr = sympy.diff(self.expr, self.x)
+        halves: tuple[HalfLine, HalfLine] | None
         if self.halves is not None:
             halves = (self.halves[0].derivative(True), self.halves[1].derivative(False))
-        else:
-            halves = _halves(expr, self.x) if expr.has(sympy.exp, sympy.tanh) or expr != self.expr else None
+        else:  # a logarithm is outside the class, its derivative may not be: softplus′ = sigmoid
+            halves = _halves(expr, self.x) if self.expr.has(sympy.log, softplus) else None
         return Piece(expr, self.x, self.low, self.high, self.low_closed, self.high_closed, halves)
 
     def is_zero(self) -> bool:
@@ -64,18 +68,38 @@ class Piece:
         return sympy.nsimplify(found) if found.is_Rational else found
 
     def number(self, value: Any) -> mpmath.mpf:
-        """Return the value at a number in mpmath's working precision."""
-        return numeric(self.expr, self.x)(mpmath.mpf(value))
+        """Return the value at a number in mpmath's working precision; CosnbError where there is no real one."""
+        try:
+            found = numeric(self.expr, self.x)(mpmath.mpf(value))
+        except ZeroDivisionError:
+            found = mpmath.nan
+        real = mpmath.re(found)
+        if mpmath.isnan(real) or abs(mpmath.im(found)) > mpmath.mpf(10) ** -30 * max(1, abs(real)):
+            at = mpmath.nstr(mpmath.mpf(value), 6)
+            raise CosnbError(f"the formula has no real value at x = {at}: an activation needs one everywhere")
+        return real
 
     def is_smooth(self) -> bool:
         """Whether it is proven to have all derivatives between its ends."""
-        return self.halves is not None or self.is_rational() or _is_analytic(self.expr)
+        return self.halves is not None or self.is_rational() or _is_analytic(self.shifted())
+
+    def shifted(self) -> sympy.Expr:
+        """Return the formula with x = low + p or x = high − p, p positive, so that SymPy knows of the ends."""
+        p = sympy.Symbol("p", positive=True)
+        if self.low.is_finite:
+            return self.expr.subs(self.x, self.low + p)
+        return self.expr.subs(self.x, self.high - p) if self.high.is_finite else self.expr
+
+    def known_sign(self) -> int:
+        """Return the sign that SymPy knows from the form of the formula, 0 where it knows none."""
+        expr = self.shifted()
+        return 1 if expr.is_positive else -1 if expr.is_negative else 0
 
 
 @lru_cache(maxsize=512)
 def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
     """Return `expr` as a function of mpmath's numbers."""
-    return sympy.lambdify(x, expr.rewrite(sympy.exp), "mpmath")
+    return sympy.lambdify(x, expr, "mpmath")
 
 
 @lru_cache(maxsize=256)
@@ -93,7 +117,7 @@ def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sy
             if end.is_finite and interval.contains(end) == sympy.true:
                 values[end] = e.subs(x, end)
         closed = (interval.contains(interval.start) == True, interval.contains(interval.end) == True)  # noqa: E712
-        pieces.append(Piece(e, x, interval.start, interval.end, *closed, _halves(e, x)))
+        pieces.append(Piece(e, x, interval.start, interval.end, *closed, _one_half(e, x, interval) or _halves(e, x)))
     merged = [pieces[0]]
     for piece in pieces[1:]:
         if piece.expr == merged[-1].expr and values.get(piece.low) == piece.at(piece.low):
@@ -125,6 +149,21 @@ def _halves(expr: sympy.Expr, x: sympy.Symbol) -> tuple[HalfLine, HalfLine] | No
     return half_lines(form_of(expr, x))
 
 
+def _one_half(expr: sympy.Expr, x: sympy.Symbol, interval: sympy.Interval) -> tuple[HalfLine, HalfLine] | None:
+    """Return the branch of a piece that lies on one side of 0, twice: the other one is never asked for.
+
+    The normal form wants both, and e^x − 1, a piece of ELU, has none for x > 0.
+    """
+    negative = bool(interval.end <= 0)
+    if not (negative or interval.start >= 0) or expr.is_rational_function(x):
+        return None
+    try:
+        half = limited.call(half_line_of, expr, x, negative, seconds=_SECONDS)
+    except limited.TimeLimit:
+        return None
+    return None if half is None else (half, half)
+
+
 def _is_analytic(expr: sympy.Expr) -> bool:
     """Whether `expr` is built of functions that are analytic wherever their arguments lie; False: not proven."""
     if not all(_is_analytic(arg) for arg in expr.args):
@@ -147,7 +186,7 @@ def smoothness(
     proven = all(piece.is_smooth() for piece in pieces)
     order: int | None = None
     jumps, kinks = [], []
-    for left, right in zip(pieces, pieces[1:], strict=False):
+    for left, right in pairwise(pieces):
         n = _first_difference(left, right, values[right.low])
         if n is not None:
             order = n if order is None else min(order, n)
