@@ -92,8 +92,9 @@ def _stretches(study: Study) -> list[list[Candidate]]:
             found.append([])
         inside = [study.value(p) for p in study.charts[1].zeros() if not p.is_border and lies_in(piece, p)]
         if slope.is_zero():
-            where = sympy.Interval(piece.low, piece.high, not piece.low_closed, not piece.high_closed)
-            inside = [candidate(piece.at(sympy.Integer(0)), where, True)]
+            flat = piece.at(sympy.Integer(0))
+            opened = [end.is_infinite or not is_null(flat - study.values[end]) for end in (piece.low, piece.high)]
+            inside = [candidate(flat, sympy.Interval(piece.low, piece.high, *opened), True)]
         else:
             for end in (piece.low, piece.high):
                 if end.is_finite:

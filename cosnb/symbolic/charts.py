@@ -125,9 +125,11 @@ def _chart_certified(piece: Piece, halves: tuple[HalfLine, HalfLine]) -> Chart:
         start = 0.0 if near is None or sign * near <= 0 else sign * near
         isolation = isolate(half.numerator, start, None if far is None else sign * far)
         exact = _exact_zeros(half, isolation)
-        places = [
-            Place(sign * z, None if e is None else sign * e, True) for z, e in zip(isolation.zeros, exact, strict=True)
-        ]
+        with mp.workdps(WORKING_DIGITS):  # else the product is rounded to a double
+            places = [
+                Place(sign * z, None if e is None else sign * e, True)
+                for z, e in zip(isolation.zeros, exact, strict=True)
+            ]
         signs = isolation.signs
         found.append((places[::-1], signs[::-1]) if negative else (places, signs))
         isolations.append(isolation)
