@@ -15,8 +15,6 @@ from cosnb.symbolic.functions import sigmoid
 from cosnb.symbolic.intervals import Uncertified, isolate
 from cosnb.symbolic.normal_form import normal_form, t
 
-ONE = sympy.Integer(1)
-
 
 def halves(name: str) -> tuple[HalfLine, HalfLine]:
     found = half_lines(normal_form(activation(name).expr, x))
@@ -37,18 +35,19 @@ def test_polynomials_in_t_have_the_zeros_that_sturm_counts(seed: int) -> None:
     draw = random.Random(seed)
     p = poly(sum(draw.randint(-20, 20) * t**k for k in range(draw.randint(2, 8))) + t**8)
     inside = sympy.Poly(p, t).count_roots(0, 1) - (p.eval(0) == 0) - (p.eval(1) == 0)
-    found = isolate(ExpSum(poly(0), p, sympy.Rational(draw.randint(1, 9), draw.randint(1, 9))))
+    rate = sympy.Rational(draw.randint(1, 9), draw.randint(1, 9))
+    found = isolate(ExpSum(poly(0), p * poly(sympy.Rational(1, draw.randint(1, 9))), rate))
     assert len(found.zeros) == inside
-    roots = sorted((-sympy.log(r) for r in p.real_roots() if 0 < r < 1), key=lambda r: r.evalf(30))
-    rate = [float(z) for z in found.zeros]
-    assert len(rate) == len(roots)
+    roots = sorted(float(-sympy.log(r.evalf(30)) / rate) for r in p.real_roots() if 0 < r < 1)
+    assert [float(z) for z in found.zeros] == pytest.approx(roots, rel=1e-14)
 
 
 @pytest.mark.parametrize("seed", range(25))
 def test_no_sign_change_of_a_fine_grid_is_missed(seed: int) -> None:
     draw = random.Random(seed)
-    a, b = (poly(sum(draw.randint(-9, 9) * t**k for k in range(6))) for _ in range(2))
-    f = ExpSum(a, b, ONE)
+    over = sympy.Rational(1, draw.randint(1, 6))  # fractions: f and its slope must be scaled alike
+    a, b = (poly(sum(draw.randint(-9, 9) * over * t**k for k in range(6))) for _ in range(2))
+    f = ExpSum(a, b, sympy.Rational(draw.randint(2, 9), draw.randint(2, 4)))
     found = isolate(f)
     with mp.workdps(40):
         grid = [mp.mpf(i) / 64 + mp.mpf("1e-9") for i in range(64 * 40)]
@@ -71,6 +70,11 @@ def test_two_zeros_close_together_are_both_counted(gap: str) -> None:
     with mp.workdps(30):
         for point, expected in zip(finding.value, (mp.log(2), mp.log(2) + mp.log1p(mp.mpf(gap))), strict=True):
             assert abs(point.value._to_mpmath(60) - expected) < 1e-14
+
+
+def test_fractions_and_rates_lose_no_zero() -> None:
+    (point,) = calculus.properties(sympy.tanh(x) + sympy.Rational(1, 4), x)["roots"].value
+    assert float(point.value) == pytest.approx(-float(mp.atanh(0.25)), rel=1e-14)
 
 
 def test_a_double_zero_is_not_certified_and_found_all_the_same() -> None:

@@ -113,6 +113,22 @@ def test_one_half_of_the_normal_form_is_enough_for_elu() -> None:
     assert str(properties["minimum"].value) == "none: −1 is approached for x → −∞"
 
 
+def test_pieces_with_one_formula_are_joined() -> None:
+    grows = sympy.tanh(x) + sympy.Rational(1, 4)
+    expr = sympy.Piecewise((grows, x < -2), (grows, x < 1), (sympy.tanh(1) + sympy.Rational(1, 4), True))
+    assert value(expr, "kinks") == (1,)
+    (point,) = value(expr, "roots")  # type: ignore[misc]
+    assert float(point.value) == pytest.approx(-math.atanh(0.25), rel=1e-14)
+    assert value(expr, "lipschitz") == 1  # at 0, inside the joined piece
+
+
+def test_a_zero_at_a_border_is_counted_once() -> None:
+    third = sympy.Rational(1, 3)
+    for border in (third, sympy.S.Half):
+        expr = sympy.Piecewise(((x - border) * sympy.exp(-x), x > border), (x - border, True))
+        assert [p.exact for p in value(expr, "roots")] == [border]  # type: ignore[attr-defined]
+
+
 def test_parity_is_looked_at_beyond_the_last_border() -> None:
     relu6 = activation("relu6").properties()["parity"]
     assert (relu6.value, relu6.how) == ("neither", "proven")  # f(x) − f(−x) = x holds for |x| <= 6 only

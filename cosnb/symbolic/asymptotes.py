@@ -87,7 +87,7 @@ def tail_bound(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr, bits: int) -
 
 
 def _without_halves(piece: Piece, expr: sympy.Expr) -> Piece:
-    return Piece(sympy.expand(expr), piece.x, piece.low, piece.high, piece.low_closed, piece.high_closed, None)
+    return Piece(sympy.expand(expr), piece.x, piece.low, piece.high, None)
 
 
 def _limit(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> Finding:

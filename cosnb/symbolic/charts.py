@@ -115,6 +115,10 @@ def _between(low: sympy.Expr, high: sympy.Expr) -> sympy.Rational:
 
 def _chart_certified(piece: Piece, halves: tuple[HalfLine, HalfLine]) -> Chart:
     low, high = (None if end.is_infinite else float(end) for end in (piece.low, piece.high))
+    if any(
+        number is not None and sympy.Rational(number) != end for number, end in ((low, piece.low), (high, piece.high))
+    ):
+        raise Uncertified("an end of the piece is no binary number")
     found: list[tuple[list[Place], tuple[int, ...]]] = []
     isolations = []
     for negative, half in ((True, halves[0]), (False, halves[1])):

@@ -10,6 +10,7 @@ from cosnb.display import Table
 
 How = Literal["proven", "certified", "numerical"]
 DIGITS = 15
+_SEEN_ELSEWHERE, _IF_ANY = ("bounded_below", "bounded_above"), ("kinks", "jumps")  # rows left out of the table
 _MANY = 8  # points in a cell of the table
 _ORDER: tuple[How, ...] = ("proven", "certified", "numerical")
 
@@ -38,7 +39,8 @@ class Point:
     exact: sympy.Expr | None = None
 
     def __str__(self) -> str:
-        return f"{show(self.value if self.exact is None else self.exact)} (f = {show(self.f)})"
+        at = show(self.value if self.exact is None else self.exact)
+        return at if self.f == 0 else f"{at} (f = {show(self.f)})"
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ class Properties(Mapping[str, Finding]):
         return "\n".join([f"f = {self.expr}", *lines])
 
     def _repr_markdown_(self) -> str:
-        rows = [[TITLES[key], _text(f.value), _how(f), f.reason] for key, f in self.items()]
+        shown = {key: f for key, f in self.items() if key not in _SEEN_ELSEWHERE and (f.value or key not in _IF_ANY)}
+        rows = [[TITLES[key], _text(f.value), _how(f), f.reason] for key, f in shown.items()]
         return Table(["property", "value", "how", "why"], rows)._repr_markdown_()
 
 

@@ -30,8 +30,6 @@ class Piece:
     x: sympy.Symbol
     low: sympy.Expr
     high: sympy.Expr
-    low_closed: bool
-    high_closed: bool
     halves: tuple[HalfLine, HalfLine] | None
 
     def derivative(self) -> "Piece":
@@ -41,7 +39,7 @@ class Piece:
             halves = (self.halves[0].derivative(True), self.halves[1].derivative(False))
         else:  # a logarithm is outside the class, its derivative may not be: softplus′ = sigmoid
             halves = _halves(expr, self.x) if self.expr.has(sympy.log, softplus) else None
-        return Piece(expr, self.x, self.low, self.high, self.low_closed, self.high_closed, halves)
+        return Piece(expr, self.x, self.low, self.high, halves)
 
     def is_zero(self) -> bool:
         if self.halves is not None:
@@ -106,25 +104,23 @@ def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
 def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sympy.Expr, sympy.Expr]]:
     """Return the pieces of `expr` from left to right, and its values at the numbers between them."""
     if not expr.atoms(*_KINKED):
-        return (Piece(expr, x, -sympy.oo, sympy.oo, False, False, _halves(expr, x)),), {}
+        return (Piece(expr, x, -sympy.oo, sympy.oo, _halves(expr, x)),), {}
     pairs = limited.call(_pairs, expr, x, seconds=_SECONDS)
     parts = [(part, e) for e, where in pairs for part in (where.args if isinstance(where, sympy.Union) else [where])]
     values = {point: e.subs(x, point) for part, e in parts if isinstance(part, sympy.FiniteSet) for point in part}
     intervals = sorted(((p, e) for p, e in parts if isinstance(p, sympy.Interval)), key=lambda pair: pair[0].start)
-    pieces: list[Piece] = []
+    merged: list[tuple[sympy.Expr, sympy.Expr, sympy.Expr]] = []  # low, high, formula
     for interval, e in intervals:
         for end in (interval.start, interval.end):
             if end.is_finite and interval.contains(end) == sympy.true:
                 values[end] = e.subs(x, end)
-        closed = (interval.contains(interval.start) == True, interval.contains(interval.end) == True)  # noqa: E712
-        pieces.append(Piece(e, x, interval.start, interval.end, *closed, _one_half(e, x, interval) or _halves(e, x)))
-    merged = [pieces[0]]
-    for piece in pieces[1:]:
-        if piece.expr == merged[-1].expr and values.get(piece.low) == piece.at(piece.low):
-            last = merged.pop()
-            piece = Piece(last.expr, x, last.low, piece.high, last.low_closed, piece.high_closed, last.halves)
-        merged.append(piece)
-    return tuple(merged), {piece.low: values[piece.low] for piece in merged[1:]}
+        merged.append((interval.start, interval.end, e))
+    for i in reversed(range(1, len(merged))):
+        (low, border, before), (_, high, after) = merged[i - 1 : i + 1]
+        if before == after and is_null(values[border] - after.subs(x, border)):
+            merged[i - 1 : i + 1] = [(low, high, after)]
+    pieces = tuple(Piece(e, x, low, high, _one_half(e, x, low, high) or _halves(e, x)) for low, high, e in merged)
+    return pieces, {piece.low: values[piece.low] for piece in pieces[1:]}
 
 
 def _pairs(expr: sympy.Expr, x: sympy.Symbol) -> list[tuple[sympy.Expr, sympy.Set]]:
@@ -149,13 +145,13 @@ def _halves(expr: sympy.Expr, x: sympy.Symbol) -> tuple[HalfLine, HalfLine] | No
     return half_lines(form_of(expr, x))
 
 
-def _one_half(expr: sympy.Expr, x: sympy.Symbol, interval: sympy.Interval) -> tuple[HalfLine, HalfLine] | None:
+def _one_half(expr: sympy.Expr, x: sympy.Symbol, low: sympy.Expr, high: sympy.Expr) -> tuple[HalfLine, HalfLine] | None:
     """Return the branch of a piece that lies on one side of 0, twice: the other one is never asked for.
 
     The normal form wants both, and e^x − 1, a piece of ELU, has none for x > 0.
     """
-    negative = bool(interval.end <= 0)
-    if not (negative or interval.start >= 0) or expr.is_rational_function(x):
+    negative = bool(high <= 0)
+    if not (negative or low >= 0) or expr.is_rational_function(x):
         return None
     try:
         half = limited.call(half_line_of, expr, x, negative, seconds=_SECONDS)
