@@ -6,8 +6,9 @@ import mpmath
 import sympy
 from mpmath import mp
 
+from cosnb.symbolic import limited
 from cosnb.symbolic.findings import DIGITS, Extremum, Finding, show, weakest
-from cosnb.symbolic.pieces import WORKING_DIGITS, is_null
+from cosnb.symbolic.pieces import WORKING_DIGITS, Piece, is_null
 from cosnb.symbolic.study import SIDES, Candidate, Study, candidate, lies_in
 
 _SHORT = 3  # operations of an exact value that is shown as such: √2/2, π/2
@@ -108,6 +109,11 @@ def _stretches(study: Study) -> list[list[Candidate]]:
     return found
 
 
+def _far_values(piece: Piece, sign: int) -> list[mpmath.mpf]:
+    with mp.workdps(WORKING_DIGITS):
+        return [piece.number(sign * (40 + _FARTHEST * (k * mp.phi % 1))) for k in range(_SWINGS)]
+
+
 @lru_cache(maxsize=256)
 def _candidates(study: Study) -> list[Candidate]:
     borders = [candidate(value, border, True) for border, value in study.values.items()]
@@ -116,9 +122,10 @@ def _candidates(study: Study) -> list[Candidate]:
 
 def _swings(study: Study, n: int, i: int, side: sympy.Expr, found: list[Candidate]) -> list[Candidate]:
     """Return ±∞ where f⁽ⁿ⁾, which has no limit for x → `side`, leaves the bounds found so far: x·cos x."""
-    sign, piece = (1 if side == sympy.oo else -1), study.order(n)[i]
-    with mp.workdps(WORKING_DIGITS):
-        far = [piece.number(sign * (40 + _FARTHEST * (k * mp.phi % 1))) for k in range(_SWINGS)]
+    try:
+        far = limited.call(_far_values, study.order(n)[i], 1 if side == sympy.oo else -1)
+    except (limited.TimeLimit, MemoryError, OverflowError):
+        return []
     low, high = (min(c.value for c in found), max(c.value for c in found)) if found else (mpmath.inf, -mpmath.inf)
     beyond = [-sympy.oo] * (min(far) < low - _MARGIN) + [sympy.oo] * (max(far) > high + _MARGIN)
     return [candidate(value, side, False) for value in beyond]

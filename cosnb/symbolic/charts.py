@@ -17,13 +17,14 @@ from cosnb.symbolic.exponentials import HalfLine
 from cosnb.symbolic.findings import DIGITS, How, weakest
 from cosnb.symbolic.intervals import Isolation, Uncertified, isolate
 from cosnb.symbolic.normal_form import t
-from cosnb.symbolic.pieces import WORKING_DIGITS, Piece, is_null, numeric
+from cosnb.symbolic.pieces import WORKING_DIGITS, Piece, is_null, numeric, real_roots
 
 _SCAN = 40
 _STEPS = 50  # a unit of x
 _NOISE = mpmath.mpf(10) ** -30  # what cancellation may leave of a 0 in 50-digit arithmetic
 _TOUCHING = mpmath.mpf(10) ** -40
 _SECONDS = 5.0
+_SCAN_SECONDS = 60.0  # Phish's f″, a page long, takes 1 s
 
 
 @dataclass(frozen=True)
@@ -85,16 +86,16 @@ def _chart_piece(piece: Piece) -> Chart:
         try:
             return _chart_certified(piece, piece.halves)
         except Uncertified as why:
-            found = _scan(piece)
+            found = _chart_scanned(piece)
             return replace(found, reason=f"{found.reason}; not certified: {why}")
     sign = piece.known_sign()
-    return Chart((), (sign,), "proven", "the sign by the form of the formula") if sign else _scan(piece)
+    return Chart((), (sign,), "proven", "the sign by the form of the formula") if sign else _chart_scanned(piece)
 
 
 def _chart_rational(piece: Piece) -> Chart:
     numerator = sympy.fraction(sympy.together(piece.expr))[0]
-    roots = sympy.Poly(numerator, piece.x, domain=sympy.QQ).real_roots(multiple=False) if numerator.has(piece.x) else []
-    inside = sorted((root for root, _ in roots if piece.contains(root)), key=lambda r: r.evalf(WORKING_DIGITS))
+    roots = real_roots(numerator, piece.x)
+    inside = sorted((root for root in roots if piece.contains(root)), key=lambda r: r.evalf(WORKING_DIGITS))
     ends = [piece.low, *inside, piece.high]
     signs = tuple(int(sympy.sign(piece.expr.subs(piece.x, _between(*pair)))) for pair in pairwise(ends))
     with mp.workdps(WORKING_DIGITS):
@@ -169,12 +170,22 @@ def _exact_zeros(half: HalfLine, isolation: Isolation) -> list[sympy.Expr | None
         return [next((c for c, v in known if abs(v._to_mpmath(mp.prec) - z) < close), None) for z in isolation.zeros]
 
 
+def _chart_scanned(piece: Piece) -> Chart:
+    # In the worker: e^(e^(e^40)) is a number that mpmath would fill the memory with.
+    try:
+        return limited.call(_scan, piece, seconds=_SCAN_SECONDS)
+    except (limited.TimeLimit, MemoryError, OverflowError):
+        raise CosnbError(
+            f"the zeros of {piece.expr} could not be looked for within {_SCAN_SECONDS:g} s: "
+            "has it exponentials of exponentials?"
+        ) from None
+
+
 def _scan(piece: Piece) -> Chart:
     """Look for changes of sign; a zero on the grid is found also where the sign stays.
 
-    A zero where it touches 0 and does not
-    change sign is found by its derivative. A run of points with values below 1e-30 is taken for a tail that approaches
-    0 and holds no zero.
+    A zero where it touches 0 and does not change sign is found by its derivative. A run of points with values below
+    1e-30 is taken for a tail that approaches 0 and holds no zero.
     """
     with mp.workdps(WORKING_DIGITS):
         low = -_SCAN if piece.low == -sympy.oo else sympy.N(piece.low, WORKING_DIGITS)._to_mpmath(mp.prec)
@@ -211,10 +222,8 @@ def _scan(piece: Piece) -> Chart:
                     places.append(Place(touching, _exact_root(piece, touching), True))
                     between.append(sign)
             last = i
-    reason = f"scan of [{mp.nstr(mp.mpf(low), 3)}, {mp.nstr(mp.mpf(high), 3)}] in steps of 0.02, refined".replace(
-        "-", "−"
-    )
-    return Chart(tuple(places), tuple(between) or (0,), "numerical", reason)
+    reason = f"scan of [{float(low):.3g}, {float(high):.3g}] in steps of 0.02, refined"
+    return Chart(tuple(places), tuple(between) or (0,), "numerical", reason.replace("-", "−"))
 
 
 def _refine(piece: Piece, left: mpmath.mpf, right: mpmath.mpf) -> mpmath.mpf:

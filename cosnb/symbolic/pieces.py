@@ -48,14 +48,8 @@ class Piece:
 
     def is_rational(self) -> bool:
         """Whether it is a quotient of polynomials with rational coefficients, its denominator without a real zero."""
-        if not self.expr.is_rational_function(self.x):
-            return False
-        numerator, denominator = sympy.fraction(sympy.together(self.expr))
-        try:
-            polys = [sympy.Poly(part, self.x, domain=sympy.QQ) for part in (numerator, denominator)]
-        except sympy.CoercionFailed:
-            return False
-        return all(not self.contains(root) and root not in (self.low, self.high) for root in polys[1].real_roots())
+        poles = _poles(self.expr, self.x)
+        return poles is not None and not any(self.contains(p) or p in (self.low, self.high) for p in poles)
 
     def contains(self, value: sympy.Expr) -> bool:
         return bool(self.low < value) and bool(value < self.high)
@@ -90,14 +84,51 @@ class Piece:
 
     def known_sign(self) -> int:
         """Return the sign that SymPy knows from the form of the formula, 0 where it knows none."""
-        expr = self.shifted()
-        return 1 if expr.is_positive else -1 if expr.is_negative else 0
+        try:
+            return limited.call(_sign_by_form, self.shifted(), seconds=_SECONDS)
+        except (limited.TimeLimit, RecursionError):
+            return 0
+
+
+def _sign_by_form(expr: sympy.Expr) -> int:
+    return 1 if expr.is_positive else -1 if expr.is_negative else 0
+
+
+@lru_cache(maxsize=512)
+def _poles(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, ...] | None:
+    """Return the real zeros of the denominator, None where `expr` is no quotient of rational polynomials."""
+    if not expr.is_rational_function(x):
+        return None
+    numerator, denominator = sympy.fraction(sympy.together(expr))
+    try:
+        for part in (numerator, denominator):
+            sympy.Poly(part, x, domain=sympy.QQ)
+        return real_roots(denominator, x)
+    except (sympy.CoercionFailed, limited.TimeLimit):
+        return None
+
+
+@lru_cache(maxsize=512)
+def real_roots(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, ...]:
+    """Return the different real roots of a polynomial in x with rational coefficients, exactly."""
+    if not expr.has(x):
+        return ()
+    return limited.call(_real_roots, sympy.Poly(expr, x, domain=sympy.QQ), seconds=_SECONDS)
+
+
+def _real_roots(p: sympy.Poly) -> tuple[sympy.Expr, ...]:
+    return tuple(root for root, _ in p.real_roots(multiple=False))
 
 
 @lru_cache(maxsize=512)
 def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
     """Return `expr` as a function of mpmath's numbers."""
-    return sympy.lambdify(x, expr, "mpmath")
+    return sympy.lambdify(x, expr, [{"tanh": _tanh}, "mpmath"])
+
+
+def _tanh(value: Any) -> Any:
+    # mpmath makes an integer of 2^m bits for an argument of m bits: e^(e^40) ends in a MemoryError.
+    return mpmath.tanh(value) if abs(value) < 10**6 else mpmath.sign(value)
 
 
 @lru_cache(maxsize=256)
