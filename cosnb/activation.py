@@ -1,5 +1,6 @@
 """What users hold: an activation as a formula, its derivatives, its properties, its code and its module."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,11 +9,14 @@ from typing import Any
 import sympy
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
-from cosnb.codegen import pytorch
+from cosnb.codegen import targets
+from cosnb.codegen.lower import lower
+from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
-from cosnb.symbolic import calculus, catalogue
+from cosnb.kernels.autograd import Orders
+from cosnb.kernels.operators import Kernel
+from cosnb.symbolic import calculus, catalogue, parsing
 from cosnb.symbolic.catalogue import Formula, x
 from cosnb.symbolic.findings import Properties
 
@@ -27,21 +31,21 @@ class Activation:
     floating-point tensor of any shape, dtype and device and returns one like it; only the input is kept for backward.
     """
 
-    def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Rational]) -> None:
+    def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> None:
         self.formula = formula
         self.name = formula.name
         self.x = x
         self.parameters = parameters
         self.expr: sympy.Expr = formula.expr.subs(parameters)
-        self._orders: dict[tuple[int, bool], type[torch.autograd.Function]] = {}
-        self._elementwise: dict[int, Callable[[Tensor], Tensor]] = {}
+        self._kernels: dict[int, Kernel] = {}
+        self._orders = Orders(self.kernel)
 
     def __repr__(self) -> str:
         values = "".join(f", {symbol}={value}" for symbol, value in self.parameters.items())
         return f"activation({self.name!r}{values})"
 
-    def __reduce__(self) -> tuple[type["Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Rational]]]:
-        # The printed functions and the autograd Functions are no importable names, so a copy makes its own.
+    def __reduce__(self) -> tuple[type["Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Expr]]]:
+        # Kernels and autograd Functions are no importable names, so a copy makes its own.
         return Activation, (self.formula, self.parameters)
 
     def __call__(self, input: Tensor) -> Tensor:
@@ -50,7 +54,9 @@ class Activation:
             raise CosnbError(
                 f"{self.name} expects a floating-point tensor, got {input.dtype}: convert it with .float()"
             )
-        return self.autograd_function(0, torch.compiler.is_compiling()).apply(input)
+        if torch.compiler.is_compiling():
+            return self._orders.traced(0).apply(input)
+        return self._orders.value(0).apply(input)
 
     def derivative(self, n: int = 1) -> sympy.Expr:
         """Return the n-th symbolic derivative; at a kink it has the value of the left piece (ReLU: 0, as PyTorch's)."""
@@ -65,30 +71,31 @@ class Activation:
         """
         return calculus.properties(self.expr, self.x, order)
 
+    def program(self, order: int = 0, product: bool = False) -> Program:
+        """Return the intermediate form of the `order`-th derivative, or of dy times it: operations, counts, note."""
+        return lower(self.derivative(order), self.x, product)
+
     def source(self, target: str = "pytorch", order: int = 0) -> str:
-        """Return the code of the `order`-th derivative for a target ("pytorch")."""
-        if target != "pytorch":
-            raise CosnbError(f"unknown target {target!r}: the targets are pytorch")
-        suffix = "" if order == 0 else f"_d{order}"
-        return pytorch.source(self.derivative(order), self.x, f"{self.name}{suffix}")
+        """Return readable code of the `order`-th derivative for a target: see `cosnb.codegen.targets`."""
+        return targets.source(self, target, order)
 
     def elementwise(self, order: int = 0) -> Callable[[Tensor], Tensor]:
-        """Return the `order`-th derivative as a plain function of a tensor, outside autograd."""
-        if order not in self._elementwise:
-            suffix = "" if order == 0 else f"_d{order}"
-            self._elementwise[order] = pytorch.compile_source(self.source("pytorch", order), f"{self.name}{suffix}")
-        return self._elementwise[order]
+        """Return the `order`-th derivative as a plain function of a tensor in PyTorch operations, outside autograd."""
+        return self.kernel(order).forward_operations
 
-    def autograd_function(self, order: int, traced: bool) -> type[torch.autograd.Function]:
-        """Return the autograd Function of the `order`-th derivative, made when it is first needed.
+    def kernel(self, order: int = 0) -> Kernel:
+        """Return the compiled code of the `order`-th derivative and of dy times the next, made when first called."""
+        if order not in self._kernels:
+            key = hashlib.sha256(sympy.srepr(self.expr).encode()).hexdigest()[:16]
+            name = f"{self.name}_{key}_{order}"
+            self._kernels[order] = Kernel(
+                name, lambda: self.program(order), lambda: self.program(order + 1, product=True)
+            )
+        return self._kernels[order]
 
-        Its backward is dy·f⁽ⁿ⁺¹⁾(x), through the Function of the next order: differentiable as often as asked.
-        `traced` is the one for torch.compile, without the jvp that Dynamo refuses.
-        """
-        key = (order, traced)
-        if key not in self._orders:
-            self._orders[key] = _make_function(self, order, traced)
-        return self._orders[key]
+    def prepare(self) -> None:
+        """Make what torch.compile needs before it traces the activation: it cannot trace SymPy."""
+        self._orders.traced(0)
 
     def module(self) -> "ActivationModule":
         """Return an `nn.Module` that applies this activation."""
@@ -101,17 +108,11 @@ class ActivationModule(nn.Module):
     def __init__(self, activation: Activation) -> None:
         super().__init__()
         self.activation = activation
-        self._prepare()
+        activation.prepare()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """Make what forward and backward need before Dynamo traces them: it cannot trace SymPy."""
-        for order in (0, 1):
-            self.activation.elementwise(order)
-            self.activation.autograd_function(order, True)
+        self.activation.prepare()
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the activation to a floating-point tensor of any shape."""
@@ -121,76 +122,44 @@ class ActivationModule(nn.Module):
         return repr(self.activation)
 
 
-def _make_function(activation: Activation, order: int, traced: bool) -> type[torch.autograd.Function]:
-    function = activation.elementwise(order)
+def activation(formula: str, **parameters: float | str) -> Activation:
+    """Return an activation by its name in the catalogue, or by its formula as text.
 
-    class Elementwise(torch.autograd.Function):
-        generate_vmap_rule = True
-
-        @staticmethod
-        def forward(input: Tensor) -> Tensor:
-            return function(input)
-
-        @staticmethod
-        def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-            ctx.save_for_backward(*inputs)
-            ctx.save_for_forward(*inputs)
-
-        @staticmethod
-        def backward(ctx: Any, dy: Tensor) -> Tensor:
-            (saved,) = ctx.saved_tensors
-            return dy * activation.autograd_function(order + 1, False).apply(saved)
-
-        @staticmethod
-        def jvp(ctx: Any, dx: Tensor) -> Tensor:
-            (saved,) = ctx.saved_tensors
-            # PyTorch calls jvp with forward mode off, so a jvp of a jvp would silently be 0 (its issue 197867).
-            # Turned on again, it needs the input without this level's tangent; an outer level's stays inside it.
-            with forward_ad._set_fwd_grad_enabled(True):
-                primal = forward_ad.unpack_dual(saved).primal
-                return dx * activation.autograd_function(order + 1, False).apply(primal)
-
-    class TracedElementwise(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, input: Tensor) -> Tensor:
-            ctx.save_for_backward(input)
-            return function(input)
-
-        @staticmethod
-        def backward(ctx: Any, dy: Tensor) -> Tensor:
-            (saved,) = ctx.saved_tensors
-            return dy * activation.elementwise(order + 1)(saved)
-
-    made = TracedElementwise if traced else Elementwise
-    made.__name__ = made.__qualname__ = f"{activation.name}_{order}"
-    return made
-
-
-def activation(name: str, **parameters: float | str) -> Activation:
-    """Return the catalogue's activation `name` with its parameters set, for example `activation("cos", a=5, c="1/2")`.
-
-    Parameter values are taken as the exact decimals or fractions that they are written as. Raises CosnbError for an
-    unknown name or parameter and for a value that is no finite number.
+    `activation("cos", a=5, c="1/2")` and `activation("x*sigmoid(x) + (sigmoid(a*x) - c)**2", a=5, c=0.5)` are the same
+    function. Parameter values are taken as the exact decimals or fractions that they are written as. Raises CosnbError
+    for an unknown name or parameter, a text that is no formula, and a value that is no finite number.
     """
-    formula = catalogue.get(name)
-    known = {symbol.name: symbol for symbol in formula.parameters}
-    values = dict(formula.parameters)
-    for key, value in parameters.items():
-        if key not in known:
+    if not isinstance(formula, str):
+        raise CosnbError(f"an activation is given by its name or its formula as text, got {type(formula).__name__}")
+    values = {name: _value(name, value) for name, value in parameters.items()}
+    if not formula.strip().isidentifier() or formula.strip() == "x":
+        return _from_text(formula, tuple(sorted(values.items())))
+    row = catalogue.get(formula.strip())
+    known = {symbol.name: symbol for symbol in row.parameters}
+    for name in values:
+        if name not in known:
             has = ", ".join(known) or "none"
-            raise CosnbError(f"{formula.name} has no parameter {key!r}: its parameters are {has}")
-        text = str(value)
-        if not _NUMBER.fullmatch(text):
-            raise CosnbError(
-                f"parameter {key} of {formula.name} must be a finite number like 5, 0.5 or 1/2, got {value!r}"
-            )
-        values[known[key]] = sympy.Rational(text)
-    return _cached(formula.name, tuple(values.items()))
+            raise CosnbError(f"{row.name} has no parameter {name!r}: its parameters are {has}")
+    merged = {symbol: values.get(name, row.parameters[symbol]) for name, symbol in known.items()}
+    return _cached(row.name, tuple(merged.items()))
+
+
+def _value(name: str, value: float | str) -> sympy.Rational:
+    text = str(value)
+    if not _NUMBER.fullmatch(text):
+        raise CosnbError(f"parameter {name} must be a finite number like 5, 0.5 or 1/2, got {value!r}")
+    return sympy.Rational(text)
 
 
 @lru_cache(maxsize=256)
-def _cached(name: str, parameters: tuple[tuple[sympy.Symbol, sympy.Rational], ...]) -> Activation:
+def _cached(name: str, parameters: tuple[tuple[sympy.Symbol, sympy.Expr], ...]) -> Activation:
     return Activation(catalogue.get(name), dict(parameters))
+
+
+@lru_cache(maxsize=256)
+def _from_text(text: str, parameters: tuple[tuple[str, sympy.Rational], ...]) -> Activation:
+    formula = parsing.from_text(text, dict(parameters))
+    return Activation(formula, dict(formula.parameters))
 
 
 def swap(model: nn.Module, old: type[nn.Module], name: str, **parameters: float | str) -> int:

@@ -260,8 +260,8 @@ def test_parameters_of_cos_work() -> None:
 def test_unknown_names_and_parameters_are_named() -> None:
     with pytest.raises(CosnbError, match=r"cos has no parameter 'slope': its parameters are a, c"):
         activation("cos", slope=5)
-    with pytest.raises(CosnbError, match=r"swish has no parameter 'beta': its parameters are none"):
-        activation("swish", beta=1)
+    with pytest.raises(CosnbError, match=r"relu has no parameter 'beta': its parameters are none"):
+        activation("relu", beta=1)
     with pytest.raises(CosnbError, match=r"did you mean 'swish'"):
         activation("swihs")
 

@@ -1,116 +1,179 @@
-"""Straight-line programs: SymPy expressions as a list of assignments that compute each shared part once."""
+"""The intermediate form: a straight-line program of elementary operations, each shared part computed once.
+
+All targets print the same `Program`. An operation's arguments are earlier steps; a number stays exact (a SymPy number)
+until a target writes it in its own format. Operations besides + − * / and their meanings:
+
+    fma(a, b, c)      a·b + c, rounded once where the target can
+    where(p, a, b)    a where p holds, else b; a NaN in a comparison makes it false
+    exp_nonpositive   e^y for y ≤ 0 that cannot underflow; expm1_nonpositive: e^y − 1 there
+    log1p_unit        ln(1 + y) for 0 ≤ y ≤ 1
+    edge(a, b)        a number that depends on the format: `a` for float, `b` for double
+"""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import sympy
 
-Template = str | Callable[..., str]
+EXPONENTIALS = frozenset(("exp", "expm1", "exp_nonpositive", "sigmoid", "softplus", "tanh", "sinh", "cosh"))
+COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 
 
+class Step(NamedTuple):
+    """One operation: its arguments are indices of earlier steps, but for `number`, `edge` and `input`."""
+
+    op: str
+    args: tuple[object, ...]
+
+
+@dataclass
 class Program:
-    """Collects `name = expression` lines in one target's syntax; `templates` maps a SymPy head to a format string.
+    """Steps in order; `result` is the index of the last; `note` says how the formula was compiled."""
 
-    Integer powers become repeated squarings; a subexpression met more than once gets a name.
-    """
+    steps: list[Step] = field(default_factory=list)
+    result: int = -1
+    note: str = ""
+    hints: dict[int, str] = field(default_factory=dict)  # names that a reader of the printed code knows
+    known: dict[Step, int] = field(default_factory=dict)
 
-    def __init__(self, templates: Mapping[type, Template], number: Callable[[sympy.Expr], str] = str) -> None:
-        self.templates = templates
-        self.number = number
-        self.lines: list[tuple[str, str]] = []
-        self.names: dict[sympy.Expr, str] = {}
-        self.uses: Counter[sympy.Expr] = Counter()
-        self.temporaries = 0
+    def emit(self, op: str, *args: object) -> int:
+        """Return the index of the step `op(args)`, made if there is no equal one."""
+        step = Step(op, args)
+        if step not in self.known:
+            self.known[step] = len(self.steps)
+            self.steps.append(step)
+        return self.known[step]
 
-    def count(self, *exprs: sympy.Expr) -> None:
-        """Note how often each subexpression occurs, before anything is written."""
-        for expr in exprs:
-            self.uses[expr] += 1
-            if self.uses[expr] == 1:
-                self.count(*expr.args)
+    def input(self, name: str) -> int:
+        """Return the argument `name` of the function: "x", or "dy" in a backward function, or a parameter."""
+        return self.emit("input", name)
 
-    def define(self, expr: sympy.Expr, name: str) -> str:
-        """Write `name = expr` and use `name` for `expr` from now on."""
-        code = _strip(self.render(expr))  # first: it may itself define names
-        self.lines.append((name, code))
-        self.names[expr] = name
-        return name
+    def number(self, value: sympy.Expr | float) -> int:
+        """Return an exact number."""
+        return self.emit("number", sympy.sympify(value))
 
-    def _fresh(self) -> str:
-        self.temporaries += 1
-        return f"u{self.temporaries}"
+    def edge(self, single: sympy.Expr | float, double: sympy.Expr | float) -> int:
+        """Return a number that differs between float and double: where an exponential underflows."""
+        return self.emit("edge", sympy.sympify(single), sympy.sympify(double))
 
-    def write(self, expr: sympy.Expr) -> str:
-        """Return code for `expr`: a name, a number or a parenthesised expression."""
-        if expr in self.names:
-            return self.names[expr]
-        if expr.is_Symbol:
-            return expr.name
-        if expr.is_number:
-            return self.number(expr)
-        is_power = expr.is_Pow and expr.exp.is_Integer  # names itself
-        is_negation = expr.is_Mul and len(expr.args) == 2 and expr.args[0] is sympy.S.NegativeOne
-        if self.uses[expr] > 1 and not is_power and not is_negation:
-            return self.define(expr, self._fresh())
-        return self.render(expr)
+    def is_number(self, index: int, value: float) -> bool:
+        """Say whether a step is the number `value`."""
+        step = self.steps[index]
+        return step.op == "number" and step.args[0] == value
 
-    def render(self, expr: sympy.Expr) -> str:
-        """Return code for the top operation of `expr`."""
-        if expr.is_Add:
-            positive = [arg for arg in expr.args if not arg.could_extract_minus_sign()]
-            negative = [-arg for arg in expr.args if arg.could_extract_minus_sign()]
-            head = " + ".join(self.write(arg) for arg in positive) if positive else "-" + self.write(negative.pop(0))
-            return "(" + head + "".join(f" - {self.write(arg)}" for arg in negative) + ")"
-        if expr.is_Mul:
-            return self._product(expr)
-        if expr.is_Pow and expr.exp.is_Integer:
-            return self._power(expr.base, int(expr.exp))
-        template = self.templates.get(expr.func)
-        if template is None:
-            raise KeyError(expr.func)
-        if callable(template):
-            return template(self, expr)
-        return template.format(*(_strip(self.write(arg)) for arg in expr.args))
+    def add(self, a: int, b: int) -> int:
+        """Return a + b; a product becomes part of an fma, a negation a difference."""
+        if self.is_number(a, 0):
+            return b
+        if self.is_number(b, 0):
+            return a
+        for left, right in ((b, a), (a, b)):
+            if self.steps[left].op == "neg":
+                return self.emit("sub", right, self.steps[left].args[0])
+        for left, right in ((b, a), (a, b)):
+            if self.steps[left].op == "mul":
+                return self.emit("fma", *self.steps[left].args, right)
+        return self.emit("add", a, b)
 
-    def _product(self, expr: sympy.Expr) -> str:
-        numerator, denominator = sympy.fraction(expr)
-        if denominator != 1:
-            return f"({self.write(numerator)} / {self.write(denominator)})"
-        factors = list(expr.args)
-        if factors[0] is sympy.S.NegativeOne:
-            rest = sympy.Mul(*factors[1:], evaluate=False) if len(factors) > 2 else factors[1]
-            return f"(-{self.write(rest)})"
-        return "(" + " * ".join(self.write(arg) for arg in factors) + ")"
+    def mul(self, a: int, b: int) -> int:
+        """Return a·b."""
+        for left, right in ((a, b), (b, a)):
+            if self.is_number(left, 1) or self.is_number(right, 0):
+                return right
+            if self.is_number(left, -1):
+                return self.neg(right)
+        if self.steps[a].op == "neg" and self.steps[b].op == "neg":
+            return self.mul(self._argument(a), self._argument(b))
+        for left, right in ((a, b), (b, a)):
+            if self.steps[left].op == "neg":
+                return self.neg(self.mul(self._argument(left), right))
+        return self.emit("mul", a, b)
 
-    def _power(self, base: sympy.Expr, n: int) -> str:
+    def neg(self, a: int) -> int:
+        """Return −a."""
+        step = self.steps[a]
+        if step.op == "neg":
+            return self._argument(a)
+        if step.op == "number":
+            return self.number(-step.args[0])  # type: ignore[operator]
+        return self.emit("neg", a)
+
+    def div(self, a: int, b: int) -> int:
+        """Return a / b."""
+        if self.is_number(b, 1):
+            return a
+        if self.steps[a].op == "neg":
+            return self.neg(self.div(self._argument(a), b))
+        return self.emit("div", a, b)
+
+    def power(self, base: int, n: int) -> int:
+        """Return baseⁿ for an integer n by repeated squaring."""
         if n < 0:
-            return f"(1 / {self._power(base, -n)})"
+            return self.div(self.number(1), self.power(base, -n))
+        if n == 0:
+            return self.number(1)
         if n == 1:
-            return self.write(base)
-        power = base**n
-        if power in self.names:
-            return self.names[power]
-        if not base.is_Symbol and base not in self.names:
-            self.define(base, self._fresh())
-        root = self.names.get(base, str(base))
+            return base
         if n % 2:
-            code = f"{self._power(base, n - 1)} * {root}"
-        else:
-            half = self._power(base, n // 2)
-            code = f"{half} * {half}"
-        name = f"{root}_{n}"
-        self.lines.append((name, code))
-        self.names[power] = name
-        return name
+            return self.mul(self.power(base, n - 1), base)
+        half = self.power(base, n // 2)
+        return self.mul(half, half)
+
+    def where(self, condition: int, a: int, b: int) -> int:
+        """Return `a` where the condition holds, else `b`."""
+        return a if a == b else self.emit("where", condition, a, b)
+
+    def _argument(self, index: int) -> int:
+        argument = self.steps[index].args[0]
+        assert isinstance(argument, int)
+        return argument
+
+    def live(self) -> list[int]:
+        """Return the indices of the steps that the result needs, in order."""
+        needed = {self.result}
+        for index in range(len(self.steps) - 1, -1, -1):
+            if index in needed:
+                needed.update(arguments(self.steps[index]))
+        return sorted(needed)
+
+    def uses(self) -> Counter[int]:
+        """Return how often each step is used by those that the result needs."""
+        counts: Counter[int] = Counter([self.result])
+        for index in self.live():
+            counts.update(arguments(self.steps[index]))
+        return counts
+
+    def operations(self) -> dict[str, int]:
+        """Return the counts of exponentials, other functions, divisions, multiplications, additions and selections.
+
+        An fma counts as one multiplication and one addition. `expm1_nonpositive` beside an `exp_nonpositive` of the
+        same argument is no exponential of its own: both come from one reduction and one polynomial.
+        """
+        steps = [self.steps[index] for index in self.live()]
+        arguments_of_exp = {step.args for step in steps if step.op == "exp_nonpositive"}
+        counts = dict.fromkeys(
+            ("exponentials", "functions", "divisions", "multiplications", "additions", "selections"), 0
+        )
+        for step in steps:
+            if step.op == "expm1_nonpositive":
+                counts["exponentials"] += step.args not in arguments_of_exp
+            elif step.op in EXPONENTIALS:
+                counts["exponentials"] += 1
+            elif step.op == "div":
+                counts["divisions"] += 1
+            elif step.op in ("mul", "fma"):
+                counts["multiplications"] += 1
+                counts["additions"] += step.op == "fma"
+            elif step.op in ("add", "sub"):
+                counts["additions"] += 1
+            elif step.op == "where":
+                counts["selections"] += 1
+            elif step.op not in ("number", "edge", "input", "neg", "abs", "and", "or", "not", *COMPARISONS):
+                counts["functions"] += 1
+        return counts
 
 
-def _strip(code: str) -> str:
-    """Drop one pair of parentheses that encloses the whole of `code`."""
-    if not code.startswith("("):
-        return code
-    depth = 0
-    for i, character in enumerate(code):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return code[1:-1] if i == len(code) - 1 else code
-    return code
+def arguments(step: Step) -> tuple[int, ...]:
+    """Return the steps that a step reads."""
+    return () if step.op in ("number", "edge", "input") else step.args  # type: ignore[return-value]

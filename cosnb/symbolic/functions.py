@@ -1,4 +1,4 @@
-"""The logistic sigmoid and softplus as SymPy functions, so that formulas read as they are written in papers."""
+"""The logistic sigmoid, softplus and erfc as SymPy functions, so that formulas keep the form they are written in."""
 
 from typing import Any
 
@@ -55,6 +55,14 @@ class softplus(sympy.Function):  # noqa: N801
 
     nargs = 1
 
+    @classmethod
+    def eval(cls, arg: sympy.Expr) -> sympy.Expr | None:
+        if arg is sympy.oo:
+            return sympy.oo
+        if arg is -sympy.oo:
+            return sympy.Integer(0)
+        return None
+
     def fdiff(self, argindex: int = 1) -> sympy.Expr:
         return sigmoid(self.args[0])
 
@@ -79,3 +87,21 @@ class softplus(sympy.Function):  # noqa: N801
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         power = f"^{{{exp}}}" if exp is not None else ""
         return rf"\operatorname{{softplus}}{power}\left({printer._print(self.args[0])}\right)"
+
+
+class erfc(sympy.erfc):  # noqa: N801
+    """The complementary error function, kept as written: SymPy's own turns erfc(−u) into 2 − erfc(u).
+
+    That loses GELU's left tail: x·erfc(−x/√2)/2 is −1.0e−18 at x = −9, and the other form 0 in float64.
+    Derivative, limits, printing and evaluation are inherited.
+    """
+
+    @classmethod
+    def eval(cls, arg: sympy.Expr) -> sympy.Expr | None:
+        if arg.is_zero:
+            return sympy.Integer(1)
+        if arg is sympy.oo:
+            return sympy.Integer(0)
+        if arg is -sympy.oo:
+            return sympy.Integer(2)
+        return None

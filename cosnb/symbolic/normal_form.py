@@ -1,9 +1,9 @@
 """The normal form: an activation as one rational function of x and t = e^(−g|x|) for x ≥ 0 and one for x < 0.
 
-Each branch is (a(t)·x + b(t)) / d(t), t in (0, 1], d without a zero on [0, 1]: one exponential, one division, no
-overflow at any finite x. SymPy finds it: rewrite to exp, put e^x = 1/t or t, bring to one quotient. The quotient's
-factors are kept (CoS's expanded denominator has degree 14), and among equal quotients the one with the fewest
-operations is taken.
+Each branch is (a(t)·x + b(t) + c(t)·ln(1 + t)) / d(t), t in (0, 1], d without a zero on [0, 1]: one exponential, one
+division, no overflow at any finite x; the logarithm only in softplus and its like. SymPy finds it: rewrite to exp, put
+e^x = 1/t or t, bring to one quotient. The quotient's factors are kept (CoS's expanded denominator has degree 14), and
+among equal quotients the one with the fewest operations is taken.
 """
 
 from collections.abc import Callable
@@ -15,25 +15,31 @@ import sympy
 # Without assumptions: SymPy would ask each product for its sign, which takes 10 × the time of the algebra.
 t, s = sympy.symbols("t s")
 _X = sympy.Symbol("x")
+_LOG = sympy.Symbol("L")  # ln(1 + t)
 # The algebra's time grows as the cube of the fastest exponential's power of t: CoS's f″ takes 3 s at 21 and 83 s at 47.
 _MAX_POWER = 32
 
 
 @dataclass(frozen=True)
 class Branch:
-    """(slope·x + offset) / denominator, each a polynomial of `NormalForm.variable`."""
+    """(slope·x + offset + log·ln(1 + t)) / denominator, each a polynomial of t (and of s = 1 − t)."""
 
     slope: sympy.Expr
     offset: sympy.Expr
     denominator: sympy.Expr
+    log: sympy.Expr = sympy.Integer(0)
+
+    def parts(self) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr, sympy.Expr]:
+        """Return slope, offset, log and denominator."""
+        return self.slope, self.offset, self.log, self.denominator
 
 
 @dataclass(frozen=True)
 class NormalForm:
     """`positive` holds for x ≥ 0, `negative` for x < 0.
 
-    t = e^(−rate·|x|). Where the whole numerator vanishes at t = 1 (tanh), its factors 1 − t are written as s, which a
-    target computes by expm1: the subtraction would lose the digits near x = 0.
+    t = e^(−rate·|x|). Factors 1 − t of the offset are written as s, which a target can compute by expm1: the
+    subtraction loses digits near x = 0.
     """
 
     rate: sympy.Rational
@@ -44,8 +50,8 @@ class NormalForm:
         """Return one branch as an expression in x alone, exact for every real x of that sign."""
         branch = self.negative if negative else self.positive
         decay = sympy.exp((self.rate if negative else -self.rate) * x)
-        quotient = (branch.slope * x + branch.offset) / branch.denominator
-        return quotient.subs(s, 1 - t).subs(t, decay)
+        numerator = branch.slope * x + branch.offset + branch.log * sympy.log(1 + t)
+        return (numerator / branch.denominator).subs(s, 1 - t).subs(t, decay)
 
 
 @lru_cache(maxsize=512)
@@ -66,27 +72,44 @@ def normal_form(expr: sympy.Expr, x: sympy.Symbol) -> NormalForm | None:
     branches = [b for negative in (False, True) if (b := _branch(plain, x, rate, negative)) is not None]
     if len(branches) < 2:
         return None
-    if all(b.slope == 0 and b.offset.is_number and b.denominator.is_number for b in branches):
+    if all(b.slope == 0 and b.log == 0 and b.offset.is_number and b.denominator.is_number for b in branches):
         return None
-    powers = [m[0] for b in branches for e in (b.slope, b.offset, b.denominator) for m in sympy.Poly(e, t).monoms()]
+    powers = [m[0] for b in branches for e in b.parts() for m in sympy.Poly(e, t).monoms()]
     step = sympy.Integer(reduce(sympy.gcd, powers, 0) or 1)
-    if step > 1:
-        branches = [_map(b, lambda e: e.subs(t, t ** (1 / step))) for b in branches]
-    if all(b.slope == 0 and b.offset.subs(t, 1) == 0 for b in branches):
-        branches = [Branch(b.slope, _with_s(b.offset), b.denominator) for b in branches]
-    return NormalForm(rate * step, *branches)
+    if step > 1 and all(b.log == 0 for b in branches):
+        branches = [_map(b, lambda e: _with_power(e, step)) for b in branches]
+        rate = rate * step
+    return NormalForm(rate, *(Branch(b.slope, _with_s(b.offset), b.denominator, b.log) for b in branches))
+
+
+def _with_power(part: sympy.Expr, step: sympy.Integer) -> sympy.Expr:
+    """Write a polynomial of t^step as one of t."""
+    structured = part.replace(lambda e: e.is_Pow and e.base == t, lambda e: t ** (e.exp / step))
+    return structured if structured.is_polynomial(t) and not structured.has(sympy.sqrt(t)) and (
+        sympy.expand(structured.subs(t, t**step) - part) == 0
+    ) else sympy.factor(sympy.expand(part).subs(t, t ** (1 / step)))
 
 
 def _with_s(offset: sympy.Expr) -> sympy.Expr:
-    """Write each factor 1 − t of a polynomial as s."""
-    multiplicity = 0
-    while offset.subs(t, 1) == 0:
-        offset, multiplicity = sympy.cancel(offset / (1 - t)), multiplicity + 1
-    return s**multiplicity * sympy.factor(offset)
+    """Write each factor 1 − t of a polynomial as s; the other factors keep their form."""
+    if offset == 0 or offset.subs(t, 1) != 0:
+        return offset
+    factors = []
+    for factor in sympy.Mul.make_args(offset):
+        base, exponent = factor.as_base_exp()
+        multiplicity = 0
+        while not base.is_number and base.subs(t, 1) == 0:
+            base, multiplicity = sympy.cancel(base / (1 - t)), multiplicity + 1
+        if multiplicity and not base.is_number and sympy.Poly(base, t).LC() < 0:
+            base = -base
+            factors.append((-1) ** exponent)
+        factors.append((s**multiplicity * base) ** exponent if multiplicity else factor)
+    product = sympy.Mul(*factors)
+    return s * _with_s(sympy.cancel(offset / (1 - t))) if not product.has(s) else product
 
 
 def _map(branch: Branch, change: Callable[[sympy.Expr], sympy.Expr]) -> Branch:
-    return Branch(change(branch.slope), change(branch.offset), change(branch.denominator))
+    return Branch(change(branch.slope), change(branch.offset), change(branch.denominator), change(branch.log))
 
 
 def _branch(plain: sympy.Expr, x: sympy.Symbol, rate: sympy.Rational, negative: bool) -> Branch | None:
@@ -94,31 +117,44 @@ def _branch(plain: sympy.Expr, x: sympy.Symbol, rate: sympy.Rational, negative: 
     in_t = plain.replace(
         lambda e: isinstance(e, sympy.exp), lambda e: t ** (sign * sympy.Poly(e.args[0], x).nth(1) / rate)
     ).subs(x, _X)
-    if not in_t.is_rational_function(_X, t):
+    in_t = in_t.replace(lambda e: isinstance(e, sympy.log), lambda e: _log1p(e, rate, sign))
+    if not in_t.is_rational_function(_X, t, _LOG):
         return None
     cancelled = sympy.cancel(in_t)
     forms = [_split(form) for form in (sympy.together(in_t), cancelled, sympy.factor(cancelled))]
     usable = [form for form in forms if form is not None]
-    return min(usable, key=lambda b: sum(count_operations(e) for e in (b.slope, b.offset, b.denominator)), default=None)
+    return min(usable, key=lambda b: sum(count_operations(e) for e in b.parts()), default=None)
+
+
+def _log1p(log: sympy.Expr, rate: sympy.Rational, sign: int) -> sympy.Expr:
+    """Return ln(1 + t) as the symbol for it and ln(1 + 1/t) as rate·|x| more; other logarithms stay."""
+    argument = sympy.expand(log.args[0])
+    if argument == 1 + t:
+        return _LOG
+    return _LOG - sign * rate * _X if argument == 1 + 1 / t else log
 
 
 def _split(form: sympy.Expr) -> Branch | None:
-    """Split a quotient into slope, offset and denominator; None unless it has the form and the denominator no zero."""
+    """Split a quotient into its parts; None unless it has the form and the denominator no zero."""
     numerator, denominator = sympy.fraction(sympy.together(form))
-    constant, denominator = denominator.as_coeff_Mul()
-    numerator = numerator / constant
-    if denominator.has(_X) or not denominator.is_polynomial(t) or not numerator.is_polynomial(_X, t):
-        return None
-    if sympy.Poly(numerator, _X, t).degree(_X) > 1:
+    if denominator.has(_X, _LOG) or not denominator.is_polynomial(t) or not numerator.is_polynomial(_X, t, _LOG):
         return None
     poly = sympy.Poly(denominator, t)
-    if poly.eval(0) == 0 or (poly.degree() > 0 and poly.count_roots(0, 1) > 0):
+    constant = poly.eval(0)
+    if constant == 0 or (poly.degree() > 0 and poly.count_roots(0, 1) > 0):
         return None
-    parts = (sympy.diff(numerator, _X), numerator.subs(_X, 0))
-    parts = tuple(
-        min((e, sympy.factor(e), sympy.expand(e), sympy.horner(e, wrt=t)), key=count_operations) for e in parts
-    )
-    return Branch(*parts, denominator)
+    scale, denominator = denominator.as_coeff_Mul()
+    numerator = numerator / scale
+    slope_at_0 = sympy.diff(numerator, _X).subs({_LOG: 0, t: 0})
+    if slope_at_0 != 0 and constant != scale:
+        # At a large x nothing may overflow in a quotient that does not: the denominator is made 1 at t = 0.
+        numerator, denominator = numerator * scale / constant, sympy.expand(denominator * scale / constant)
+    if sympy.Poly(numerator, _X, _LOG).total_degree() > 1:
+        return None
+    rest = {_X: 0, _LOG: 0}
+    raw = (sympy.diff(numerator, _X), numerator.subs(rest), sympy.diff(numerator, _LOG))
+    slope, offset, log = (min((e, sympy.factor(e), sympy.expand(e)), key=count_operations) for e in raw)
+    return Branch(slope, offset, denominator, log)
 
 
 def count_operations(expr: sympy.Expr) -> int:

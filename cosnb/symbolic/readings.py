@@ -14,7 +14,7 @@ from cosnb.symbolic.calculus import limit, study
 from cosnb.symbolic.catalogue import get, x
 from cosnb.symbolic.functions import sigmoid
 
-SWISH = get("swish").expr
+SWISH = get("swish").expr.subs(get("swish").parameters)
 HALF = sympy.Rational(1, 2)
 COEFFICIENT = 5  # "the coefficient 5 of x"
 

@@ -1,0 +1,79 @@
+"""C99: a self-contained header with an activation and its derivatives for float and double, every loop vectorisable.
+
+Products and sums that belong together are explicit calls of fma, so the result does not depend on how a compiler
+contracts expressions; the elementary functions are the project's own (codegen.elementary).
+"""
+
+from collections.abc import Sequence
+
+import numpy
+import sympy
+
+from cosnb.codegen.elementary import FUNCTIONS, definitions
+from cosnb.codegen.printing import Target, assignments
+from cosnb.codegen.program import Program
+from cosnb.errors import CosnbError
+
+_SUFFIX = {"float": "f", "double": ""}
+_PLAIN = ("abs", "sqrt")
+_OWN_SMALL = """static inline {T} cosnb_min{f}({T} a, {T} b) {{ return a > b ? b : a; }} /* a NaN in a stays */
+static inline {T} cosnb_max{f}({T} a, {T} b) {{ return a < b ? b : a; }}
+static inline {T} cosnb_sign{f}({T} a) {{ return a > 0 ? 1 : a < 0 ? -1 : a; }}
+"""
+
+
+def target(dtype: str) -> Target:
+    """Return the target for "float" or "double"."""
+    f = _SUFFIX[dtype]
+    templates = {
+        "fma": f"fma{f}({{0}}, {{1}}, {{2}})",
+        "abs": f"fabs{f}({{0}})",
+        "sqrt": f"sqrt{f}({{0}})",
+        "min": f"cosnb_min{f}({{0}}, {{1}})",
+        "max": f"cosnb_max{f}({{0}}, {{1}})",
+        "sign": f"cosnb_sign{f}({{0}})",
+        "where": "({0} ? {1} : {2})",
+        "and": "({0} && {1})",
+        "or": "({0} || {1})",
+        "not": "!({0})",
+    }
+    templates |= {name: f"cosnb_{name}{f}({{0}})" for name in FUNCTIONS}
+
+    def number(value: sympy.Expr) -> str:
+        return literal(value, dtype)
+
+    def edge(single: sympy.Expr, double: sympy.Expr) -> str:
+        return literal(single if dtype == "float" else double, dtype)
+
+    return Target(f"C ({dtype})", templates, number, edge, inline_comparisons=True, inline_edges=True)
+
+
+def literal(value: sympy.Expr, dtype: str) -> str:
+    """Return the number of the type nearest to an exact one: a short decimal where that is exact, else hexadecimal."""
+    f = _SUFFIX[dtype]
+    if value.is_infinite:
+        return "INFINITY" if value > 0 else "-INFINITY"
+    with numpy.errstate(over="ignore"):
+        nearest = float(numpy.float32(float(value))) if dtype == "float" else float(value)
+    if not numpy.isfinite(nearest):
+        raise CosnbError(f"cannot print the number {value}: C's {dtype} cannot hold it")
+    text = repr(nearest)
+    return (text if len(text) <= 8 else nearest.hex()) + f
+
+
+def function(program: Program, name: str, dtype: str) -> str:
+    """Return `static inline T name(T x)`, or `(T dy, T x)` for a program that has the input dy."""
+    lines, result = assignments(program, target(dtype))
+    inputs = {step.args[0] for step in program.steps if step.op == "input"}
+    parameters = f"{dtype} dy, {dtype} x" if "dy" in inputs else f"{dtype} x"
+    unused = [] if "x" in inputs else ["(void)x;"]
+    body = unused + [f"const {dtype} {left} = {right};" for left, right in lines] + [f"return {result};"]
+    return "\n".join([f"static inline {dtype} {name}({parameters}) {{", *(f"    {line}" for line in body), "}"]) + "\n"
+
+
+def helpers(programs: Sequence[Program], dtype: str) -> str:
+    """Return the definitions of the elementary functions that the programs call."""
+    ops = {program.steps[index].op for program in programs for index in program.live()}
+    small = _OWN_SMALL.format(T=dtype, f=_SUFFIX[dtype]).splitlines(keepends=True)
+    own = "".join(line for op, line in zip(("min", "max", "sign"), small, strict=True) if op in ops)
+    return own + definitions([op for op in FUNCTIONS if op in ops], dtype)

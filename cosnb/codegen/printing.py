@@ -1,0 +1,145 @@
+"""The one printer: a `Program` as assignments in a target's syntax, by the target's table {operation: template}."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sympy
+
+from cosnb.codegen.program import COMPARISONS, Program, Step, arguments
+from cosnb.errors import CosnbError
+
+# How tightly an expression binds: what is looser than its place asks for goes into parentheses.
+_ATOM, _UNARY, _PRODUCT, _SUM, _LOOSE = 4, 3, 2, 1, 0
+_INFIX = {"add": ("+", _SUM), "sub": ("-", _SUM), "mul": ("*", _PRODUCT), "div": ("/", _PRODUCT)}
+_WIDTH = 72  # a longer expression is given a name
+
+
+@dataclass(frozen=True)
+class Target:
+    """A language: templates for what is not infix there, and how it writes a number (and one that depends on the type).
+
+    In `templates` "{0}" stands for the first argument. `fma` may be missing: it becomes a product and a sum.
+    `where_numbers` is the selection between two numbers, where a target has to be told their type.
+    """
+
+    name: str
+    templates: Mapping[str, str]
+    number: Callable[[sympy.Expr], str]
+    edge: Callable[[sympy.Expr, sympy.Expr], str]
+    inline_comparisons: bool = False  # where a comparison is free and a mask in memory is not
+    inline_edges: bool = False  # where they are plain numbers
+
+
+def assignments(program: Program, target: Target) -> tuple[list[tuple[str, str]], str]:
+    """Return the lines (name, expression) and the expression of the result.
+
+    A step used more than once, or with a name that readers know (t, u), gets a line. Raises CosnbError for an operation
+    that the target has no template for.
+    """
+    printer = _Printer(program, target)
+    result = printer.code(program.result)
+    return printer.lines, result
+
+
+class _Printer:
+    def __init__(self, program: Program, target: Target) -> None:
+        self.program = program
+        self.target = target
+        self.uses = program.uses()
+        self.lines: list[tuple[str, str]] = []
+        self.rendered: dict[int, tuple[str, int]] = {}
+        self.taken: set[str] = set()
+
+    def code(self, index: int, tightness: int = _LOOSE) -> str:
+        """Return the expression for a step, in parentheses where `tightness` asks for them."""
+        if index not in self.rendered:
+            step = self.program.steps[index]
+            code, level = self._render(step)
+            if self._wants_name(index, step, code):
+                name = self._name(index)
+                self.lines.append((name, code))
+                code, level = name, _ATOM
+            self.rendered[index] = code, level
+        code, level = self.rendered[index]
+        return f"({code})" if level < tightness else code
+
+    def _wants_name(self, index: int, step: Step, code: str) -> bool:
+        shared = self.uses[index] > 1
+        if step.op in ("number", "input"):
+            return False
+        if step.op == "edge":
+            return shared and not self.target.inline_edges
+        if step.op == "neg":  # of a name it costs nothing
+            return shared and not code.removeprefix("-").isidentifier()
+        if step.op in COMPARISONS or step.op in ("and", "or", "not"):
+            return shared and not self.target.inline_comparisons
+        return shared or index in self.program.hints or len(code) > _WIDTH
+
+    def _name(self, index: int) -> str:
+        name = self.program.hints.get(index) or self._power_of_t(index) or f"v{1 + len(self.lines)}"
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
+    def _power_of_t(self, index: int) -> str | None:
+        """Name a product of powers of one named step: t·t is t2, t2·t2 is t4, t4·t is t5."""
+        step = self.program.steps[index]
+        if step.op != "mul":
+            return None
+        total, base = 0, ""
+        for argument in arguments(step):
+            name = self.rendered.get(argument, ("", 0))[0]
+            letter, digits = name[:1], name[1:] or "1"
+            if not (letter.isalpha() and digits.isdigit() and letter in "tusx" and base in ("", letter)):
+                return None
+            base, total = letter, total + int(digits)
+        return f"{base}{total}"
+
+    def _render(self, step: Step) -> tuple[str, int]:
+        target, args = self.target, step.args
+        if step.op == "input":
+            return str(args[0]), _ATOM
+        if step.op == "number":
+            code = target.number(args[0])  # type: ignore[arg-type]
+            return code, _UNARY if code.startswith("-") else _ATOM
+        if step.op == "edge":
+            return target.edge(*args), _ATOM  # type: ignore[arg-type]
+        indices = arguments(step)
+        template = target.templates.get(step.op)
+        if step.op == "where" and all(self._is_constant(index) for index in indices[1:]):
+            template = target.templates.get("where_numbers", template)
+        if template is not None:
+            return template.format(*(self.code(index) for index in indices)), _ATOM
+        if step.op == "neg":
+            return "-" + self.code(indices[0], _UNARY + 1), _UNARY
+        if step.op in _INFIX:
+            sign, level = _INFIX[step.op]
+            strict = step.op in ("sub", "div")
+            left, right = self.code(indices[0], level), self.code(indices[1], level + 1 if strict else level)
+            return _signed(left, sign, right), level
+        if step.op == "fma":
+            return self._fma(*indices), _SUM
+        if step.op in COMPARISONS:
+            left, right = (self.code(index, _SUM) for index in indices)
+            return f"{left} {COMPARISONS[step.op]} {right}", _LOOSE
+        raise CosnbError(f"the target {target.name} has no template for the operation {step.op!r}")
+
+    def _is_constant(self, index: int) -> bool:
+        return self.program.steps[index].op in ("number", "edge")
+
+    def _fma(self, a: int, b: int, c: int) -> str:
+        rest = self.code(c, _SUM)
+        for one, other in ((a, b), (b, a)):
+            if self.program.steps[one].op == "neg":
+                inner = arguments(self.program.steps[one])[0]
+                return f"{rest} - {self.code(inner, _PRODUCT)} * {self.code(other, _PRODUCT + 1)}"
+        product = f"{self.code(a, _PRODUCT)} * {self.code(b, _PRODUCT + 1)}"
+        return _signed(product, "+", rest)
+
+
+def _signed(left: str, sign: str, right: str) -> str:
+    """Join two operands; a + −b becomes a − b."""
+    if right.startswith("-") and sign in "+-" and " " not in right:
+        return f"{left} {'-' if sign == '+' else '+'} {right[1:]}"
+    return f"{left} {sign} ({right})" if right.startswith("-") else f"{left} {sign} {right}"

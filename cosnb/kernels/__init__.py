@@ -1,0 +1,1 @@
+"""Compiled elementwise functions and the PyTorch operators that call them."""

@@ -1,0 +1,191 @@
+"""The C target on the CPU: built once into the user's cache, run on torch's own threads.
+
+The library has for each number format a forward loop y = f(x) and a backward loop dx = dy·f′(x). float16 and bfloat16
+are converted inside the loop, computed in float and rounded once.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cosnb.codegen import c
+from cosnb.codegen.program import Program
+from cosnb.errors import CosnbError
+from cosnb.paths import cache_dir
+
+# Trapping and errno would keep gcc from turning selections and square roots into vector instructions; no result
+# depends on either. Contraction off: each fma is written out, so the bits do not depend on the compiler.
+FLAGS = (
+    "-std=c99",
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fPIC",
+    "-shared",
+)
+_WIDE = "-mprefer-vector-width=512"  # x86 compilers take 256 bits by themselves: 1.3 × the time where memory is not the limit
+_FORMATS = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16", torch.float16: "f16"}
+_TIMEOUT = 120  # seconds a compiler may take
+_SERIAL = 1 << 15  # elements below which one thread is faster, as in PyTorch's own elementwise loops
+logger = logging.getLogger(__name__)
+
+
+class Library:
+    """The loops of one activation's programs, loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.library = ctypes.CDLL(str(path))
+        for name in ("forward", "backward"):
+            for suffix in _FORMATS.values():
+                loop = getattr(self.library, f"cosnb_{name}_{suffix}", None)
+                if loop is not None:
+                    loop.argtypes = (ctypes.c_void_p,) * 3 + (ctypes.c_size_t, ctypes.c_uint)
+                    loop.restype = None
+        openmp = _openmp()
+        if openmp is not None:
+            self.library.cosnb_use_openmp(*(ctypes.cast(function, ctypes.c_void_p) for function in openmp))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x) for a CPU tensor of any shape and strides."""
+        x = _dense(x)
+        y = torch.empty_like(x)
+        self._run("forward", x, None, y)
+        return y
+
+    def backward(self, dy: Tensor, x: Tensor) -> Tensor:
+        """Return dy·f′(x), laid out as x."""
+        x = _dense(x)
+        dy = dy.to(x.dtype).expand(x.shape)
+        if dy.stride() != x.stride():
+            dy = torch.empty_like(x).copy_(dy)
+        dx = torch.empty_like(x)
+        self._run("backward", x, dy, dx)
+        return dx
+
+    def _run(self, name: str, x: Tensor, dy: Tensor | None, out: Tensor) -> None:
+        loop = getattr(self.library, f"cosnb_{name}_{_FORMATS[x.dtype]}")
+        threads = torch.get_num_threads() if x.numel() > _SERIAL else 1
+        loop(x.data_ptr(), dy.data_ptr() if dy is not None else None, out.data_ptr(), x.numel(), threads)
+
+
+def _dense(x: Tensor) -> Tensor:
+    """Return x itself where its elements fill its memory in some order, else a contiguous copy."""
+    if x.is_contiguous() or torch._prims_common.is_non_overlapping_and_dense(x):
+        return x
+    return x.contiguous()
+
+
+def supports(dtype: torch.dtype) -> bool:
+    """Say whether the C target has the format, and the machine a compiler."""
+    return dtype in _FORMATS and compiler() is not None
+
+
+@lru_cache(maxsize=1)
+def compiler() -> tuple[str, ...] | None:
+    """Return the command of the C compiler (`$CC`, else cc, gcc or clang), or None; told once in the log."""
+    named = os.environ.get("CC")
+    candidates = [shlex.split(named)] if named else [["cc"], ["gcc"], ["clang"]]
+    for command in candidates:
+        if command and shutil.which(command[0]):
+            return tuple(command)
+    logger.warning("no C compiler found (set CC): activations run as PyTorch operations, correct but several times slower")
+    return None
+
+
+@lru_cache(maxsize=1)
+def _identity() -> str:
+    """Return what a built library depends on besides its source: compiler and processor."""
+    command = compiler()
+    assert command is not None
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=_TIMEOUT).stdout
+    flags = ""
+    if Path("/proc/cpuinfo").exists():
+        flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
+    return "\n".join((version, flags, platform.machine(), sysconfig.get_platform(), *_flags()))
+
+
+@lru_cache(maxsize=1)
+def _flags() -> tuple[str, ...]:
+    return (*FLAGS, _WIDE) if platform.machine() in ("x86_64", "AMD64") else FLAGS
+
+
+def source(value: Program, product: Program | None) -> str:
+    """Return the C source of a library with f from `value` and dy·f′ from `product`."""
+    programs = [value] if product is None else [value, product]
+    parts = ["#include <math.h>", "#include <stddef.h>", "#include <stdint.h>", "#include <string.h>", ""]
+    for dtype in ("float", "double"):
+        suffix = "f32" if dtype == "float" else "f64"
+        parts += [c.helpers(programs, dtype), c.function(value, f"value_{suffix}", dtype)]
+        if product is not None:
+            parts.append(c.function(product, f"product_{suffix}", dtype))
+    loops = files("cosnb.kernels").joinpath("loops.c").read_text()
+    parts += ["#define COSNB_BACKWARD" if product is not None else "", loops]
+    return "\n".join(parts)
+
+
+def build(value: Program, product: Program | None) -> Library:
+    """Compile, or take from the cache, the library of two programs and load it.
+
+    Raises CosnbError with the compiler's message when it fails.
+    """
+    text = source(value, product)
+    digest = hashlib.sha256(f"{_identity()}\n{text}".encode()).hexdigest()[:32]
+    path = cache_dir() / "kernels" / f"{digest}.so"
+    if not path.exists():
+        _compile(text, path)
+    try:
+        return Library(path)
+    except OSError:  # cut short by a full disk, or built for a machine that shares this home
+        _compile(text, path)
+        return Library(path)
+
+
+def _compile(text: str, path: Path) -> None:
+    command = compiler()
+    assert command is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
+        code, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
+        code.write_text(text)
+        run = [*command, *_flags(), str(code), "-o", str(built), "-lm"]
+        try:
+            done = subprocess.run(run, capture_output=True, text=True, timeout=_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise CosnbError(f"the C compiler took more than {_TIMEOUT} s: {shlex.join(run)}") from None
+        if done.returncode:
+            raise CosnbError(f"the C compiler failed: {shlex.join(run)}\n{done.stderr[-2000:]}")
+        os.replace(built, path)
+
+
+@lru_cache(maxsize=1)
+def _openmp() -> Sequence[object] | None:
+    """Return GOMP_parallel, omp_get_thread_num and omp_get_num_threads of the OpenMP runtime that torch has loaded.
+
+    A second runtime would bring a second pool of threads, which would wait beside torch's. Without one (macOS) loops
+    run on one thread.
+    """
+    root = Path(torch.__file__).parent
+    for folder in (root / "lib", root.parent / "torch.libs", root.parent / "torch" / ".libs"):
+        for path in sorted([*folder.glob("libgomp*.so*"), *folder.glob("libiomp5*.so*")]):
+            try:
+                runtime = ctypes.CDLL(str(path))
+                return runtime.GOMP_parallel, runtime.omp_get_thread_num, runtime.omp_get_num_threads
+            except (OSError, AttributeError):
+                continue
+    return None

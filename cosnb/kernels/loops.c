@@ -1,0 +1,116 @@
+/* Loops over memory for value_f32, value_f64 and, with COSNB_BACKWARD, product_f32, product_f64. */
+
+static inline float from_bf16(uint16_t h) {
+    const uint32_t bits = (uint32_t)h << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint16_t to_bf16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16; /* to nearest, ties to even */
+    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : rounded);
+}
+
+static inline float from_f16(uint16_t h) {
+    /* Shifted into place the exponent is 112 too small; the product is exact for subnormals too. */
+    const uint32_t low = (uint32_t)(h & 0x7fffu) << 13, sign = (uint32_t)(h & 0x8000u) << 16;
+    float x;
+    memcpy(&x, &low, sizeof x);
+    x *= 0x1p112f;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (h & 0x7c00u) == 0x7c00u ? (low | 0x7f800000u) : bits; /* inf, NaN */
+    bits |= sign;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint16_t to_f16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const uint32_t sign = (bits >> 16) & 0x8000u, size = bits & 0x7fffffffu;
+    const uint32_t normal = (size + 0x0fffu + ((size >> 13) & 1u) - 0x38000000u) >> 13;
+    float small; /* below 2^-14: the last place of 0.5 is 2^-24, the step of float16's subnormals */
+    memcpy(&small, &size, sizeof small);
+    small += 0.5f;
+    uint32_t tiny;
+    memcpy(&tiny, &small, sizeof tiny);
+    tiny -= 0x3f000000u;
+    uint32_t h = size < 0x38800000u ? tiny : normal;
+    h = size >= 0x47800000u ? 0x7c00u : h;
+    h = size > 0x7f800000u ? 0x7e00u : h;
+    return (uint16_t)(h | sign);
+}
+
+#define SAME(x) (x)
+
+typedef struct {
+    void (*loop)(const void *, const void *, void *, size_t, size_t);
+    const void *x, *dy;
+    void *out;
+    size_t n;
+} job;
+
+static void (*parallel)(void (*)(void *), void *, unsigned, unsigned) = NULL;
+static int (*thread_number)(void) = NULL;
+static int (*thread_count)(void) = NULL;
+
+void cosnb_use_openmp(void *run, void *number, void *count) {
+    memcpy(&parallel, &run, sizeof run);
+    memcpy(&thread_number, &number, sizeof number);
+    memcpy(&thread_count, &count, sizeof count);
+}
+
+static void work(void *data) {
+    const job *j = data;
+    const size_t threads = (size_t)thread_count(), self = (size_t)thread_number();
+    const size_t share = ((j->n + threads - 1) / threads + 63) / 64 * 64; /* whole cache lines */
+    const size_t begin = self * share < j->n ? self * share : j->n;
+    const size_t end = begin + share < j->n ? begin + share : j->n;
+    j->loop(j->x, j->dy, j->out, begin, end);
+}
+
+static void run(job *j, unsigned threads) {
+    if (threads > 1 && parallel != NULL)
+        parallel(work, j, threads, 0);
+    else
+        j->loop(j->x, j->dy, j->out, 0, j->n);
+}
+
+#define FORWARD(S, T, V, FROM, TO)                                                                   \
+    static void forward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) { \
+        const T *restrict x = xs;                                                                    \
+        T *restrict y = outs;                                                                        \
+        (void)dys;                                                                                   \
+        for (size_t i = begin; i < end; i++) y[i] = TO(value_##V(FROM(x[i])));                       \
+    }                                                                                                \
+    void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) {     \
+        job j = {forward_##S, x, dy, y, n};                                                          \
+        run(&j, threads);                                                                            \
+    }
+
+FORWARD(f32, float, f32, SAME, SAME)
+FORWARD(f64, double, f64, SAME, SAME)
+FORWARD(bf16, uint16_t, f32, from_bf16, to_bf16)
+FORWARD(f16, uint16_t, f32, from_f16, to_f16)
+
+#ifdef COSNB_BACKWARD
+#define BACKWARD(S, T, V, FROM, TO)                                                                   \
+    static void backward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) { \
+        const T *restrict x = xs, *restrict dy = dys;                                                 \
+        T *restrict dx = outs;                                                                        \
+        for (size_t i = begin; i < end; i++) dx[i] = TO(product_##V(FROM(dy[i]), FROM(x[i])));        \
+    }                                                                                                 \
+    void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads) {    \
+        job j = {backward_##S, x, dy, dx, n};                                                         \
+        run(&j, threads);                                                                             \
+    }
+
+BACKWARD(f32, float, f32, SAME, SAME)
+BACKWARD(f64, double, f64, SAME, SAME)
+BACKWARD(bf16, uint16_t, f32, from_bf16, to_bf16)
+BACKWARD(f16, uint16_t, f32, from_f16, to_f16)
+#endif

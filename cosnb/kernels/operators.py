@@ -1,0 +1,110 @@
+"""The PyTorch operators behind eager mode: y = f(x) and dx = dy·f′(x) by the fastest code the device has.
+
+`cosnb::forward(x, kernel)` and `cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators they
+work under fake tensors, vmap and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+from cosnb.codegen import pytorch
+from cosnb.codegen.program import Program
+from cosnb.kernels import cpu
+
+_KERNELS: dict[str, "Kernel"] = {}
+
+
+class Kernel:
+    """The compiled code of one function and its derivative, made when first called, one device at a time."""
+
+    def __init__(self, key: str, value: Callable[[], Program], product: Callable[[], Program]) -> None:
+        self.key = key
+        self.value = value
+        self.product = product
+        self._lock = Lock()
+        self._native: cpu.Library | None = None
+        _KERNELS[key] = self
+
+    def native(self) -> cpu.Library:
+        """Return the C library, built at the first call."""
+        with self._lock:
+            if self._native is None:
+                self._native = cpu.build(self.value(), self.product())
+        return self._native
+
+    @cached_property
+    def forward_operations(self) -> Callable[[Tensor], Tensor]:
+        """Return f as PyTorch operations."""
+        return pytorch.compile_source(pytorch.source(self.value(), "forward"), "forward")
+
+    @cached_property
+    def backward_operations(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return dy·f′ as PyTorch operations."""
+        return pytorch.compile_source(pytorch.source(self.product(), "backward"), "backward")
+
+
+def forward(x: Tensor, kernel: Kernel) -> Tensor:
+    """Return f(x), shaped and typed as x."""
+    return torch.ops.cosnb.forward(x, kernel.key)
+
+
+def backward(dy: Tensor, x: Tensor, kernel: Kernel) -> Tensor:
+    """Return dy·f′(x), shaped and typed as x."""
+    return torch.ops.cosnb.backward(dy, x, kernel.key)
+
+
+def _forward_operations(x: Tensor, kernel: str) -> Tensor:
+    return _KERNELS[kernel].forward_operations(x)
+
+
+def _backward_operations(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
+    return _KERNELS[kernel].backward_operations(dy, x)
+
+
+def _forward_cpu(x: Tensor, kernel: str) -> Tensor:
+    if not cpu.supports(x.dtype):
+        return _forward_operations(x, kernel)
+    return _KERNELS[kernel].native().forward(x)
+
+
+def _backward_cpu(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
+    if not cpu.supports(x.dtype):
+        return _backward_operations(dy, x, kernel)
+    return _KERNELS[kernel].native().backward(dy, x)
+
+
+def _forward_meta(x: Tensor, kernel: str) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _backward_meta(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _forward_vmap(info: object, in_dims: tuple[int | None, ...], x: Tensor, kernel: str) -> tuple[Tensor, int | None]:
+    return torch.ops.cosnb.forward(x, kernel), in_dims[0]
+
+
+def _backward_vmap(
+    info: object, in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor, kernel: str
+) -> tuple[Tensor, int]:
+    dy, x = (v.movedim(d, 0) if d is not None else v.unsqueeze(0) for v, d in zip((dy, x), in_dims, strict=False))
+    dy, x = torch.broadcast_tensors(dy, x)
+    return torch.ops.cosnb.backward(dy, x, kernel), 0
+
+
+_library = torch.library.Library("cosnb", "DEF")
+_library.define("forward(Tensor x, str kernel) -> Tensor")
+_library.define("backward(Tensor dy, Tensor x, str kernel) -> Tensor")
+for _name, _operations, _cpu, _meta, _vmap in (
+    ("forward", _forward_operations, _forward_cpu, _forward_meta, _forward_vmap),
+    ("backward", _backward_operations, _backward_cpu, _backward_meta, _backward_vmap),
+):
+    _library.impl(_name, _operations, "CompositeExplicitAutograd")
+    _library.impl(_name, _cpu, "CPU")
+    torch.library.register_fake(f"cosnb::{_name}", _meta, lib=_library)
+    torch.library.register_vmap(f"cosnb::{_name}", _vmap, lib=_library)
