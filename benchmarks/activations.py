@@ -56,13 +56,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtypes", nargs="+", choices=("float64", "float32", "bfloat16", "float16"))
     parser.add_argument("--exponents", nargs="+", type=int, metavar="N", help="sizes are 2^N elements")
-    parser.add_argument("--rounds", type=int, default=15, help="at least so many (2 or more; default 15)")
+    parser.add_argument("--rounds", type=int, default=15, help="at least so many (4 or more; default 15)")
     parser.add_argument("--seconds", type=float, help="as many more as fit into these, a size (default 2, quick 1)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--output", type=Path, default=Path("build/bench"))
     options = parser.parse_args(arguments)
-    if options.rounds < 2:
-        parser.error("quartiles need --rounds of 2 or more")
+    if options.rounds < 4:
+        parser.error("quartiles need --rounds of 4 or more, for what is slow takes part in every third")
     profile: dict[str, Any] = QUICK if options.quick else FULL
     options.names = list(dict.fromkeys(catalogue.get(name).name for name in options.names or profile["names"]))
     options.exponents = options.exponents or profile["exponents"]

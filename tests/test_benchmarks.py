@@ -16,11 +16,11 @@ from cosnb.symbolic.catalogue import CATALOGUE
 
 sys.path.insert(0, str(repository_root() / "benchmarks"))
 import activations
-from elementwise import report, rivals
+from elementwise import clock, report, rivals
 
 PASSES = ("forward", "forward+backward")
 DTYPES = ("float32", "bfloat16")
-TINY = ["cos", "relu", "--exponents", "3", "6", "--rounds", "3", "--seconds", "0", "--threads", "1"]
+TINY = ["cos", "relu", "--exponents", "3", "6", "--rounds", "4", "--seconds", "0", "--threads", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def test_every_combination_is_measured(tmp_path, capsys):
     got = [(row["activation"], row["kind"], row["pass"], row["dtype"], row["size"]) for row in record["rows"]]
     assert set(got) == expected
     assert len(got) == len(expected)
-    assert all(0 < row["low"] <= row["median"] <= row["high"] and row["samples"] == 3 for row in record["rows"])
+    assert all(0 < row["low"] <= row["median"] <= row["high"] and row["samples"] == 4 for row in record["rows"])
     assert {"date", "commit", "versions", "device", "threads", "load_average", "memory_settings"} <= set(record)
     assert all(bound["met"] is None for bound in record["bounds"])
     text = (tmp_path / "activations.md").read_text(encoding="utf-8")
@@ -69,8 +69,15 @@ def test_every_combination_is_measured(tmp_path, capsys):
 
 
 def test_check_fails_where_a_bound_was_not_measured(tmp_path):
-    tiny = ["relu", "--exponents", "3", "--rounds", "2", "--seconds", "0", "--dtypes", "float32"]
+    tiny = ["relu", "--exponents", "3", "--rounds", "4", "--seconds", "0", "--dtypes", "float32"]
     assert activations.main([*tiny, "--threads", "1", "--check", "--output", str(tmp_path)]) == 1
+
+
+def test_what_is_slow_takes_part_in_every_third_round(monkeypatch):
+    monkeypatch.setattr(clock, "_SLOW", 0)
+    buffers = clock.Buffers(8, torch.float32, torch.device("cpu"), needs_grad=False)
+    timing = clock.measure({"copy": rivals.copy_forward}, buffers, rounds=4, seconds=0)["copy"]
+    assert timing.samples == 2
 
 
 def test_bounds_are_ratios_of_medians():

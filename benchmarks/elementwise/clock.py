@@ -34,11 +34,6 @@ class Timing:
     calls: int
     page_faults: float
 
-    @property
-    def spread(self) -> float:
-        """The upper quartile over the lower one."""
-        return self.high / self.low
-
 
 class Buffers:
     """Inputs x (standard normal) and dy of `size` elements; a new pair each turn where the device is a CUDA one.
