@@ -76,7 +76,8 @@ class Comparison:
 
     `interval` is at 95 %, `holm_interval` at 1 − 0.05/m for a family of m; `bootstrap` (BCa, 95 %) is None for n < 20;
     `p_holm` is adjusted within the family. `power` is the chance that this n confirms the claim, were it true, and
-    `runs_needed` the n that makes it 0.8, both from the observed deviation; None without a number claimed or with n < 2.
+    `runs_needed` the n that makes it 0.8, both from the observed deviation; None without a claimed number or with
+    n < 2.
     """
 
     n: int
