@@ -31,6 +31,7 @@ class Verdict(StrEnum):
     REFUTED = "refuted"
     SMALLER = "real, but smaller"
     NOT_RESOLVED = "not resolved"
+    NOT_TESTABLE = "not testable"
     EXPLORATORY = "exploratory"
 
 
