@@ -7,7 +7,6 @@ rename, so what stands there is whole, or was damaged later and is found out.
 import hashlib
 import io
 import os
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -36,14 +35,9 @@ class Checkpoint:
         content = buffer.getvalue()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.path.parent, suffix=".tmp", delete=False) as file:
-                try:
-                    file.write(hashlib.sha256(content).digest() + content)
-                    file.flush()
-                    os.replace(file.name, self.path)
-                except BaseException:
-                    os.unlink(file.name)
-                    raise
+            aside = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+            aside.write_bytes(hashlib.sha256(content).digest() + content)
+            os.replace(aside, self.path)
         except OSError as error:
             warnings.warn(f"no checkpoint at {self.path} ({error.strerror}): the run goes on without", stacklevel=2)
         self._last = time.monotonic()
@@ -70,7 +64,8 @@ class Checkpoint:
     def delete(self) -> None:
         """Remove the file, and its folder where nothing else is in it."""
         try:
-            self.path.unlink(missing_ok=True)
+            for path in (self.path, *self.path.parent.glob(f"{self.path.name}.*.tmp")):  # left by a killed process
+                path.unlink(missing_ok=True)
             self.path.parent.rmdir()
         except OSError:  # another run's checkpoint is there, or the folder never was
             pass

@@ -1,4 +1,4 @@
-"""How a network is run: operation by operation, compiled, or compiled into CUDA graphs; and the warm-up before the clock.
+"""How a network is run (operation by operation, compiled, compiled into CUDA graphs), and the warm-up before the clock.
 
 On a CPU operation by operation is the default: the activations run as C code there, convolutions as oneDNN's, and
 compiling a whole SqueezeNet took 60 to 160 s on two busy cores to save less than the noise of its step.
