@@ -13,10 +13,10 @@ import pytest
 from cosnb import results
 from cosnb.data import ImageData, load
 from cosnb.errors import CosnbError
-from cosnb.training import TrainingConfig, loop, run_missing
+from cosnb.training import TrainingConfig, run_missing
 
 run_module = importlib.import_module("cosnb.training.run")  # the package's attribute of that name is the function
-CONFIG = TrainingConfig("cos", "digits", 64, epochs=1)
+CONFIG = TrainingConfig("cos", "digits", 64, epochs=1, batch_size=64)
 EPOCH = {
     "epoch": 1,
     "train_loss": 2.0,
@@ -199,7 +199,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
     asked: list[tuple[str, int]] = []
 
     def train(
-        config: TrainingConfig, seed: int, data: object, device: object, after_epoch: Any
+        config: TrainingConfig, seed: int, data: object, device: object, after_epoch: Any, *_: object
     ) -> tuple[str, list, None]:
         asked.append((config.activation, seed))
         for number in range(config.epochs):
@@ -301,7 +301,6 @@ def test_wrong_data_and_a_refusing_folder_end_before_any_training(
 
 
 def test_a_real_run_leaves_a_real_record(tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "fuse_activations", lambda net, device: False)
     few = dataclasses.replace(data, train_images=data.train_images[:16], train_labels=data.train_labels[:16])
     few = dataclasses.replace(few, test_images=data.test_images[:20], test_labels=data.test_labels[:20])
     small = dataclasses.replace(CONFIG, activation="relu", train_images=16, batch_size=16)

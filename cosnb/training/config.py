@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cosnb.errors import CosnbError
-from cosnb.models import NETWORKS
+from cosnb.models import NETWORKS, has_depth
 from cosnb.symbolic import catalogue
 from cosnb.training.protocol import PROTOCOLS
 
@@ -75,7 +75,7 @@ class TrainingConfig:
             raise CosnbError(f"rotation must be an angle from 0 to 180 degrees, got {self.rotation}")
         if not 0 <= self.label_smoothing < 1:
             raise CosnbError(f"label_smoothing must be at least 0 and less than 1, got {self.label_smoothing}")
-        deep = self.network.startswith("depth_")
+        deep = has_depth(self.network)
         if (self.depth < 1) if deep else (self.depth != 0):
             raise CosnbError(f"{self.network} has a depth of {'1 or more' if deep else '0'}, got {self.depth}")
 

@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ import cosnb
 from cosnb import results
 from cosnb.data import ImageData
 from cosnb.errors import CosnbError
-from cosnb.paths import repository_root
-from cosnb.training.config import TrainingConfig
+from cosnb.paths import repository_root, results_dir
+from cosnb.training.checkpoint import Checkpoint
+from cosnb.training.config import TrainingConfig, distinct
 from cosnb.training.device import describe_device
 from cosnb.training.digest import code_digest
-from cosnb.training.loop import Epoch, train
+from cosnb.training.execution import resolve_execution
+from cosnb.training.loop import fitted, train
+from cosnb.training.state import Epoch
 
-TIMING = "wall time an epoch, device synchronised before and after; compilation falls into the first epoch"
+TIMING = "wall time an epoch, device synchronised before and after; code is built before the first epoch"
 
 
 def run_missing(
@@ -32,19 +35,16 @@ def run_missing(
     data: ImageData,
     device: str | torch.device,
     root: Path | None = None,
+    execution: str = "auto",
 ) -> int:
     """Train every (configuration, seed) that has no finished record, seed by seed; return how many were written.
 
-    `data` must be what the configurations name. A run that raises is recorded as failed and the others go on. Shows a
-    bar with the time left. Raises CosnbError before the first run where the results folder cannot be written.
+    `data` must be what the configurations name. A run that raises is recorded as failed and the others go on; one that
+    was killed goes on from its checkpoint. Shows a bar with the time left. Raises CosnbError before the first run where
+    a setting is wrong or the results folder cannot be written.
     """
-    configs, seeds = list(configs), list(seeds)
-    for config in configs:
-        if (config.dataset, config.train_images) != (data.name, len(data.train_images)):
-            raise CosnbError(
-                f"the configuration asks for {config.train_images} images of {config.dataset}, the data given are "
-                f"{len(data.train_images)} of {data.name}"
-            )
+    configs, seeds = list(configs), distinct(seeds)
+    check(configs, data, device, execution)
     results.require_writable(experiment, root)
     missing = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
     written = 0
@@ -58,11 +58,38 @@ def run_missing(
                 bar.set_postfix_str(f"{name}: test accuracy {epoch['test_accuracy']:.2%}")
                 bar.update()
 
-            record = run(experiment, config, seed, data, device, show)
+            checkpoint = open_checkpoint(experiment, config, seed, data, root)
+            record = run(experiment, config, seed, data, device, show, checkpoint, execution)
             if results.find(experiment, config.digest(), seed, root) is None:  # another process may train the same seed
                 results.write(record, root)
                 written += 1
+            checkpoint.delete()
     return written
+
+
+def check(configs: Iterable[TrainingConfig], data: ImageData, device: str | torch.device, execution: str) -> None:
+    """Raise CosnbError where a run of one of `configs` on `data` could not begin, or one is given twice."""
+    resolve_execution(execution, device)
+    seen = set()
+    for config in configs:
+        if (config.dataset, config.train_images) != (data.name, len(data.train_images)):
+            raise CosnbError(
+                f"the configuration asks for {config.train_images} images of {config.dataset}, the data given are "
+                f"{len(data.train_images)} of {data.name}"
+            )
+        fitted(data, config.network)
+        if config in seen:
+            raise CosnbError(f"a configuration of {config.network} with {config.activation} is given twice")
+        seen.add(config)
+
+
+def open_checkpoint(
+    experiment: str, config: TrainingConfig, seed: int, data: ImageData, root: Path | None = None
+) -> Checkpoint:
+    """Return the checkpoint of a run, in the folder `.checkpoints` beside its records."""
+    name = f"{config.activation}-{config.digest()}-seed{seed}.checkpoint"
+    identity = {"config": config.as_dict(), "seed": seed, "code": code_digest(config), "data": data.digest}
+    return Checkpoint((root or results_dir()) / experiment / ".checkpoints" / name, identity)
 
 
 def run(
@@ -71,15 +98,19 @@ def run(
     seed: int,
     data: ImageData,
     device: str | torch.device,
-    after_epoch: Any = lambda epoch: None,
+    after_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
+    execution: str = "auto",
 ) -> results.record.Record:
     """Train one (configuration, seed) and return its record, as JSON types.
 
     Keys: schema, experiment, config, config_digest, seed; status ("ok", "diverged", "failed") and error; epochs (see
-    `cosnb.training.loop.train`); timing (method, total_seconds); commit and whether the tree was dirty; code_digest
-    of what decided the numbers; data (name, counts, digest); versions; device; started and finished (ISO 8601, UTC).
+    `cosnb.training.loop.train`); timing (method, total_seconds, and whether the run was resumed, when total_seconds
+    are those since); commit and whether the tree was dirty; code_digest of what decided the numbers; data (name,
+    counts, digest); versions; device; started and finished (ISO 8601, UTC).
     """
     started, clock = datetime.now(UTC), time.perf_counter()
+    resumed = checkpoint is not None and checkpoint.path.exists()
     epochs: list[Epoch] = []
     error = None
 
@@ -88,9 +119,27 @@ def run(
         after_epoch(epoch)
 
     try:
-        status, _, _ = train(config, seed, data, device, keep)
+        status, _, _ = train(config, seed, data, device, keep, checkpoint, execution)
     except Exception as exception:  # kept in the record; Ctrl-C is no Exception and ends the program
         status, error = "failed", f"{type(exception).__name__}: {exception}"
+    timing = {"method": TIMING, "total_seconds": time.perf_counter() - clock, "resumed": resumed}
+    return make_record(experiment, config, seed, data, device, execution, status, error, epochs, timing, started)
+
+
+def make_record(
+    experiment: str,
+    config: TrainingConfig,
+    seed: int,
+    data: ImageData,
+    device: str | torch.device,
+    execution: str,
+    status: str,
+    error: str | None,
+    epochs: list[Epoch],
+    timing: dict[str, Any],
+    started: datetime,
+) -> results.record.Record:
+    """Return the record of a run that ended now."""
     return {
         "schema": results.SCHEMA,
         "experiment": experiment,
@@ -100,7 +149,7 @@ def run(
         "status": status,
         "error": error,
         "epochs": epochs,
-        "timing": {"method": TIMING, "total_seconds": time.perf_counter() - clock},
+        "timing": timing,
         **_commit(),
         "code_digest": code_digest(config),
         "data": {
@@ -115,7 +164,7 @@ def run(
             "numpy": numpy.__version__,
             "cosnb": cosnb.__version__,
         },
-        "device": describe_device(device),
+        "device": {**describe_device(device), "execution": resolve_execution(execution, device)},
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
