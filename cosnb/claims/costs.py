@@ -50,6 +50,7 @@ def p19(evidence: Evidence) -> list[Finding]:
     """Less computation is possible, which should improve time and accuracy."""
     cos = activation("cos")
     form = normal_form(cos.expr, cos.x)
+    assert form is not None  # CoS is made of sigmoids, so it has one
     rest = [
         sympy.simplify((cos.expr.rewrite(sympy.exp) - form.branch_expr(cos.x, place < 0)).subs(cos.x, place))
         for place in (-3, 2)

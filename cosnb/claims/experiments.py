@@ -7,7 +7,7 @@ from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, s
 from cosnb.claims.tables import CLAIMS, nearest
 from cosnb.results import curves, measurement, tables
 from cosnb.results.summary import differences
-from cosnb.statistics import Comparison, Direction, Verdict, alike, judge
+from cosnb.statistics import Comparison, Direction, Verdict, alike, judge, smallest_n
 from cosnb.symbolic.findings import show
 
 SWEEPS = {"lr": "the learning rate", "gain": "initial weights"}
@@ -95,7 +95,10 @@ def b7(evidence: Evidence) -> list[Finding]:
     relu = curves.last(evidence["dead-units"], "dead_units").get("relu", {})
     shown = f"dead units at the end, largest share of {len(dead)} runs: {max(dead.values()):.2%}"
     shown += f"; ReLU {max(relu.values()):.2%}" if relu else ""
-    return [exists, stuck, Finding("B7", "no neuron dies", decide(max(dead.values()) == 0), shown)]
+    verdict = decide(max(dead.values()) == 0)
+    if verdict is Verdict.CONFIRMED and len(dead) < smallest_n(1):
+        verdict = Verdict.NOT_RESOLVED  # a few runs without a dead unit are no sign that there are none
+    return [exists, stuck, Finding("B7", "no neuron dies", verdict, shown)]
 
 
 def b8(evidence: Evidence) -> list[Finding]:

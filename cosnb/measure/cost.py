@@ -78,7 +78,8 @@ def compare(
     device = torch.device(device)
     inputs = torch.randn(batch, *input_shape(network), device=device)
     labels = torch.arange(batch, device=device) % 10
-    nets, found = {}, {}
+    nets = {}
+    found: dict[str, dict[str, Any]] = {}
     for label, (name, kind) in contestants.items():
         torch.manual_seed(0)
         net = make(network, name, kind).to(device)

@@ -14,7 +14,7 @@ SIDE = 10.0  # the square is [0, 10]²
 
 @dataclass(frozen=True)
 class View:
-    """A network's output over the square: float64 (points, points), row y, column x, and the numbers of Figure 16.
+    """A network over the square, rows y, columns x, float64: heights (points, points) and slopes |∇f|, and numbers.
 
     mean_turn, largest_turn: the angle between the gradients at neighbouring points, degrees, over all pairs where both
     gradients are not zero; flat: the share of points where the gradient is exactly zero. kinks: the largest change of
@@ -23,6 +23,7 @@ class View:
     """
 
     heights: Tensor
+    slopes: Tensor
     mean_turn: float
     largest_turn: float
     flat: float
@@ -67,6 +68,7 @@ def view(net: nn.Sequential, points: int) -> View:
     angles, steepest = torch.cat(turns), float(slopes.norm(dim=-1).max())
     return View(
         heights=value.detach().view(points, points),
+        slopes=slopes.norm(dim=-1),
         mean_turn=float(angles.mean()) if len(angles) else 0.0,
         largest_turn=float(angles.max()) if len(angles) else 0.0,
         flat=float((slopes == 0).all(-1).double().mean()),

@@ -83,3 +83,19 @@ def largest_bend(line: Tensor) -> float:
     slopes = line.diff()
     spread = float(slopes.max() - slopes.min())
     return float(slopes.diff().abs().max()) / spread if spread else 0.0
+
+
+def walk(
+    net: nn.Module, images: Tensor, labels: Tensor, points: int, reach: float, seeds: Sequence[int]
+) -> dict[str, float | list[float]]:
+    """Return what a record keeps of lines through `net`'s weights, one a seed: mean roughness and bend, the first line.
+
+    A line has `points` equally spaced losses from −reach to reach.
+    """
+    steps = torch.linspace(-reach, reach, points, dtype=torch.float64).tolist()
+    lines = [losses(net, images, labels, steps, [direction(net, seed)]) for seed in seeds]
+    return {
+        "roughness": sum(map(roughness, lines)) / len(lines),
+        "bend": sum(map(largest_bend, lines)) / len(lines),
+        "line": lines[0].tolist(),
+    }

@@ -1,7 +1,7 @@
 """Every figure of the book, drawn from formulas or from records, never from training; each returns a Figure."""
 
 from cosnb.plots.formulas import function_and_derivative, several
-from cosnb.plots.lines import against, pictures, ratios
+from cosnb.plots.lines import against, pictures, profiles, ratios
 from cosnb.plots.runs import comparison, training_curves
 from cosnb.plots.style import LOOKS, SIZE, Look, Picture, looks, save_svg, style
 
@@ -15,6 +15,7 @@ __all__ = [
     "function_and_derivative",
     "looks",
     "pictures",
+    "profiles",
     "ratios",
     "save_svg",
     "several",

@@ -57,6 +57,17 @@ def against(
     return figure
 
 
+def profiles(values: Mapping[str, Sequence[float]], reach: float, xlabel: str, ylabel: str) -> Figure:
+    """Return the figure of {activation: values at equally spaced places from −reach to reach}, a line each."""
+    with style():
+        figure, axes = new_axes(xlabel, ylabel)
+        for name, look in looks(list(values)).items():
+            x = np.linspace(-reach, reach, len(values[name]))
+            axes.plot(x, values[name], color=look.color, linestyle=look.linestyle, label=title(name))
+        figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
 def pictures(
     images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str, center: float | None = None
 ) -> Figure:
@@ -66,7 +77,7 @@ def pictures(
     with style():
         figure = Picture(figsize=(7.0, 2.25))
         panels = np.atleast_1d(figure.subplots(1, len(images), sharey=True))
-        shown = None
+        shown: Any = None
         for axes, (name, image) in zip(panels, images.items(), strict=True):
             axes.grid(False)
             shown = axes.imshow(image, origin="lower", extent=(*extent, *extent), vmin=low, vmax=high, cmap="viridis")

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from cosnb.results.summary import Record, figures, group
 
+Values = TypeVar("Values")
+ORDER = ("relu", "swish", "mish", "cos")
 Curve = dict[float, dict[int, float]]
 DEFAULTS = {"gain": 1.0, "depth": 0}  # settings that a record leaves out where they have this value
 
@@ -33,7 +36,7 @@ def varied(records: Iterable[Record], parameter: str) -> list[Record]:
 
 
 def curves(records: Iterable[Record], parameter: str, metric: str = "accuracy") -> dict[str, Curve]:
-    """Return {activation: {value of the parameter: {seed: figure}}}: mean of the last epochs, accuracy in percent.
+    """Return {activation: {value of the parameter: {seed: figure}}}: the final epoch, accuracy in percent.
 
     A run that diverged counts as chance, 10 % and log 10: leaving it out would reward it. Failed runs are left out.
     """
@@ -41,10 +44,10 @@ def curves(records: Iterable[Record], parameter: str, metric: str = "accuracy") 
     chance = {"accuracy": 10.0, "loss": math.log(10)}
     for record in records:
         if record["status"] in ("ok", "diverged"):
-            value = figures(record)["last"][metric] if record["status"] == "ok" else chance[metric]
+            value = figures(record)["final"][metric] if record["status"] == "ok" else chance[metric]
             points = found.setdefault(record["config"]["activation"], {})
             points.setdefault(setting(record, parameter), {})[record["seed"]] = value
-    return found
+    return _in_order(found)
 
 
 def areas(curve: Mapping[float, Mapping[int, float]], log: bool = True) -> dict[int, float]:
@@ -78,6 +81,30 @@ def samples(curve: Mapping[float, Mapping[int, float]]) -> dict[float, list[floa
     return {place: list(by_seed.values()) for place, by_seed in curve.items()}
 
 
+def over_epochs(records: Iterable[Record], key: str) -> dict[str, dict[float, list[float]]]:
+    """Return {activation: {epoch: values of the entry `key`}} of finished runs, epoch 0 being before training."""
+    found: dict[str, dict[float, list[float]]] = {}
+    for record in records:
+        points = found.setdefault(record["config"]["activation"], {})
+        for entry in record["epochs"] if record["status"] == "ok" else ():
+            for place, name in ((entry["epoch"], key), (0, f"{key}_at_start")):
+                if name in entry:
+                    points.setdefault(place, []).append(entry[name])
+    return _in_order(found)
+
+
+def by_layer(records: Iterable[Record], key: str, trained: bool = True) -> dict[str, dict[float, list[float]]]:
+    """Return {activation: {layer from 1 on: values}} of a list-valued entry, at the end or before training."""
+    found: dict[str, dict[float, list[float]]] = {}
+    for record in records:
+        points = found.setdefault(record["config"]["activation"], {})
+        if record["status"] == "ok" and record["epochs"]:
+            values = record["epochs"][-1].get(key) if trained else record["epochs"][0].get(f"{key}_at_start")
+            for layer, value in enumerate(values or (), 1):
+                points.setdefault(layer, []).append(value)
+    return _in_order(found)
+
+
 def spread(norms: Sequence[float]) -> float:
     """Return log10 of the largest over the smallest of a network's gradient norms: 0 where it is even by layer.
 
@@ -94,7 +121,7 @@ def last(records: Iterable[Record], key: str) -> dict[str, dict[int, float]]:
     for record in records:
         if record["status"] == "ok" and key in record["epochs"][-1]:
             found.setdefault(record["config"]["activation"], {})[record["seed"]] = record["epochs"][-1][key]
-    return found
+    return _in_order(found)
 
 
 def spreads(records: Iterable[Record], trained: bool = True) -> dict[str, dict[int, float]]:
@@ -105,4 +132,9 @@ def spreads(records: Iterable[Record], trained: bool = True) -> dict[str, dict[i
         norms = entry.get("gradient_norms" if trained else "gradient_norms_at_start")
         if norms and record["status"] == "ok":
             found.setdefault(record["config"]["activation"], {})[record["seed"]] = spread(norms)
-    return found
+    return _in_order(found)
+
+
+def _in_order(found: dict[str, Values]) -> dict[str, Values]:
+    """Return the same with the activations of P's tables first, in their order."""
+    return {name: found[name] for name in sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else 9)}

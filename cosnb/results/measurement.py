@@ -1,12 +1,12 @@
 """Measurements that are no training runs, kept like runs: one small record a (settings, seed), written once."""
 
 import hashlib
-import inspect
 import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -28,13 +28,14 @@ def measure_missing(
     settings: Iterable[Settings],
     seeds: Iterable[int],
     measure: Callable[[Settings, int], Mapping[str, Any]],
+    code: ModuleType,
     device: str | torch.device = "cpu",
     root: Path | None = None,
 ) -> int:
     """Record `measure(settings, seed)` for every pair that has no record yet; return how many were written.
 
     `settings` are JSON types with the key "activation"; what `measure` returns are JSON types too, kept under
-    "measured".
+    "measured". `code` is the module whose code decides the numbers; its digest is kept.
     """
     written = 0
     listed = list(settings)
@@ -42,7 +43,7 @@ def measure_missing(
         for chosen in listed:
             if results.find(experiment, _digest(chosen), seed, root) is None:
                 started = datetime.now(UTC)
-                results.write(_record(experiment, chosen, seed, measure(chosen, seed), measure, device, started), root)
+                results.write(_record(experiment, chosen, seed, measure(chosen, seed), code, device, started), root)
                 written += 1
     return written
 
@@ -112,12 +113,11 @@ def _record(
     settings: Settings,
     seed: int,
     found: Mapping[str, Any],
-    measure: Callable[..., Any],
+    code: ModuleType,
     device: str | torch.device,
     started: datetime,
 ) -> dict[str, Any]:
-    module = inspect.getmodule(measure)
-    source = Path(str(module.__file__)).read_text(encoding="utf-8") if module and hasattr(module, "__file__") else ""
+    source = Path(str(code.__file__)).read_text(encoding="utf-8")
     return {
         "schema": results.SCHEMA,
         "experiment": experiment,

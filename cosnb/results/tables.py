@@ -186,6 +186,11 @@ def conclusion(records: Sequence[Record], settings: Mapping[str, Any], network: 
     return Markdown(" ".join(lines))
 
 
+def describe(values: Sequence[float], digits: int) -> str:
+    """Return "mean ± half of its 95 % interval" of a cell's values, as `format_mean` writes it."""
+    return format_mean(t_interval(values), digits)
+
+
 def name_pair(first: str, second: str) -> str:
     """Return "CoS − ReLU" for ("cos", "relu")."""
     return f"{title(first)} − {title(second)}"
