@@ -70,6 +70,7 @@ def run_missing(
                 bar.update()
 
             checkpoints = {seed: open_checkpoint(experiment, config, seed, data, root) for seed in still}
+            made: Iterable[results.record.Record]
             if len(still) > 1:
                 made = run_many(experiment, config, still, data, device, show, checkpoints)
             else:
