@@ -45,19 +45,24 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """Return the state that was saved, or None; one that is damaged or of another run is named in a warning."""
         try:
-            content = self.path.read_bytes()
+            return self._read()
         except FileNotFoundError:
             return None
-        except OSError as error:
-            return self._ignored(str(error.strerror))
+        except (OSError, ValueError) as error:
+            reason = f"the checkpoint {self.path} was ignored ({error}): the run starts anew"
+            warnings.warn(reason, stacklevel=2)
+            return None
+
+    def _read(self) -> dict[str, Any]:
+        content = self.path.read_bytes()
         if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
-            return self._ignored("it is damaged")
+            raise ValueError("it is damaged")
         try:
             saved = torch.load(io.BytesIO(content[_DIGEST:]), map_location="cpu", weights_only=True)
-        except Exception as error:
-            return self._ignored(f"it is damaged ({type(error).__name__})")
+        except Exception as error:  # whatever a file of another version makes of it
+            raise ValueError(f"it cannot be read: {type(error).__name__}") from error
         if not isinstance(saved, dict) or saved.get("identity") != self.identity:
-            return self._ignored("it was made by other settings or other code")
+            raise ValueError("it was made by other settings or other code")
         state: dict[str, Any] = saved["state"]
         return state
 
@@ -69,6 +74,3 @@ class Checkpoint:
             self.path.parent.rmdir()
         except OSError:  # another run's checkpoint is there, or the folder never was
             pass
-
-    def _ignored(self, reason: str) -> None:
-        warnings.warn(f"the checkpoint {self.path} was ignored, {reason}: the run starts anew", stacklevel=3)

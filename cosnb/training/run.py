@@ -3,8 +3,9 @@
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from cosnb.training.device import describe_device
 from cosnb.training.digest import code_digest
 from cosnb.training.execution import resolve_execution
 from cosnb.training.loop import fitted, train
+from cosnb.training.many import Outcome, resolve_way, train_many
 from cosnb.training.state import Epoch
 
 TIMING = "wall time an epoch, device synchronised before and after; code is built before the first epoch"
@@ -36,34 +38,51 @@ def run_missing(
     device: str | torch.device,
     root: Path | None = None,
     execution: str = "auto",
+    together: int = 1,
 ) -> int:
     """Train every (configuration, seed) that has no finished record, seed by seed; return how many were written.
 
-    `data` must be what the configurations name. A run that raises is recorded as failed and the others go on; one that
-    was killed goes on from its checkpoint. Shows a bar with the time left. Raises CosnbError before the first run where
-    a setting is wrong or the results folder cannot be written.
+    `data` must be what the configurations name. `together`: how many seeds of a configuration are trained at once (see
+    `cosnb.training.many`). A run that raises is recorded as failed and the others go on; one that was killed goes on
+    from its checkpoint. Shows a bar with the time left. Raises CosnbError before the first run where a setting is wrong
+    or the results folder cannot be written.
     """
     configs, seeds = list(configs), distinct(seeds)
     check(configs, data, device, execution)
+    if together < 1:
+        raise CosnbError(f"together must be at least 1, got {together}")
     results.require_writable(experiment, root)
-    missing = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
-    written = 0
-    with tqdm(total=sum(c.epochs for c, _ in missing), unit="epoch", desc=experiment, disable=not missing) as bar:
-        for config, seed in missing:
-            if results.find(experiment, config.digest(), seed, root) is not None:
-                bar.update(config.epochs)  # another process has recorded it since
-                continue
 
-            def show(epoch: Epoch, name: str = f"{config.activation} seed {seed}") -> None:
-                bar.set_postfix_str(f"{name}: test accuracy {epoch['test_accuracy']:.2%}")
+    def missing(config: TrainingConfig, seeds: list[int]) -> list[int]:
+        return [seed for seed in seeds if results.find(experiment, config.digest(), seed, root) is None]
+
+    parts = [seeds[start : start + together] for start in range(0, len(seeds), together)]
+    jobs = [(config, found) for part in parts for config in configs if (found := missing(config, part))]
+    written = 0
+    epochs = sum(config.epochs * len(part) for config, part in jobs)
+    with tqdm(total=epochs, unit="epoch", desc=experiment, disable=not jobs) as bar:
+        for config, part in jobs:
+            still = missing(config, part)  # another process may have recorded some since
+            bar.update(config.epochs * (len(part) - len(still)))
+
+            def show(seed: int, epoch: Epoch, name: str = config.activation) -> None:
+                bar.set_postfix_str(f"{name} seed {seed}: test accuracy {epoch['test_accuracy']:.2%}")
                 bar.update()
 
-            checkpoint = open_checkpoint(experiment, config, seed, data, root)
-            record = run(experiment, config, seed, data, device, show, checkpoint, execution)
-            if results.find(experiment, config.digest(), seed, root) is None:  # another process may train the same seed
-                results.write(record, root)
-                written += 1
-            checkpoint.delete()
+            checkpoints = {seed: open_checkpoint(experiment, config, seed, data, root) for seed in still}
+            made: Iterable[results.record.Record]
+            if len(still) > 1:
+                made = run_many(experiment, config, still, data, device, show, checkpoints)
+            else:
+                made = (
+                    run(experiment, config, seed, data, device, partial(show, seed), checkpoints[seed], execution)
+                    for seed in still
+                )
+            for record in made:
+                if missing(config, [record["seed"]]):
+                    results.write(record, root)
+                    written += 1
+                checkpoints[record["seed"]].delete()
     return written
 
 
@@ -124,6 +143,45 @@ def run(
         status, error = "failed", f"{type(exception).__name__}: {exception}"
     timing = {"method": TIMING, "total_seconds": time.perf_counter() - clock, "resumed": resumed}
     return make_record(experiment, config, seed, data, device, execution, status, error, epochs, timing, started)
+
+
+def run_many(
+    experiment: str,
+    config: TrainingConfig,
+    seeds: list[int],
+    data: ImageData,
+    device: str | torch.device,
+    after_epoch: Callable[[int, Epoch], None] = lambda seed, epoch: None,
+    checkpoints: Mapping[int, Checkpoint] | None = None,
+    way: str = "auto",
+) -> list[results.record.Record]:
+    """Train several seeds of one configuration together and return their records; see `run`, and `train_many`."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    way = resolve_way(way, device)
+    resumed = {seed for seed, checkpoint in (checkpoints or {}).items() if checkpoint.path.exists()}
+    try:
+        outcomes = train_many(config, seeds, data, device, after_epoch, checkpoints, way)
+    except Exception as exception:
+        error = f"{type(exception).__name__}: {exception}"
+        outcomes = {seed: Outcome("failed", error, [], None) for seed in seeds}
+    how = "divided by the number of runs fused" if way == "fused" else "other runs beside it"
+    timing = {"method": f"{TIMING}; {how}", "total_seconds": time.perf_counter() - clock, "together": len(seeds)}
+    return [
+        make_record(
+            experiment,
+            config,
+            seed,
+            data,
+            device,
+            "eager" if way == "fused" else "auto",
+            outcome.status,
+            outcome.error,
+            outcome.epochs,
+            timing | {"resumed": seed in resumed},
+            started,
+        )
+        for seed, outcome in outcomes.items()
+    ]
 
 
 def make_record(
