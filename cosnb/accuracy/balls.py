@@ -159,26 +159,25 @@ _COMPARE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def _lipschitz(function: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor]) -> Callable[[Ball], Ball]:
-    """Return the rule of a function; `slope` bounds |f′| at all arguments of at least the given size."""
+def _rule(function: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Ball], Ball]:
+    """Return the rule of a function; `slope(value, error)` bounds |f′| within the ball."""
 
     def rule(a: Ball) -> Ball:
         value = function(a.value)
-        least = (a.value.abs() - a.error).clamp_min(0)
-        return Ball(value, torch.where(a.error > 0, slope(least) * a.error, 0.0) + value.abs() * _OWN + _TINIEST)
-
-    return rule
-
-
-def _exponential(function: Callable[[Tensor], Tensor], majorant: Callable[[Tensor], Tensor]) -> Callable[[Ball], Ball]:
-    """Return the rule of a function with |f(a + e) − f(a)| ≤ majorant(a)·(e^|e| − 1)."""
-
-    def rule(a: Ball) -> Ball:
-        value = function(a.value)
-        moved = torch.where(a.error > 0, majorant(a.value) * torch.expm1(a.error), 0.0)
+        moved = torch.where(a.error > 0, slope(*a) * a.error, 0.0)
         return Ball(value, moved + value.abs() * _OWN + _TINIEST)
 
     return rule
+
+
+def _falling(bound: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the slope of a function from a bound of it that falls with |u|."""
+    return lambda value, error: bound((value.abs() - error).clamp_min(0))
+
+
+def _rising(bound: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the slope of a function from a bound of it that rises with u."""
+    return lambda value, error: bound(value + error)
 
 
 def _log(a: Ball) -> Ball:
@@ -199,10 +198,13 @@ def _tan(a: Ball) -> Ball:
 
 
 def _erfc(a: Ball) -> Ball:
-    # −ln erfc has a slope of at most 2u + 1.2; a library's e^(−u²) may lose u² units in the last place.
+    # A library's e^(−u²) may lose u² units in the last place.
     value, u = torch.special.erfc(a.value), a.value.clamp_min(0)
-    moved = torch.where(a.error > 0, value * torch.expm1(a.error * (2 * (u + a.error) + 1.2)), 0.0)
+    moved = torch.where(a.error > 0, _bell(*a) * a.error, 0.0)
     return Ball(value, moved + value * (1 + u * u) * _OWN + _TINIEST)
+
+
+_bell = _falling(lambda u: 1.13 * torch.exp(-u * u))
 
 
 def _softplus(a: Tensor) -> Tensor:
@@ -224,18 +226,18 @@ def _sign(a: Ball) -> Ball:
 
 
 _FUNCTIONS: dict[type[sympy.Basic], Callable[[Ball], Ball]] = {
-    sympy.exp: _exponential(torch.exp, torch.exp),
-    expm1: _exponential(torch.expm1, torch.exp),
-    sigmoid: _exponential(_sigmoid, _sigmoid),
-    softplus: _exponential(_softplus, _softplus),
-    sympy.sinh: _exponential(torch.sinh, torch.cosh),
-    sympy.cosh: _exponential(torch.cosh, torch.cosh),
-    sympy.tanh: _lipschitz(torch.tanh, torch.ones_like),
-    sympy.sin: _lipschitz(torch.sin, torch.ones_like),
-    sympy.cos: _lipschitz(torch.cos, torch.ones_like),
-    sympy.atan: _lipschitz(torch.atan, lambda u: 1 / (1 + u * u)),
-    sympy.asinh: _lipschitz(torch.asinh, lambda u: torch.rsqrt(1 + u * u)),
-    sympy.erf: _lipschitz(torch.erf, lambda u: 1.13 * torch.exp(-u * u)),
+    sympy.exp: _rule(torch.exp, _rising(torch.exp)),
+    expm1: _rule(torch.expm1, _rising(torch.exp)),
+    sigmoid: _rule(_sigmoid, _falling(lambda u: torch.exp(-u))),
+    softplus: _rule(_softplus, _rising(_sigmoid)),
+    sympy.sinh: _rule(torch.sinh, lambda value, error: torch.cosh(value.abs() + error)),
+    sympy.cosh: _rule(torch.cosh, lambda value, error: torch.sinh(value.abs() + error)),
+    sympy.tanh: _rule(torch.tanh, _falling(lambda u: (4 * torch.exp(-2 * u)).clamp_max(1))),
+    sympy.sin: _rule(torch.sin, lambda value, error: torch.ones_like(value)),
+    sympy.cos: _rule(torch.cos, lambda value, error: torch.ones_like(value)),
+    sympy.atan: _rule(torch.atan, _falling(lambda u: 1 / (1 + u * u))),
+    sympy.asinh: _rule(torch.asinh, _falling(lambda u: torch.rsqrt(1 + u * u))),
+    sympy.erf: _rule(torch.erf, _bell),
     sympy.log: _log,
     log1p: _log1p,
     sympy.tan: _tan,

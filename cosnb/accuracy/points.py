@@ -55,11 +55,12 @@ def sample(truth: Truth, programs: Sequence[Program], dtype: torch.dtype, count:
     ]
     base = torch.cat([everywhere, *spread]).unique()
     powers = ordinal(_powers(dtype))
-    found = torch.cat([_constants(programs, dtype), _crossings(truth, base[:: max(1, len(base) >> 17)], dtype)])
+    found = torch.cat([_constants(programs, dtype), _crossings(truth, base[:: max(1, len(base) >> 15)], dtype)])
     ends = torch.tensor([0, last, -last, _tiny(dtype), -_tiny(dtype)])
     anchors = torch.cat([ends, found.unique()[:_ANCHORS]])
     near = count // 8 // len(anchors)
-    close = max(count // 8 // len(powers), 5)
+    powers = powers[:: -(-3 * len(powers) * 8 // count)]  # all but where count is small
+    close = count // 8 // len(powers)
     places = torch.cat([base, _around(anchors, near), _around(powers, close)])
     places = places[places.abs() <= last].unique()
     return torch.cat([number(places, dtype), torch.tensor([-0.0], dtype=dtype)])

@@ -21,8 +21,29 @@ from cosnb.symbolic.functions import sigmoid, softplus
 
 _DIGITS = (40, 80, 160, 320, 640, 1280)  # 640 hold 1 beside the smallest float64
 _AGREE = mpf(10) ** -25
-_TERM, _NOTHING = 2.0**-30, 1e-300
-_FUNCTIONS: dict[str, Any] = {"sigmoid": lambda u: 1 / (1 + mp.exp(-u)), "softplus": lambda u: mp.log1p(mp.exp(u))}
+_TERM, _NOTHING = 2.0**-30, 1e-100  # relative to the largest term; below any number of these formats
+_HUGE = 2100  # bits of an argument: only an exponential of an exponential has more
+
+
+def _exp(u: mpf) -> mpf:
+    """e^u; where u itself is an exponential of a large number, a stand-in that no other factor can outweigh."""
+    if mp.mag(u) <= _HUGE:
+        return mp.exp(u)
+    return mp.ldexp(1, 1 << 2 * _HUGE if u > 0 else -(1 << 2 * _HUGE))
+
+
+def _erfc(u: mpf) -> mpf:
+    return mp.erfc(u) if u < 0 or mp.mag(u) <= _HUGE // 2 else _exp(-u * u)
+
+
+_FUNCTIONS: dict[str, Any] = {
+    "exp": _exp,
+    "sinh": lambda u: mp.sinh(u) if mp.mag(u) <= _HUGE else (_exp(u) - _exp(-u)) / 2,
+    "cosh": lambda u: mp.cosh(u) if mp.mag(u) <= _HUGE else (_exp(u) + _exp(-u)) / 2,
+    "erfc": _erfc,
+    "sigmoid": lambda u: 1 / (1 + _exp(-u)),
+    "softplus": lambda u: mp.log1p(_exp(u)),
+}
 
 
 class Exact(NamedTuple):
