@@ -79,7 +79,7 @@ def normal_form(expr: sympy.Expr, x: sympy.Symbol) -> NormalForm | None:
     if step > 1 and all(b.log == 0 for b in branches):
         branches = [_map(b, lambda e: _with_power(e, step)) for b in branches]
         rate = rate * step
-    return NormalForm(rate, *(Branch(b.slope, _with_s(b.offset), b.denominator, b.log) for b in branches))
+    return NormalForm(rate, *(Branch(_with_s(b.slope), _with_s(b.offset), b.denominator, b.log) for b in branches))
 
 
 def _with_power(part: sympy.Expr, step: sympy.Integer) -> sympy.Expr:
