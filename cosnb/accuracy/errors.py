@@ -13,7 +13,7 @@ from mpmath import mp, mpf
 from torch import Tensor
 
 from cosnb.accuracy.balls import Ball
-from cosnb.accuracy.truth import Truth
+from cosnb.accuracy.truth import Exact, Truth
 
 CLASSES = ("1", "2", "subnormal")
 SHARE = 2.0**-6
@@ -63,7 +63,7 @@ class Errors:
         unit = _units(base, info)
         error, slack = (got - truth.value).abs() / unit, truth.error / unit
         sure = torch.zeros_like(slack, dtype=torch.bool) if exactly else slack <= _SURE
-        overflow = sure & (truth.value.abs() >= _threshold(info)) & (got == truth.value.sign() * math.inf)
+        overflow = sure & (truth.value.abs() >= float(_threshold(info))) & (got == truth.value.sign() * math.inf)
         wrong = sure & ~got.isfinite() & ~overflow
         self._lose(x[wrong])
         fine = sure & got.isfinite()
@@ -94,13 +94,13 @@ class Errors:
             elif done >= _DECIDED:
                 self.undecided += 1
             else:
-                self._settle(float(x[index]), float(got[index]), truth)
+                self.take(float(x[index]), float(got[index]), truth.exact(float(x[index])))
 
-    def _settle(self, x: float, got: float, truth: Truth) -> None:
-        info = torch.finfo(self.dtype)
-        exact = truth.exact(x)
+    def take(self, x: float, got: float, exact: Exact) -> None:
+        """Take in one value beside the exact one."""
         if not math.isfinite(got):
-            if abs(exact.value) < _threshold(info) or got != mpmath.sign(exact.value) * math.inf:
+            overflows = abs(exact.value) >= _threshold(torch.finfo(self.dtype))
+            if not (overflows and got == mpmath.sign(exact.value) * math.inf):
                 self._lose(torch.tensor([x], dtype=torch.float64))
             return
         name, error = settle(got, exact.value, exact.scale, self.dtype)
@@ -148,6 +148,6 @@ def _units(base: Tensor, info: torch.finfo) -> Tensor:
     return torch.ldexp(torch.ones_like(base), exponent - _digits(info)).clamp_min(info.tiny * info.eps)
 
 
-def _threshold(info: torch.finfo) -> float:
+def _threshold(info: torch.finfo) -> mpf:
     """Return where rounding gives inf: half a unit above the largest number."""
-    return info.max * (1 + info.eps / 4) if info.bits < 64 else math.inf
+    return mpf(info.max) * (1 + mpf(info.eps) / 4)

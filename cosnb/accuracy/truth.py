@@ -33,13 +33,17 @@ def _exp(u: mpf) -> mpf:
 
 
 def _erfc(u: mpf) -> mpf:
-    return mp.erfc(u) if u < 0 or mp.mag(u) <= _HUGE // 2 else _exp(-u * u)
+    # mpmath's fails at 1e308; from 2^60 on the first term of the asymptotic series has 36 digits
+    return mp.erfc(u) if mp.mag(u) <= _LARGE else mpf(2) if u < 0 else _exp(-u * u) / (u * mp.sqrt(mp.pi))
 
 
+_LARGE = 60  # bits
 _FUNCTIONS: dict[str, Any] = {
     "exp": _exp,
     "sinh": lambda u: mp.sinh(u) if mp.mag(u) <= _HUGE else (_exp(u) - _exp(-u)) / 2,
     "cosh": lambda u: mp.cosh(u) if mp.mag(u) <= _HUGE else (_exp(u) + _exp(-u)) / 2,
+    "tanh": lambda u: mp.tanh(u) if mp.mag(u) <= _LARGE else mp.sign(u),
+    "erf": lambda u: mp.erf(u) if mp.mag(u) <= _LARGE else mp.sign(u),
     "erfc": _erfc,
     "sigmoid": lambda u: 1 / (1 + _exp(-u)),
     "softplus": lambda u: mp.log1p(_exp(u)),
