@@ -51,6 +51,23 @@ def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
     return Repairs(tails, limits, nan)  # type: ignore[arg-type]
 
 
+def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, float]:
+    """Return the largest errors of a float32 evaluation by NumPy for 2⁻²⁰ ≤ |x| ≤ 16, against float64.
+
+    The first in ulp of f where |f| is at least 2⁻⁶ of its largest term, elsewhere of that term; the second in ulp of
+    the largest of f and its terms everywhere. The terms are those of the sum `expr`.
+    """
+    half = numpy.exp2(numpy.linspace(-20, 4, 4000))
+    points = numpy.concatenate([-half, half]).astype(numpy.float32)
+    terms = [numpy.asarray(sympy.lambdify(x, term, "numpy")(points.astype(float))) for term in expr.as_ordered_terms()]
+    reference = numpy.abs(exact := evaluator(program, numpy.float64)(points))
+    largest = numpy.max([numpy.abs(numpy.broadcast_to(term, points.shape)) for term in terms], axis=0)
+    error = numpy.abs(evaluator(program, numpy.float32)(points) - exact)
+    by_class = numpy.where(reference >= largest / 64, reference, largest)
+    first, second = (error / numpy.exp2(numpy.floor(numpy.log2(size)) - 23) for size in (by_class, numpy.maximum(reference, largest)))
+    return float(numpy.max(first)), float(numpy.max(second))
+
+
 def evaluator(program: Program, dtype: type) -> Callable[[numpy.ndarray], numpy.ndarray]:
     """Return the program as a function of an array of `dtype`, by NumPy, without warnings."""
     lines, result = assignments(program, NUMPY)

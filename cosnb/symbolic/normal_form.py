@@ -38,8 +38,7 @@ class Branch:
 class NormalForm:
     """`positive` holds for x ≥ 0, `negative` for x < 0.
 
-    t = e^(−rate·|x|). Factors 1 − t of the offset are written as s, which a target can compute by expm1: the
-    subtraction loses digits near x = 0.
+    t = e^(−rate·|x|). In what `with_s` returns, s stands for 1 − t, which a target can compute by expm1.
     """
 
     rate: sympy.Rational
@@ -79,7 +78,13 @@ def normal_form(expr: sympy.Expr, x: sympy.Symbol) -> NormalForm | None:
     if step > 1 and all(b.log == 0 for b in branches):
         branches = [_map(b, lambda e: _with_power(e, step)) for b in branches]
         rate = rate * step
-    return NormalForm(rate, *(Branch(_with_s(b.slope), _with_s(b.offset), b.denominator, b.log) for b in branches))
+    return NormalForm(rate, *branches)
+
+
+def with_s(form: NormalForm) -> NormalForm:
+    """Return the form with factors 1 − t of numerators written as s: near x = 0 the subtraction loses digits."""
+    sides = (form.positive, form.negative)
+    return NormalForm(form.rate, *(Branch(_with_s(b.slope), _with_s(b.offset), b.denominator, b.log) for b in sides))
 
 
 def _with_power(part: sympy.Expr, step: sympy.Integer) -> sympy.Expr:
