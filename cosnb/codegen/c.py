@@ -20,8 +20,8 @@ _OWN_SMALL = """static inline {T} cosnb_min{f}({T} a, {T} b) {{ return a > b ? b
 static inline {T} cosnb_max{f}({T} a, {T} b) {{ return a < b ? b : a; }}
 static inline {T} cosnb_sign{f}({T} a) {{ return a > 0 ? 1 : a < 0 ? -1 : a; }}
 """
-# A ternary makes gcc compute what follows once for each side, or turn vector masks into scalars and back (Mish: 1.8 × the
-# time): selections are bit masks.
+# A ternary makes gcc compute what follows once for each side, or turn vector masks into scalars and back (Mish: 1.8 ×
+# the time): selections are bit masks.
 _MASKS = """static inline {U} cosnb_mask{f}(int condition) {{ return ({U})0 - ({U})condition; }}
 static inline {U} cosnb_negative{f}({T} x) {{ /* all bits set where the sign is */
     {U} i;

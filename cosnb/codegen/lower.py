@@ -158,7 +158,8 @@ def _without_power(branch: Branch) -> tuple[Branch, int]:
     power = min(powers)
     if power == 0:
         return branch, 0
-    return Branch(*(_divide(e, power) for e in numerators), branch.denominator), power
+    slope, offset = (_divide(e, power) for e in numerators)
+    return Branch(slope, offset, branch.denominator), power
 
 
 def _divide(part: sympy.Expr, power: int) -> sympy.Expr:
@@ -181,10 +182,11 @@ class _Selection:
 
     def select(self, positive: sympy.Expr, negative: sympy.Expr) -> int:
         """Return the step that is `positive` where x ≥ 0 and `negative` where x < 0: the cheapest way found."""
-        ways = [_by_structure, _by_factors, _by_coefficients, _by_value]
-        return self.tree.cheapest(
-            [lambda tree, way=way: way(_Selection(tree, self.is_negative), positive, negative) for way in ways]
-        )
+
+        def on(way: Callable[[_Selection, sympy.Expr, sympy.Expr], int]) -> Way:
+            return lambda tree: way(_Selection(tree, self.is_negative), positive, negative)
+
+        return self.tree.cheapest([on(way) for way in (_by_structure, _by_factors, _by_coefficients, _by_value)])
 
     def by_structure(self, positive: sympy.Expr, negative: sympy.Expr) -> int:
         """Share equal parts, common factors and the terms of sums that differ by a power of t."""
@@ -487,9 +489,7 @@ def _estrin(tree: _Tree, expr: sympy.Expr) -> int:
     while len(parts) > 1:
         if len(parts) % 2:
             parts.append(program.number(0))
-        parts = [
-            program.add(program.mul(high, power), low) for low, high in zip(parts[::2], parts[1::2], strict=True)
-        ]
+        parts = [program.add(program.mul(high, power), low) for low, high in zip(parts[::2], parts[1::2], strict=True)]
         power = program.mul(power, power)
     return parts[0]
 

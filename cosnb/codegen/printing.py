@@ -101,10 +101,10 @@ class _Printer:
         if step.op == "input":
             return str(args[0]), _ATOM
         if step.op == "number":
-            code = target.number(args[0])  # type: ignore[arg-type]
+            code = target.number(args[0])
             return code, _UNARY if code.startswith("-") else _ATOM
         if step.op == "edge":
-            return target.edge(*args), _ATOM  # type: ignore[arg-type]
+            return target.edge(*args), _ATOM
         indices = arguments(step)
         template = target.templates.get(step.op)
         if step.op == "where" and all(self._is_constant(index) for index in indices[1:]):

@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 import sympy
 
-EXPONENTIALS = frozenset(("exp", "expm1", "exp_nonpositive", "exp_scaled", "sigmoid", "softplus", "tanh", "sinh", "cosh"))
+EXPONENTIALS = frozenset(
+    ("exp", "expm1", "exp_nonpositive", "exp_scaled", "sigmoid", "softplus", "tanh", "sinh", "cosh")
+)
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 CONDITIONS = frozenset((*COMPARISONS, "negative", "and", "or", "not"))
 

@@ -27,7 +27,7 @@ class Branch:
     slope: sympy.Expr
     offset: sympy.Expr
     denominator: sympy.Expr
-    log: sympy.Expr = sympy.Integer(0)
+    log: sympy.Expr = sympy.S.Zero
 
     def parts(self) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr, sympy.Expr]:
         """Return slope, offset, log and denominator."""
@@ -90,9 +90,13 @@ def with_s(form: NormalForm) -> NormalForm:
 def _with_power(part: sympy.Expr, step: sympy.Integer) -> sympy.Expr:
     """Write a polynomial of t^step as one of t."""
     structured = part.replace(lambda e: e.is_Pow and e.base == t, lambda e: t ** (e.exp / step))
-    return structured if structured.is_polynomial(t) and not structured.has(sympy.sqrt(t)) and (
-        sympy.expand(structured.subs(t, t**step) - part) == 0
-    ) else sympy.factor(sympy.expand(part).subs(t, t ** (1 / step)))
+    return (
+        structured
+        if structured.is_polynomial(t)
+        and not structured.has(sympy.sqrt(t))
+        and (sympy.expand(structured.subs(t, t**step) - part) == 0)
+        else sympy.factor(sympy.expand(part).subs(t, t ** (1 / step)))
+    )
 
 
 def _with_s(offset: sympy.Expr) -> sympy.Expr:
