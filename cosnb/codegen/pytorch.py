@@ -42,7 +42,8 @@ TEMPLATES = {
     "not": "~({0})",
     "erf": "torch.erf({0})",
     "erfc": "torch.erfc({0})",
-    "sigmoid": "torch.sigmoid({0})",
+    # torch.sigmoid is 0 in float32 below −88.7, where the value is still a float
+    "sigmoid": "(torch.exp(torch.clamp_max({0}, 0)) / (1 + torch.exp(-torch.abs({0}))))",
     "softplus": "torch.logaddexp({0}, torch.zeros_like({0}))",
 }
 
