@@ -1,6 +1,7 @@
 # make book    set everything up, run every notebook's quick profile, build the site, print where it is
 # make test    set everything up, run the tests
 # make check   what CI runs: format, lint, types, tests, notebooks and site, the site in a browser
+# make check-all  the same, then every activation, derivative, target and number format: an hour
 # make bench   speed and memory, each against its peers
 # make clean   remove what was built; the virtual environment stays
 #
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: book test check lint browser bench clean
+.PHONY: book test check check-all lint browser bench clean
 .NOTPARALLEL:
 
 book: $(READY)
@@ -21,6 +22,9 @@ test: $(READY)
 	$(BIN)/python -m pytest --ignore=tests/browser
 
 check: lint test book browser
+
+check-all: check
+	$(BIN)/python -m pytest -m matrix --ignore=tests/browser
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

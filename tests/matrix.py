@@ -49,10 +49,10 @@ def points(name: str, dtype: torch.dtype) -> Tensor:
     return whole[whole.isfinite()].unique()
 
 
-def errors(name: str, order: int, got: Tensor, dtype: torch.dtype) -> Errors:
-    """Return the errors of values at `points(name, dtype)`, every one decided by mpmath."""
+def errors(name: str, order: int, x: Tensor, got: Tensor, dtype: torch.dtype) -> Errors:
+    """Return the errors of values `got` at points `x`, every one decided by mpmath."""
     collected = Errors(dtype)
-    for point, value in zip(points(name, dtype).tolist(), got.tolist(), strict=True):
+    for point, value in zip(x.tolist(), got.tolist(), strict=True):
         collected.take(point, value, exact(name, order, point))
     return collected
 

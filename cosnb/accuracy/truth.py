@@ -26,10 +26,13 @@ _HUGE = 2100  # bits of an argument: only an exponential of an exponential has m
 
 
 def _exp(u: mpf) -> mpf:
-    """e^u; where u itself is an exponential of a large number, a stand-in that no other factor can outweigh."""
+    """e^u; where u itself is an exponential of a large number, a stand-in that dwarfs the other factors.
+
+    What vanishes does so faster than what grows: x·e^x·e^(−e^x) has no other limit than 0.
+    """
     if mp.mag(u) <= _HUGE:
         return mp.exp(u)
-    return mp.ldexp(1, 1 << 2 * _HUGE if u > 0 else -(1 << 2 * _HUGE))
+    return mp.ldexp(1, 1 << 2 * _HUGE if u > 0 else -(1 << 4 * _HUGE))
 
 
 def _erfc(u: mpf) -> mpf:
@@ -45,7 +48,7 @@ _FUNCTIONS: dict[str, Any] = {
     "tanh": lambda u: mp.tanh(u) if mp.mag(u) <= _LARGE else mp.sign(u),
     "erf": lambda u: mp.erf(u) if mp.mag(u) <= _LARGE else mp.sign(u),
     "erfc": _erfc,
-    "sigmoid": lambda u: 1 / (1 + _exp(-u)),
+    "sigmoid": lambda u: 1 / (1 + _exp(-u)) if u > 0 else _exp(u) / (1 + _exp(u)),
     "softplus": lambda u: mp.log1p(_exp(u)),
 }
 
