@@ -51,6 +51,8 @@ def target(dtype: str) -> Target:
 def literal(value: sympy.Expr, dtype: str) -> str:
     """Return the number of the type nearest to an exact one: a short decimal where that is exact, else hexadecimal."""
     f = _SUFFIX[dtype]
+    if value.is_infinite:
+        return "INFINITY" if value > 0 else "-INFINITY"
     with numpy.errstate(over="ignore"):
         nearest = float(numpy.float32(float(value))) if dtype == "float" else float(value)
     if not numpy.isfinite(nearest):

@@ -7,6 +7,7 @@ from functools import lru_cache
 import sympy
 from sympy.core.relational import Relational
 
+from cosnb.codegen.guards import repairs
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.symbolic.functions import erfc, sigmoid, softplus
@@ -52,7 +53,7 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         result = _quotient(program, form)
     else:
         program.note = GENERAL
-        result = _Tree(program, {x: program.input("x")}).lower(expr)
+        result = _general(program, expr, x)
     program.result = program.mul(program.input("dy"), result) if product else result
     return program
 
@@ -75,10 +76,11 @@ def _quotient(program: Program, form: NormalForm) -> int:
     is_negative = program.emit("lt", x, program.number(0))
     program.hints |= {edge: "edge", is_negative: "negative"}
     held = x  # where its factor vanishes with t, for ∞·0 is NaN
-    if _vanishes(form.negative.slope):
-        held = program.emit("max", held, program.neg(edge))
-    if _vanishes(form.positive.slope):
-        held = program.emit("min", held, edge)
+    if any(b.slope != 0 for b in (positive, negative)):
+        if _vanishes(form.negative.slope):
+            held = program.emit("max", held, program.neg(edge))
+        if _vanishes(form.positive.slope):
+            held = program.emit("min", held, edge)
 
     exponent = program.neg(program.mul(program.number(form.rate / 2 if halved else form.rate), size))
     decay = program.emit("exp_nonpositive", exponent)
@@ -110,7 +112,7 @@ def _quotient(program: Program, form: NormalForm) -> int:
 
 
 def _vanishes(slope: sympy.Expr) -> bool:
-    return bool(slope != 0 and slope.subs(s, 1 - t).subs(t, 0) == 0)
+    return bool(slope.subs(s, 1 - t).subs(t, 0) == 0)
 
 
 def _times_x(program: Program, slope: int, x: int, rest: int) -> int:
@@ -211,6 +213,26 @@ def _monomial(numerator: sympy.Expr, denominator: sympy.Expr) -> sympy.Expr | No
 
 
 # Head by head
+
+
+def _general(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
+    """Emit `expr` head by head, with what the edges need: see `guards`."""
+    trial = Program()
+    trial.result = _Tree(trial, {x: trial.input("x")}).lower(expr)
+    needs = repairs(trial, expr, x)
+    given = held = program.input("x")
+    edges = [program.edge(*tail.edge) if tail else None for tail in needs.tails]
+    for op, edge in zip(("max", "min"), edges, strict=True):
+        held = held if edge is None else program.emit(op, held, edge)
+    result = _Tree(program, {x: held}).lower(expr)
+    for side, (tail, edge, limit) in enumerate(zip(needs.tails, edges, needs.limits, strict=True)):
+        if tail is not None and edge is not None:
+            line = program.add(program.mul(program.number(tail.slope), given), program.number(tail.intercept))
+            result = program.where(program.emit(("lt", "gt")[side], given, edge), line, result)
+        elif limit is not None:
+            infinity = program.number((-sympy.oo, sympy.oo)[side])
+            result = program.where(program.emit("eq", given, infinity), program.number(limit), result)
+    return program.where(program.emit("ne", given, given), given, result) if needs.nan else result
 
 
 class _Tree:

@@ -45,6 +45,8 @@ TEMPLATES = {
 
 def number(value: sympy.Expr) -> str:
     """Return the shortest literal of the float64 nearest to an exact number; integers without a point."""
+    if value.is_infinite:
+        return "numpy.inf" if value > 0 else "-numpy.inf"
     nearest = float(value)
     return str(int(nearest)) if nearest.is_integer() and abs(nearest) < 1e6 else repr(nearest)
 

@@ -8,7 +8,6 @@ from types import FunctionType
 import sympy
 import torch
 
-from cosnb.codegen.numpy import number
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
@@ -45,6 +44,14 @@ TEMPLATES = {
     "sigmoid": "torch.sigmoid({0})",
     "softplus": "torch.logaddexp({0}, torch.zeros_like({0}))",
 }
+
+
+def number(value: sympy.Expr) -> str:
+    """Return the shortest literal of the float64 nearest to an exact number; integers without a point."""
+    if value.is_infinite:
+        return "torch.inf" if value > 0 else "-torch.inf"
+    nearest = float(value)
+    return str(int(nearest)) if nearest.is_integer() and abs(nearest) < 1e6 else repr(nearest)
 
 
 def _edge(single: sympy.Expr, double: sympy.Expr) -> str:

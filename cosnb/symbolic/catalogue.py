@@ -235,7 +235,7 @@ _ROWS = (
         x * sympy.erf(softplus(x)),
         "Nag, Bhattacharyya, Mukherjee and Kundu 2021, arXiv:2108.09598",
     ),
-    Formula("phish", "Phish", x * tanh(_GELU), "Naveen 2021, TechRxiv, doi:10.36227/techrxiv.17283824"),
+    Formula("phish", "Phish", x * tanh(_GELU), "Naveen, Phish, TechRxiv, doi:10.36227/techrxiv.17283824"),
     Formula(
         "logish",
         "Logish",

@@ -1,0 +1,119 @@
+"""What the general way needs at the edges: NaN stays NaN, ±inf gives the limit, and nothing overflows on the way.
+
+A formula printed operation by operation may form ∞ − ∞ or ∞·0 although its value is finite (x·tanh(e^x) has the
+derivative … + x·e^x·(1 − tanh²(e^x))). The program is tried in float32 and float64 on a grid up to the largest number;
+where it fails, x is held at the last good point, and beyond stands the asymptote.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import mpmath
+import numpy
+import sympy
+from mpmath import mp
+
+from cosnb.codegen.numpy import NUMPY
+from cosnb.codegen.printing import assignments
+from cosnb.codegen.program import Program
+from cosnb.symbolic.asymptotes import asymptote, limit
+from cosnb.symbolic.pieces import numeric
+
+_TYPES = (numpy.float32, numpy.float64)
+_STEPS = 8  # grid points an octave
+_AGREE = (20, 40)  # bits to which the asymptote must agree with f where it takes over, for float and double
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Beyond `edge` (one for float, one for double) on one side stands slope·x + intercept."""
+
+    edge: tuple[float, float]
+    slope: sympy.Expr
+    intercept: sympy.Expr
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """What a program needs: tails at −∞ and +∞, limits at −∞ and +∞, and whether NaN is lost."""
+
+    tails: tuple[Tail | None, Tail | None]
+    limits: tuple[sympy.Expr | None, sympy.Expr | None]
+    nan: bool
+
+
+def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
+    """Return what `program`, which computes `expr` head by head, needs at the edges."""
+    functions = [evaluator(program, dtype) for dtype in _TYPES]
+    tails = tuple(_tail(functions, expr, x, side) for side in (-1, 1))
+    limits = tuple(None if tail else _limit(functions, expr, x, side) for tail, side in zip(tails, (-1, 1), strict=True))
+    nan = not all(numpy.isnan(f(numpy.array([numpy.nan], dtype))[0]) for f, dtype in zip(functions, _TYPES, strict=True))
+    return Repairs(tails, limits, nan)  # type: ignore[arg-type]
+
+
+def evaluator(program: Program, dtype: type) -> Callable[[numpy.ndarray], numpy.ndarray]:
+    """Return the program as a function of an array of `dtype`, by NumPy, without warnings."""
+    lines, result = assignments(program, NUMPY)
+    body = "\n    ".join([*(f"{name} = {code}" for name, code in lines), f"return {result}"])
+    namespace: dict[str, object] = {"numpy": numpy}
+    if "scipy." in body:
+        import scipy.special
+
+        namespace["scipy"] = scipy
+    exec(f"def f(x):\n    {body}\n", namespace)
+    compiled = namespace["f"]
+
+    def evaluate(points: numpy.ndarray) -> numpy.ndarray:
+        with numpy.errstate(all="ignore"):
+            values = compiled(points.astype(dtype))  # type: ignore[operator]
+        return numpy.broadcast_to(numpy.asarray(values, dtype), points.shape)
+
+    return evaluate
+
+
+def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> Tail | None:
+    edges, failed = [], False
+    for evaluate, dtype in zip(functions, _TYPES, strict=True):
+        top = numpy.log2(float(numpy.finfo(dtype).max))
+        grid = side * numpy.exp2(numpy.arange(-2 * _STEPS, int(top * _STEPS)) / _STEPS).astype(dtype)
+        bad = numpy.flatnonzero(~numpy.isfinite(evaluate(grid)))
+        last = bad[0] - 1 if len(bad) else len(grid) - 1
+        failed |= len(bad) > 0 and last >= 0
+        edges.append(float(grid[max(last, 0)]))
+    if not failed:
+        return None
+    if _has_died_away(functions, edges):
+        return Tail((edges[0], edges[1]), sympy.Integer(0), sympy.Integer(0))
+    line = asymptote(expr, x, sympy.oo if side > 0 else -sympy.oo)
+    if line is None:
+        return None
+    f = numeric(expr, x)
+    with mp.workprec(4000):
+        for edge, bits in zip(edges, _AGREE, strict=True):
+            for factor in (1, 2):
+                at = mpmath.mpf(edge) * factor
+                try:
+                    value = mp.re(f(at))
+                except (OverflowError, ValueError, ZeroDivisionError, MemoryError):
+                    continue
+                stands = mpmath.mpf(sympy.N(line[0], 60)) * at + mpmath.mpf(sympy.N(line[1], 60))
+                if abs(value - stands) > mpmath.ldexp(1, -bits) * max(abs(value), abs(at) * mpmath.ldexp(1, -bits)):
+                    return None
+    return Tail((edges[0], edges[1]), *line)
+
+
+def _has_died_away(functions: list[Callable], edges: list[float]) -> bool:
+    """Say whether the last good values are below all that could matter and fall: no algebra is needed then."""
+    for evaluate, edge in zip(functions, edges, strict=True):
+        before, last = numpy.abs(evaluate(numpy.array([edge / 2, edge])))
+        if last > 1e-30 or last > before:
+            return False
+    return True
+
+
+def _limit(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> sympy.Expr | None:
+    """Return the limit at ±∞ where it exists and the program does not give it."""
+    values = [f(numpy.array([side * numpy.inf], dtype))[0] for f, dtype in zip(functions, _TYPES, strict=True)]
+    if not any(numpy.isnan(values)):
+        return None
+    return limit(expr, x, sympy.oo if side > 0 else -sympy.oo)

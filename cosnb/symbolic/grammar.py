@@ -1,0 +1,216 @@
+"""What formula text may say, as SymPy: its functions, its bounds, and how each step is built within them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sympy
+from sympy import Piecewise
+from sympy.core.relational import Relational
+
+from cosnb.symbolic import catalogue
+from cosnb.symbolic.catalogue import x
+from cosnb.symbolic.functions import erfc, sigmoid, softplus
+
+MAX_SIZE = 2000  # nodes of the SymPy expression
+MAX_CASES = 100
+MAX_EXPONENT = 32
+MAX_ROOT = 4
+MAX_BITS = 340  # of a number's numerator and denominator: about 100 digits
+MAX_EXP = 230  # of a constant argument: e^230 is 1e100
+
+CONSTANTS = {"pi": sympy.pi, "e": sympy.E}
+_PLAIN: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
+    "exp": sympy.exp,
+    "expm1": lambda u: sympy.exp(u) - 1,
+    "log": sympy.log,
+    "log1p": lambda u: sympy.log(1 + u),
+    "sqrt": sympy.sqrt,
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "tan": sympy.tan,
+    "tanh": sympy.tanh,
+    "sinh": sympy.sinh,
+    "cosh": sympy.cosh,
+    "atan": sympy.atan,
+    "asinh": sympy.asinh,
+    "erf": sympy.erf,
+    "erfc": erfc,
+    "sigmoid": sigmoid,
+    "softplus": softplus,
+}
+_GROWING = ("exp", "expm1", "sinh", "cosh")
+
+
+class OutOfBoundsError(Exception):
+    """A bound that an expression breaks; whoever knows the text turns it into a CosnbError with the column."""
+
+
+def pieces(*given: tuple[sympy.Expr, sympy.Basic]) -> sympy.Expr:
+    """Return a Piecewise, its last piece's own pieces in line: min(max(x, 0), 6) is ReLU6 as the catalogue has it."""
+    *first, (last, condition) = given
+    if condition == sympy.true and isinstance(last, Piecewise) and first:
+        value, case = last.args[0]
+        # SymPy would join neighbours of equal value by an Or of their conditions.
+        if value != first[-1][0] or case == first[-1][1]:
+            return Piecewise(*first, *last.args)
+    return Piecewise(*given)
+
+
+def _abs(u: sympy.Expr) -> sympy.Expr:
+    return pieces((-u, u < 0), (0, u <= 0), (u, True))
+
+
+def _sign(u: sympy.Expr) -> sympy.Expr:
+    return pieces((-1, u < 0), (0, u <= 0), (1, True))
+
+
+def _relu(u: sympy.Expr) -> sympy.Expr:
+    return pieces((0, u <= 0), (u, True))
+
+
+def _min(u: sympy.Expr, v: sympy.Expr) -> sympy.Expr:
+    u, v = (v, u) if u.has(x) and not v.has(x) else (u, v)  # NaN takes the last piece, which must hold x
+    return pieces((u, u <= v), (v, True))
+
+
+def _max(u: sympy.Expr, v: sympy.Expr) -> sympy.Expr:
+    u, v = (v, u) if u.has(x) and not v.has(x) else (u, v)
+    return pieces((u, u >= v), (v, True))
+
+
+_KINKED = {"abs": _abs, "sign": _sign, "relu": _relu}
+_PAIRED = {"min": _min, "max": _max}
+FUNCTIONS = (*sorted((*_PLAIN, *_KINKED, *_PAIRED)), "where")
+
+
+def takes(name: str) -> tuple[int, str]:
+    """Return the least number of arguments of a function, and what it takes in words; min and max take any more."""
+    if name in _PAIRED:
+        return 2, "2 or more arguments"
+    return (3, "3 arguments") if name == "where" else (1, "1 argument")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What counts of an expression: nodes of its tree, greatest product of nested exponents, what it holds."""
+
+    size: int
+    power: sympy.Rational
+    symbols: bool
+    absolute: bool  # an Abs
+
+
+class Builder:
+    """Builds one formula step by step; every method raises OutOfBoundsError rather than start long work."""
+
+    def __init__(self) -> None:
+        self._measures: dict[sympy.Basic, Measure] = {}
+        self._cases = 0
+
+    def finish(self, expr: sympy.Expr) -> sympy.Expr:
+        """Return `expr` without Abs, once it is within every bound; constants must be real and of bounded size."""
+        if self.measure(expr).absolute:  # SymPy's √(x²) is |x|
+            expr = expr.xreplace({u: self.branch([u.args[0]], _abs) for u in expr.atoms(sympy.Abs)})
+        if not self.measure(expr).symbols and not expr.is_Rational:
+            _constant(expr)
+        return expr
+
+    def power(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
+        """Return base**exponent for a small rational exponent, or e**exponent."""
+        if base == sympy.E:
+            return self.apply("exp", [exponent])
+        if not exponent.is_Rational or abs(exponent) > MAX_EXPONENT or exponent.q > MAX_ROOT:
+            raise OutOfBoundsError(_EXPONENT)
+        return base**exponent
+
+    def apply(self, name: str, args: list[sympy.Expr]) -> sympy.Expr:
+        """Return the function `name`, any but where, of `args`."""
+        u, *rest = args
+        if name in _PAIRED:
+            for other in rest:
+                u = self.branch([u, other], _PAIRED[name])
+            return u
+        if name in _KINKED:
+            return self.branch([u], _KINKED[name])
+        if name in _GROWING or name not in _PLAIN:
+            if not self.measure(u).symbols and abs(_constant(u)) > MAX_EXP:
+                raise OutOfBoundsError(f"a constant argument of {name} must lie between -{MAX_EXP} and {MAX_EXP}")
+            if any(not part.free_symbols for part in u.atoms(sympy.log)):
+                # SymPy makes a power of exp(n·log(2)) when n gets a value, and works it out digit by digit.
+                raise OutOfBoundsError(f"write the logarithm of a constant inside {name} as a decimal number")
+        if name in _PLAIN:
+            return _PLAIN[name](u)
+        row = catalogue.get(name)
+        expr = row.expr.subs(row.parameters)
+        return self.branch([u], lambda v: expr.xreplace({x: v})) if expr.has(Piecewise) else expr.xreplace({x: u})
+
+    def where(
+        self,
+        relation: Callable[[sympy.Expr, sympy.Expr], sympy.Basic],
+        sides: list[sympy.Expr],
+        value: sympy.Expr,
+        otherwise: sympy.Expr,
+    ) -> sympy.Expr:
+        """Return `value` where the relation of the two `sides` holds, else `otherwise`."""
+        expr = self.branch(sides, lambda u, v: pieces((value, relation(u, v)), (otherwise, True)))
+        self.measure(expr)
+        return expr
+
+    def branch(self, args: list[sympy.Expr], build: Callable[..., sympy.Expr]) -> sympy.Expr:
+        """Return build(*args), made for each piece apart where an argument holds a Piecewise.
+
+        So no condition ever holds a Piecewise: SymPy would turn it into nested booleans of any size.
+        """
+        parts = (part for arg in args for part in sympy.preorder_traversal(arg) if isinstance(part, Piecewise))
+        found = next(parts, None)
+        if found is not None:
+            return pieces(*((self.branch([arg.xreplace({found: e}) for arg in args], build), c) for e, c in found.args))
+        self._cases += 1
+        if self._cases > MAX_CASES:
+            raise OutOfBoundsError(f"the conditions make more than {MAX_CASES} cases: nest fewer abs, min and where")
+        return build(*args)
+
+    def measure(self, expr: sympy.Basic) -> Measure:
+        """Return the measure of `expr`, each part measured once; refuse what is out of bounds."""
+        if expr in self._measures:
+            return self._measures[expr]
+        if expr.is_Rational and max(expr.p.bit_length(), expr.q.bit_length()) > MAX_BITS:
+            raise OutOfBoundsError("a number here has more than 100 digits: use smaller or rounder numbers")
+        if expr in _NO_NUMBERS:
+            raise OutOfBoundsError("this is not a finite real number for any x: is there a division by 0 or √(−1)?")
+        parts = [self.measure(part) for part in expr.args]
+        size = 1 + sum(part.size for part in parts)
+        power = max((part.power for part in parts), default=sympy.Integer(1))
+        symbols = expr.is_Symbol or any(part.symbols for part in parts)
+        absolute = isinstance(expr, sympy.Abs) or any(part.absolute for part in parts)
+        if isinstance(expr, sympy.Pow):
+            if not expr.exp.is_Rational or expr.exp.q > MAX_ROOT:
+                raise OutOfBoundsError(_EXPONENT)
+            power = max(power, parts[0].power * abs(expr.exp))
+        if power > MAX_EXPONENT:
+            raise OutOfBoundsError(f"powers, those inside powers multiplied, must be at most {MAX_EXPONENT}")
+        if size > MAX_SIZE:
+            raise OutOfBoundsError(f"the formula grows to more than {MAX_SIZE} terms and factors: shorten it")
+        if isinstance(expr, Relational) and not symbols:
+            raise OutOfBoundsError("this compares constants that cannot be told apart: leave the comparison out")
+        self._measures[expr] = Measure(size, power, symbols, absolute)
+        return self._measures[expr]
+
+
+_EXPONENT = (
+    f"an exponent must be a number between -{MAX_EXPONENT} and {MAX_EXPONENT}, whole or a fraction with a divisor up "
+    f"to {MAX_ROOT}; only e**u, that is exp(u), has any"
+)
+_NO_NUMBERS = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
+
+
+def _constant(expr: sympy.Expr) -> sympy.Expr:
+    """Return the value of an expression without symbols; refuse one that is not real, above 1e100 or below 1e-100.
+
+    What cancels to 0 without SymPy's knowing it, sin(1)**2 + cos(1)**2 - 1, shows as such a small one.
+    """
+    number = expr.evalf(15)
+    big = sympy.Integer(10) ** 100
+    if not (number.is_Float or number.is_Rational) or not (expr == 0 or 1 / big < abs(number) < big):
+        raise OutOfBoundsError("this constant is neither 0 nor a real number between 1e-100 and 1e100: simplify it")
+    return number

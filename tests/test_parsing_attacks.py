@@ -1,0 +1,178 @@
+"""Formula text that is no formula, or too much of one: refused at once, at its column, with what is allowed."""
+
+import pytest
+
+from cosnb.errors import CosnbError
+from cosnb.symbolic.catalogue import x
+from cosnb.symbolic.parsing import parse
+
+# Each with a part of its message; the column is the last thing checked
+ATTACKS = [
+    ("x.__class__", "attribute is not allowed"),
+    ("().__class__.__bases__", "attribute is not allowed"),
+    ("x.real", "attribute"),
+    ("x.subs(x, 1)", "only a function's name can be called"),
+    ("__import__('os')", r"column 12: the character \"'\" \(U\+0027\)"),
+    ("__import__(x)", "unknown function '__import__'"),
+    ("__builtins__", "unknown name '__builtins__'"),
+    ("__x__*x", "unknown name"),
+    ("eval(x)", "unknown function 'eval'"),
+    ("open(x)", "unknown function"),
+    ("exec(x)", "unknown function"),
+    ("print(x)", "unknown function"),
+    ("getattr(x, x)", "unknown function"),
+    ("sympify(x)", "unknown function"),
+    ("gamma(x)", "unknown function"),
+    ("exp", "'exp' is a function: write exp"),
+    ("mish*x", "'mish' is a function"),
+    ("exp(exp)", "column 5: 'exp' is a function"),
+    ("lambda: x", r"column 7: the character ':'"),
+    ("lambda x", "this is no formula"),
+    ("[x for x in x]", r"column 1: the character '\['"),
+    ("(x for x in x)", "generatorexp is not allowed"),
+    ("{x}", r"the character '\{'"),
+    ("x[0]", r"the character '\['"),
+    ("f'{x}'", 'the character "\'"'),
+    ('"x"', "the character '\"'"),
+    ("b'x'", "the character"),
+    ("(x:=1)", "the character ':'"),
+    ("x = 1", "this is no formula"),
+    ("x; x", "the character ';'"),
+    ("x\\\n+1", r"the character '\\\\'"),
+    ("x # comment", "the character '#'"),
+    ("x @ x", "the character '@'"),
+    ("x % 2", "the character '%'"),
+    ("x & x", "the character '&'"),
+    ("x | x", "the character"),
+    ("~x", "the character '~'"),
+    ("x^2", r"column 2: the character '\^' \(U\+005E\) is not allowed: a power is written \*\*"),
+    ("`x`", "the character"),
+    ("$x", "the character"),
+    ("x\n+ x", r"column 2: the character U\+000A"),
+    ("x\t", r"the character U\+0009"),
+    ("x\x00", r"column 2: the character U\+0000"),
+    ("x\ud800", r"the character U\+D800"),
+    ("х*x", r"column 1: the character 'х' \(U\+0445\)"),  # Cyrillic
+    ("ѕin(x)", r"U\+0455"),  # Cyrillic s
+    ("2*ｘ", r"column 3: the character 'ｘ' \(U\+FF58\)"),  # NFKC makes it an x
+    ("ｅxp(x)", r"U\+FF45"),
+    ("𝑥", r"U\+1D465"),
+    ("x²", r"U\+00B2"),
+    ("x−1", r"U\+2212"),
+    ("x*２", r"U\+FF12"),
+    ("x\u202e+1", r"U\+202E"),
+    ("x\u00a0+1", r"U\+00A0"),
+    ("\ufeffx", r"U\+FEFF"),
+    ("...", "constant|is not allowed"),
+    ("x*True", "'True' is not allowed: a number is"),
+    ("x + None", "'None' is not allowed"),
+    ("1j*x", "'1j' is not allowed"),
+    ("0x1F*x", "'0x1F' is not allowed"),
+    ("0b1*x", "'0b1' is not allowed"),
+    ("1_000*x", "'1_000' is not allowed"),
+    ("1e999*x", "'1e999' is not allowed"),
+    ("1e99*1e99*x", "more than 100 digits"),
+    ("x*" + "9" * 81, "is not allowed: a number is"),
+    ("x*" + "9" * 1900, "is not allowed: a number is"),
+    ("1if x else 2", "this is no formula|where"),
+    ("1 if x else 2", "where"),
+    ("x < 1", "a condition stands only in where"),
+    ("(x < 1)*x", "column 2: a condition stands only in where"),
+    ("x and 1", "where"),
+    ("not x", "where"),
+    ("where(x, 1, 2)", "column 7: the first argument of where must be a comparison"),
+    ("where(x < 1 and x, 1, 2)", "must be a comparison"),
+    ("where(x is x, 1, 2)", "unknown comparison"),
+    ("where(x in x, 1, 2)", "unknown comparison"),
+    ("where(x < 1, x)", "where takes 3 arguments, got 2"),
+    ("exp(x, x)", "exp takes 1 argument, got 2"),
+    ("exp()", "exp takes 1 argument, got 0"),
+    ("min(x)", "min takes 2 or more arguments, got 1"),
+    ("exp(x=1)", "column 5: functions take no named arguments"),
+    ("exp(*x)", "starred is not allowed"),
+    ("exp(**x)", "no named arguments"),
+    ("x, x", "tuple is not allowed"),
+    ("await x", "await is not allowed"),
+    ("(yield x)", "yield is not allowed"),
+    ("(yield)", "yield is not allowed"),
+    ("import x", "this is no formula"),
+    ("x // 2", "unknown operator"),
+    ("x << 2", "unknown operator"),
+    ("+x", "unknown operator"),
+    ("2x", "this is no formula .*each product with"),
+    ("2(x)", "a product needs"),
+    ("x(2)", "a product needs"),
+    ("9**9**9*x", "column 4: an exponent must be a number between"),
+    ("x*2**1000", "an exponent must"),
+    ("x**33", "an exponent must"),
+    ("x**x", "an exponent must"),
+    ("2**x", "an exponent must"),
+    ("x**0.1", "a divisor up to 4"),
+    ("((x + 1)**32)**32", "powers"),
+    ("(((x**2 + 1)**8 + 1)**8 + 1)**8", "powers"),
+    ("x**20*x**20", "powers"),
+    ("exp(1000)*x", "must lie between -230 and 230"),
+    ("e**e**e**e**e*x", "must lie between"),
+    ("cosh(sinh(cosh(3)))*x", "must lie between"),
+    ("exp(100*log(2))*x", "write the logarithm of a constant inside exp as a decimal"),
+    ("exp(x*log(2))", "write the logarithm"),
+    ("1/0*x", "column 3: division by 0"),
+    ("x/(1 - 1)", "division by 0"),
+    ("x/(sin(1)**2 + cos(1)**2 - 1)", "between 1e-100 and 1e100"),
+    ("0**-1*x", "division by 0|finite real"),
+    ("log(0)*x", "not a finite real number"),
+    ("sqrt(-1)*x", "√"),
+    ("sqrt(-x**2)", "√"),
+    ("x*log(-2)", "real number"),
+    ("where(sin(1)**2 + cos(1)**2 < 1, x, 2)", "cannot be told apart"),
+    ("1 + 1", "does not depend on x"),
+    ("x - x", "does not depend on x"),
+    ("pi", "does not depend on x"),
+    ("", "column 1: the formula is empty"),
+    ("   ", "empty"),
+    ("x +", "this is no formula"),
+    ("(x", "this is no formula"),
+    ("x)", "this is no formula"),
+    ("x" * 2001, "longer than 2000 characters"),
+    ("x" * 500, "unknown name"),
+    ("x+" * 900 + "x", "more than 500 numbers"),
+    ("x+" * 100 + "x", "nested more than 60 deep"),
+    ("-" * 1900 + "x", "more than 500|nested"),
+    ("(" * 10_000 + "x" + ")" * 10_000, "longer than 2000"),
+    ("(" * 999 + "x" + ")" * 999, "no formula|nested"),
+    ("exp(" * 150 + "x" + ")" * 150, "nested more than 60 deep"),
+    ("not " * 300 + "x", "where"),
+    ("where(" + "not " * 100 + "x < 1, x, 1)", "nested more than 60 deep"),
+    ("abs(" * 25 + "x" + "-1)" * 25, "more than 100 cases"),
+    ("relu(" + "*".join(f"abs(x+{i})" for i in range(40)) + ")", "more than 100 cases"),
+    ("swish(" * 50 + "x" + ")" * 50, "more than 2000 terms"),
+]
+
+
+@pytest.mark.timeout(2)
+@pytest.mark.parametrize(("text", "message"), ATTACKS, ids=[f"{i}" for i in range(len(ATTACKS))])
+def test_attacks_are_refused_at_a_column(text: str, message: str) -> None:
+    with pytest.raises(CosnbError, match=message) as caught:
+        parse(text)
+    first, *rest = str(caught.value).split("\n")
+    assert first.startswith("column ")
+    assert not rest or (rest[0] == text and rest[1].strip() == "^" and f"column {len(rest[1])}:" in first)
+
+
+HARD = {  # accepted, since they cost nothing; SymPy's evaluation of constants and relations could have hung here
+    "sum": "+".join(f"sin(x+{i})" for i in range(58)),
+    "exp in a condition": "where(" + "exp(" * 50 + "x" + ")" * 50 + " < 1, x, 1)",
+    "sums of fractions": "where(" + "+".join(f"1/(x+{i})" for i in range(50)) + " == 1, x, 1)",
+    "degree 50 in a condition": "where(" + "*".join(f"(x-{i})" for i in range(50)) + " < 0, x, 1)",
+    "continued fraction": "x/(1+" * 25 + "x" + ")" * 25,
+    "constants": "x + " + "sin(" * 50 + "2" + ")" * 50,
+    "large arguments": "x + sin(1e99) + tanh(1e99) + softplus(1e99) + softplus(softplus(1e99))",
+    "many conditions": "where(" + " and ".join(f"x < {i}" for i in range(50)) + ", x, sin(x) + cos(x))",
+    "roots": "sqrt(sqrt(" + "*".join(f"(x+{i})**2" for i in range(6)) + "))",
+}
+
+
+@pytest.mark.timeout(2)
+@pytest.mark.parametrize("text", HARD.values(), ids=HARD)
+def test_hard_formulas_are_read_at_once(text: str) -> None:
+    assert x in parse(text).free_symbols
