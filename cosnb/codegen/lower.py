@@ -1,7 +1,7 @@
 """From a SymPy expression to a `Program`: through the normal form where there is one, else head by head."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import sympy
@@ -55,6 +55,16 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         program.note = GENERAL
         result = _general(program, expr, x)
     program.result = program.mul(program.input("dy"), result) if product else result
+    return program
+
+
+def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Program:
+    """Return the program that computes `expr` head by head, each symbol the input of that name; raises as `lower`.
+
+    No normal form and no care for ±inf, NaN and overflow: shorter, and the symbols may be several.
+    """
+    program = Program(note=GENERAL)
+    program.result = _Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(expr)
     return program
 
 
