@@ -50,7 +50,7 @@ def expression(program: Program, target: Target) -> str:
 def check_name(name: str, reserved: Collection[str] = ()) -> str:
     """Return `name` if a function can be called so in Python and in C; CosnbError for all else and for `reserved`."""
     if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name) or name in reserved:
-        raise CosnbError(f"cannot print a function called {name!r}: the name must be an identifier in ASCII, no keyword")
+        raise CosnbError(f"cannot print a function called {name!r:.60}: the name must be an identifier, not reserved")
     return name
 
 

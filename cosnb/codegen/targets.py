@@ -58,7 +58,9 @@ def mark(order: int) -> str:
 
 def costs(program: Program) -> str:
     """Return how a program was compiled and the operations it counts."""
-    counts = ", ".join(f"{count} {name}" for name, count in program.operations().items() if count)
+    counts = ", ".join(
+        f"{count} {name[:-1] if count == 1 else name}" for name, count in program.operations().items() if count
+    )
     return f"{program.note}; {counts or 'no operations'}"
 
 

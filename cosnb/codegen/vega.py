@@ -39,9 +39,12 @@ _Q = (
     *(0.3135230704266046, 0.06364457003008338, 0.008138701521868168, 0.0005101886312966243),
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
-_CONSTANTS = frozenset(
-    "NaN E LN2 LN10 LOG2E LOG10E MAX_VALUE MIN_VALUE PI SQRT1_2 SQRT2 Infinity undefined null true false "
-    "datum event item parent this if in new delete typeof void function return var".split()
+# What Vega reads as a constant, as an object of its own, or not at all.
+_TAKEN = frozenset(
+    (
+        *("NaN", "E", "LN2", "LN10", "LOG2E", "LOG10E", "MAX_VALUE", "MIN_VALUE", "PI", "SQRT1_2", "SQRT2"),
+        *("null", "true", "false", "undefined", "Infinity", "datum", "event", "item", "parent", "this"),
+    )
 )
 
 
@@ -68,8 +71,10 @@ def source(expr: sympy.Expr, x: str = "datum.x", parameters: Mapping[str, str] |
     if missing := [symbol.name for symbol, name in names.items() if not name]:
         raise CosnbError(f"the formula holds {', '.join(missing)}: give a value, or the name of a Vega parameter")
     for name in renamed.values():
-        if not _NAME.fullmatch(name) or name in _CONSTANTS or name.partition(".")[2] in _CONSTANTS:
-            raise CosnbError(f"Vega reads no field or parameter called {name!r:.60}: expected one like datum.x or slope")
+        if not _NAME.fullmatch(name) or name in _TAKEN or name.partition(".")[2] in _TAKEN:
+            raise CosnbError(
+                f"Vega reads no field or parameter called {name!r:.60}: expected one like datum.x or slope"
+            )
     texts = [expression(_spelled_out(lower_directly(expr, names)), VEGA)]
     symbols = [symbol for symbol in names if symbol.name == "x"]
     if len(names) == 1 and symbols and normal_form(expr, symbols[0]) is not None:
@@ -173,9 +178,7 @@ class _Words(Program):
 
     def put_erfc(self, y: int) -> int:
         negative = self.emit("lt", y, self.number(0))
-        return self.add(
-            self._signed(y, self._erfc_of_size(y)), self.where(negative, self.number(2), self.number(0))
-        )
+        return self.add(self._signed(y, self._erfc_of_size(y)), self.where(negative, self.number(2), self.number(0)))
 
     def put_erf(self, y: int) -> int:
         coefficients = (Rational(1, n) * 2 / sympy.sqrt(sympy.pi) for n in (1, -3, 10, -42, 216))
