@@ -41,9 +41,10 @@ def errors(function: Function, expr: sympy.Expr, x: sympy.Symbol) -> tuple[Worst
     `function` maps float32 to float32; an ulp is no smaller than the subnormals' 2^-149. The truth is mpmath's to 100
     digits. A result that is not finite where the true value is counts as an infinite error.
     """
+    truth = _truth(expr, x, tuple(points().tolist()))
     worst: list[Worst | None] = [None, None]
     with mpmath.workdps(_DIGITS):
-        for (exact, size), point, got in zip(_truth(expr, x), points(), function(points()), strict=True):
+        for (exact, size), point, got in zip(truth, points(), function(points()), strict=True):
             if size == 0 or abs(exact) > numpy.finfo(numpy.float32).max:
                 continue
             elsewhere = abs(exact) * 64 < size
@@ -56,16 +57,16 @@ def errors(function: Function, expr: sympy.Expr, x: sympy.Symbol) -> tuple[Worst
 
 
 @lru_cache(maxsize=8)
-def _truth(expr: sympy.Expr, x: sympy.Symbol) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
-    """Return the value of `expr` and the size of its largest term at each of `points`."""
+def _truth(expr: sympy.Expr, x: sympy.Symbol, at: tuple[float, ...]) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
+    """Return the value of `expr` and the size of its largest term at each point."""
     pieces = expr.args if isinstance(expr, sympy.Piecewise) else [(expr, sympy.true)]
     terms = [[sympy.lambdify(x, term, "mpmath") for term in sympy.Add.make_args(value)] for value, _ in pieces]
     conditions = [sympy.lambdify(x, condition, "mpmath") for _, condition in pieces]
     found = []
-    for point in points().tolist():
-        at = mpmath.mpf(point)
-        row = [term(at) for term in next(t for t, holds in zip(terms, conditions, strict=True) if holds(at))]
-        found.append((mpmath.fsum(row), max(abs(value) for value in row)))
+    with mpmath.workdps(_DIGITS):
+        for point in map(mpmath.mpf, at):
+            row = [term(point) for term in next(t for t, holds in zip(terms, conditions, strict=True) if holds(point))]
+            found.append((mpmath.fsum(row), max(abs(value) for value in row)))
     return found
 
 

@@ -38,7 +38,8 @@ TEMPLATES = {
     "not": "~({0})",
     "erf": "scipy.special.erf({0})",
     "erfc": "scipy.special.erfc({0})",
-    "sigmoid": "scipy.special.expit({0})",
+    # SciPy's expit is 0 in float32 from −89 on, where the value is still a subnormal.
+    "sigmoid": "(numpy.exp(numpy.minimum({0}, 0)) / (1 + numpy.exp(-numpy.abs({0}))))",
     "softplus": "numpy.logaddexp(0, {0})",
 }
 
