@@ -100,7 +100,11 @@ def test_edges(catalogue: tuple[Path, str]) -> None:
     library = ctypes.CDLL(str(catalogue[0] / "all.so"))
     points = numpy.array([-numpy.inf, numpy.inf, numpy.nan, -3e38, 3e38], "float32")
     dy, y, dx = numpy.full_like(points, 1), numpy.empty_like(points), numpy.empty_like(points)
-    limits = {"cos": ([0.25, numpy.inf], [0, 1]), "gelu": ([0, numpy.inf], [0, 1]), "squareplus": ([0, numpy.inf], [0, 1])}
+    limits = {
+        "cos": ([0.25, numpy.inf], [0, 1]),
+        "gelu": ([0, numpy.inf], [0, 1]),
+        "squareplus": ([0, numpy.inf], [0, 1]),
+    }
     for name, (values, slopes) in limits.items():
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in (dy, points, y, dx)]
         getattr(library, f"{name}_f32")(*pointers, ctypes.c_size_t(points.size))
@@ -132,7 +136,9 @@ def test_headers_are_included_together_twice_in_two_files_and_in_cpp(tmp_path: P
     for name in FEW:
         write(tmp_path, name)
     includes = "".join(f'#include "{name}.h"\n' for name in (*FEW, *reversed(FEW)))
-    (tmp_path / "one.c").write_text(includes + "float other(float);\nint main(void) { return other(1) != act_cos_f32(1); }\n")
+    (tmp_path / "one.c").write_text(
+        includes + "float other(float);\nint main(void) { return other(1) != act_cos_f32(1); }\n"
+    )
     (tmp_path / "two.c").write_text(includes + "float other(float);\nfloat other(float v) { return act_cos_f32(v); }\n")
     run(tmp_path, "gcc", *STRICT, "-pedantic", "one.c", "two.c", "-o", "both", "-lm")  # without optimisation too
     run(tmp_path, "./both")

@@ -145,7 +145,16 @@ def test_but_for_the_measured_lines_two_exports_are_equal(folder: Path) -> None:
 
 
 def test_a_formula_with_parameters_under_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["export", "x*sigmoid(k*x)", "-p", "k=1/2", "--name", "half_swish", "--output", str(tmp_path / "new" / "one")]
+    arguments = [
+        "export",
+        "x*sigmoid(k*x)",
+        "-p",
+        "k=1/2",
+        "--name",
+        "half_swish",
+        "--output",
+        str(tmp_path / "new" / "one"),
+    ]
     assert cli.main(arguments) == 0
     paths = [tmp_path / "new" / "one" / name for name in ("half_swish.py", "half_swish.h")]
     assert capsys.readouterr().out.split() == [str(path) for path in paths]
@@ -174,14 +183,32 @@ def test_nothing_is_written_over_without_force(tmp_path: Path, capsys: pytest.Ca
         (["x*__import__('os')"], "column "),
         *(
             (["cos", "--name", name], "cannot print a function called ")
-            for name in ("../up", "a/b", "/tmp/x", "", "c os", "cos;", "cos\n", "class", "os", "torch", "random", "ƒ", "a" + "'")
+            for name in (
+                "../up",
+                "a/b",
+                "/tmp/x",
+                "",
+                "c os",
+                "cos;",
+                "cos\n",
+                "class",
+                "os",
+                "torch",
+                "random",
+                "ƒ",
+                "a" + "'",
+            )
         ),
         (["cos", "--name", "_Value"], "the name of an exported file must not start with an underscore"),
     ],
     ids=str,
 )
 def test_mistakes_are_said_and_nothing_is_written(
-    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.main(["export", *arguments]) == 2
@@ -212,7 +239,9 @@ def test_without_a_compiler_the_header_says_that_nothing_was_measured(
 
 def test_errors_are_counted_in_the_two_classes() -> None:
     act = activation("cos")
-    exact = {float(p): v for p, v in zip(measurement.points(), truth(act.expr, x, measurement.points())[0], strict=True)}
+    exact = {
+        float(p): v for p, v in zip(measurement.points(), truth(act.expr, x, measurement.points())[0], strict=True)
+    }
 
     def wrong(points: numpy.ndarray) -> numpy.ndarray:
         values = numpy.array([exact[float(p)] for p in points], dtype=numpy.float32)

@@ -19,7 +19,9 @@ GRID = [1e-8, 1e-3, 0.003, 0.02, 0.05, 0.09, 0.3, 0.7, 1.0, 1.5, 2.9, 3.0, 5.5, 
 POINTS = [-value for value in GRID] + [0.0] + GRID
 # Everything that Vega lends from Math and an expression may call; nothing else is in reach of it.
 FUNCTIONS = ("abs", "exp", "log", "sqrt", "sin", "cos", "tan", "atan", "hypot", "pow", "min", "max")
-NEEDS_NODE = pytest.mark.skipif(shutil.which("node") is None, reason="node, which evaluates the expressions, is not here")
+NEEDS_NODE = pytest.mark.skipif(
+    shutil.which("node") is None, reason="node, which evaluates the expressions, is not here"
+)
 a, c = sympy.symbols("a c", real=True)
 
 
@@ -68,7 +70,9 @@ def test_every_row_against_mpmath(order: int) -> None:
     ids=str,
 )
 def test_functions_that_vega_lacks(expr: sympy.Expr) -> None:
-    points = [v for v in POINTS + [0.00099, 0.0011, 0.0099, 0.011, 0.033, 0.034, 0.099, 0.11, -6.99, -7.01] if 0 < abs(v) < 27]
+    points = [
+        v for v in [*POINTS, 0.00099, 0.0011, 0.0099, 0.011, 0.033, 0.034, 0.099, 0.11, -6.99, -7.01] if 0 < abs(v) < 27
+    ]
     exact, size = truth(expr, x, points)
     (values,) = evaluate([vega.source(expr)], points)
     # e^(−y²) of a rounded y²: 27²·1e-16
@@ -106,7 +110,21 @@ def test_source_opens_with_the_formula_and_ends_with_the_expression() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "a b", "datum['x']", "x;y", "datum.x.y.z()", "E", "PI", "datum", "1x", "a.b.c", "x\n", "alert(1)", "datum.this"],
+    [
+        "",
+        "a b",
+        "datum['x']",
+        "x;y",
+        "datum.x.y.z()",
+        "E",
+        "PI",
+        "datum",
+        "1x",
+        "a.b.c",
+        "x\n",
+        "alert(1)",
+        "datum.this",
+    ],
 )
 def test_hostile_names_are_refused(name: str) -> None:
     with pytest.raises(CosnbError, match="Vega reads no field or parameter"):

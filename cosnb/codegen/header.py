@@ -12,7 +12,7 @@ from dataclasses import replace
 from cosnb.codegen import c
 from cosnb.codegen.elementary import FUNCTIONS, INCLUDES, definitions
 from cosnb.codegen.printing import Target, assignments, check_name
-from cosnb.codegen.program import Program
+from cosnb.codegen.program import COMPARISONS, Program
 
 FORMATS = {"f32": "float", "f64": "double"}
 _SUFFIX = {"float": "f", "double": ""}
@@ -34,7 +34,23 @@ _MACROS = """#ifndef COSNB_INLINE
 #endif
 #endif
 """
+# The selections of codegen.c, spelled out one function each.
 _SMALL = {
+    "mask": """/* All bits set where the condition holds. */
+static inline BITS cosnb_mask(int condition) {
+  return (BITS)0 - (BITS)condition;
+}
+""",
+    "negative": """/* All bits set where the sign is. */
+static inline BITS cosnb_negative(REAL x) {
+  return (BITS)0 - (cosnb_bits(x) >> TO_SIGN);
+}
+""",
+    "choose": """/* a where the mask's bits are set, else b. */
+static inline REAL cosnb_choose(BITS mask, REAL a, REAL b) {
+  return cosnb_from_bits((cosnb_bits(a) & mask) | (cosnb_bits(b) & ~mask));
+}
+""",
     "min": """/* The smaller of both; a NaN in a stays. */
 static inline REAL cosnb_min(REAL a, REAL b) {
   return cosnb_select(a > b, b, a);
@@ -76,6 +92,7 @@ _WORDS = {
         "SMALLEST_NORMAL": "0x1p-126f",
         "TO_NORMAL": "0x1p+24f",
         "FROM_NORMAL": "0x1p-12f",
+        "TO_SIGN": "31",
         "MANTISSA_BITS": "23",
         "MANTISSA": "0x7fffffu",
         "BIAS": "127u",
@@ -87,6 +104,7 @@ _WORDS = {
         "SMALLEST_NORMAL": "0x1p-1022",
         "TO_NORMAL": "0x1p+54",
         "FROM_NORMAL": "0x1p-27",
+        "TO_SIGN": "63",
         "MANTISSA_BITS": "52",
         "MANTISSA": "0xfffffffffffffu",
         "BIAS": "1023u",
@@ -118,17 +136,8 @@ def _comment(text: str) -> str:
 
 
 def _target(dtype: str) -> Target:
-    f = _SUFFIX[dtype]
-    return replace(
-        c.target(dtype),
-        templates={
-            **c.target(dtype).templates,
-            "sqrt": f"cosnb_sqrt{f}({{0}})",
-            "where": f"cosnb_select{f}({{0}}, {{1}}, {{2}})",
-            "and": "(({0}) & ({1}))",
-            "or": "(({0}) | ({1}))",
-        },
-    )
+    table = c.target(dtype)
+    return replace(table, templates={**table.templates, "sqrt": f"cosnb_sqrt{_SUFFIX[dtype]}({{0}})"})
 
 
 def _function(program: Program, name: str, dtype: str) -> str:
@@ -142,9 +151,9 @@ def _helpers(programs: Sequence[Program], dtype: str) -> list[str]:
     """Return the elementary functions that the programs call, and what those call, each behind its #ifndef."""
     f = _SUFFIX[dtype]
     ops = {program.steps[index].op for program in programs for index in program.live()}
-    names = [op for op in FUNCTIONS if op in ops] + ["root"] * ("sqrt" in ops)
-    if ops & {"min", "max", "sign", "sqrt", "where"}:
-        names.append("select")
+    ops |= {"mask"} if ops & COMPARISONS.keys() else set()
+    ops |= {"choose"} if "where" in ops else set()
+    names = [op for op in FUNCTIONS if op in ops] + ["root"] * ("sqrt" in ops) + ["select"] * bool(ops & _SMALL.keys())
     texts = {match[1]: match[0] for match in _FUNCTION.finditer(definitions(names, dtype))}
     for op, text in _SMALL.items():
         if op in ops:

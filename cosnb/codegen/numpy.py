@@ -10,6 +10,7 @@ from cosnb.codegen.printing import Target, assignments, check_name
 from cosnb.codegen.program import Program
 
 TEMPLATES = {
+    "exp_scaled": "numpy.square(numpy.exp(0.5 * {0}) * 2.0**50)",
     "exp_nonpositive": "numpy.exp({0})",
     "expm1_nonpositive": "numpy.expm1({0})",
     "exp": "numpy.exp({0})",

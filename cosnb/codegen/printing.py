@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sympy
 
-from cosnb.codegen.program import COMPARISONS, Program, Step, arguments
+from cosnb.codegen.program import COMPARISONS, CONDITIONS, Program, Step, arguments
 from cosnb.errors import CosnbError
 
 # How tightly an expression binds: what is looser than its place asks for goes into parentheses.
@@ -85,7 +85,7 @@ class _Printer:
             return shared and not self.target.inline_edges
         if step.op == "neg":  # of a name it costs nothing
             return shared and not code.removeprefix("-").isidentifier()
-        if step.op in COMPARISONS or step.op in ("and", "or", "not"):
+        if step.op in CONDITIONS:
             return shared and not self.target.inline_comparisons
         return shared or index in self.program.hints or len(code) > _WIDTH
 
@@ -115,10 +115,10 @@ class _Printer:
         if step.op == "input":
             return str(args[0]), _ATOM
         if step.op == "number":
-            code = target.number(args[0])  # type: ignore[arg-type]
+            code = target.number(args[0])
             return code, _UNARY if code.startswith("-") else _ATOM
         if step.op == "edge":
-            return target.edge(*args), _ATOM  # type: ignore[arg-type]
+            return target.edge(*args), _ATOM
         indices = arguments(step)
         template = target.templates.get(step.op)
         if step.op == "where" and all(self._is_constant(index) for index in indices[1:]):
@@ -129,11 +129,13 @@ class _Printer:
             return "-" + self.code(indices[0], _UNARY + 1), _UNARY
         if step.op in _INFIX:
             sign, level = _INFIX[step.op]
-            strict = step.op in ("sub", "div")
-            left, right = self.code(indices[0], level), self.code(indices[1], level + 1 if strict else level)
+            # The order of the program's operations is kept: a * (b / c) may be finite where a * b overflows.
+            left, right = self.code(indices[0], level), self.code(indices[1], level + 1)
             return _signed(left, sign, right), level
         if step.op == "fma":
             return self._fma(*indices), _SUM
+        if step.op == "negative":
+            return f"{self.code(indices[0], _SUM)} < 0", _LOOSE
         if step.op in COMPARISONS:
             left, right = (self.code(index, _SUM) for index in indices)
             return f"{left} {COMPARISONS[step.op]} {right}", _LOOSE

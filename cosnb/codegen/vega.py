@@ -124,6 +124,12 @@ class _Words(Program):
 
     put_exp_nonpositive = _exp
 
+    def put_exp_scaled(self, y: int) -> int:
+        return self._exp(self.add(y, self.number(100 * sympy.log(2))))
+
+    def put_negative(self, y: int) -> int:
+        return self.emit("lt", y, self.number(0))
+
     def put_expm1(self, y: int) -> int:
         near = self.mul(y, self._series(y, *(Rational(1, n) for n in (1, 2, 6, 24))))
         return self._near_zero(y, Rational(1, 1000), near, self.add(self._exp(y), self.number(-1)))

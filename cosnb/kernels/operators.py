@@ -1,7 +1,7 @@
 """The PyTorch operators behind eager mode: y = f(x) and dx = dy·f′(x) by the fastest code the device has.
 
-`cosnb::forward(x, kernel)` and `cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators they
-work under fake tensors, vmap and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
+`cosnb::forward(x, kernel)` and `cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators
+they work under fake tensors, vmap and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
 """
 
 from collections.abc import Callable
