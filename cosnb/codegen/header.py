@@ -14,6 +14,9 @@ from cosnb.codegen.elementary import FUNCTIONS, INCLUDES, definitions
 from cosnb.codegen.printing import Target, assignments, check_name
 from cosnb.codegen.program import COMPARISONS, Program
 
+_HOW = """/* C99 or C++17. Fast with -O3 -march=native (it needs fused multiply-add), the same bits everywhere with
+   -ffp-contract=off; never with -ffast-math. */
+"""
 FORMATS = {"f32": "float", "f64": "double"}
 _SUFFIX = {"float": "f", "double": ""}
 _FUNCTION = re.compile(r"(?:^/\*(?:(?!\*/).)*\*/\n)?^static inline \w+ (\w+)\(.*?^}\n", re.DOTALL | re.MULTILINE)
@@ -122,7 +125,12 @@ def header(name: str, programs: Sequence[Program], order: int = 0, comment: str 
     check_name(name)
     names = [f"act_{name}" + (f"_d{n}" if n else "") for n in (order, order + 1)]
     guard = f"COSNB_{names[0].upper()}_H"
-    parts = [_comment(comment), f"#ifndef {guard}\n#define {guard}\n", INCLUDES + "#include <stddef.h>\n", _MACROS]
+    parts = [
+        _comment(comment) + _HOW,
+        f"#ifndef {guard}\n#define {guard}\n",
+        INCLUDES + "#include <stddef.h>\n",
+        _MACROS,
+    ]
     parts += [part for dtype in FORMATS.values() for part in _helpers(programs, dtype)]
     for suffix, dtype in FORMATS.items():
         parts += [_function(p, f"{n}_{suffix}", dtype) for p, n in zip(programs, names, strict=True)]
