@@ -205,10 +205,10 @@ def _parser() -> argparse.ArgumentParser:
     accuracy = commands.add_parser(
         "accuracy",
         help="measure the error of an activation's code in ulp",
-        description="Measure f, f' and f'' of every target and number format that runs here against high precision: every "
-        "16-bit number, 2^18 float32 ones (with --full 2^24, on CUDA all), 2^12 float64 ones (2^16). Class 1: |f| is at "
-        "least 2^-6 of its largest term, error in ulp of f; class 2: elsewhere, in ulp of the largest term. The table "
-        "is Markdown.",
+        description="Measure f, f' and f'' of every target and number format that runs here against high precision: "
+        "every 16-bit number, 2^18 float32 ones (with --full 2^24, on CUDA all), 2^12 float64 ones (2^16). Class 1: "
+        "|f| is at least 2^-6 of its largest term, error in ulp of f; class 2: elsewhere, in ulp of the largest term. "
+        "The table is Markdown.",
     )
     accuracy.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example cos, or 'x*sigmoid(2*x)'")
     accuracy.add_argument(

@@ -41,7 +41,9 @@ def build(programs: Mapping[str, Program], folder: Path) -> dict[str, Callable[[
     assert command is not None
     text, library = folder / "programs.c", folder / "programs.so"
     text.write_text(source(programs))
-    subprocess.run([*command, *FLAGS, "-Wall", "-Werror", str(text), "-o", str(library), "-lm"], check=True, timeout=250)
+    subprocess.run(
+        [*command, *FLAGS, "-Wall", "-Werror", str(text), "-o", str(library), "-lm"], check=True, timeout=250
+    )
     loaded = ctypes.CDLL(str(library))
     return {name: _function(loaded, name) for name in programs}
 

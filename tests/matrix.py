@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from itertools import pairwise
 
 import sympy
 import torch
@@ -64,5 +65,5 @@ def limit(name: str, order: int, side: int) -> float | None:
         far = [truth(name, order)._at(side * mp.ldexp(1, bits))[0] for bits in (300, 3000, 30000)]
     if abs(far[2] - far[1]) <= mpf(10) ** -40:
         return float(far[2])
-    growing = all(abs(b) > 5 * abs(a) and b * a > 0 for a, b in zip(far, far[1:], strict=False))
+    growing = all(abs(b) > 5 * abs(a) and b * a > 0 for a, b in pairwise(far))
     return float(mp.sign(far[2]) * mp.inf) if growing and abs(far[1]) > 100 else None

@@ -61,7 +61,9 @@ def measure(
         truth = Truth(activation.derivative(order), activation.x)
         for name in names:
             for device in ("cpu", "cuda"):
-                there = [t for t in chosen if targets.device(t) == device and targets.supports(t, targets.FORMATS[name])]
+                there = [
+                    t for t in chosen if targets.device(t) == device and targets.supports(t, targets.FORMATS[name])
+                ]
                 if there:
                     progress(f"f{chr(8242) * order}, {name}, {', '.join(there)}")
                     measurements += _measure(activation, truth, order, name, there, device, full)

@@ -4,6 +4,7 @@ Numbers of a format are counted in order by integers, so that neighbours differ 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import sympy
 import torch
@@ -14,7 +15,12 @@ from cosnb.accuracy.balls import evaluate
 from cosnb.accuracy.truth import Truth
 from cosnb.codegen.program import Program
 
-_BITS = {torch.float64: torch.int64, torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
+_BITS = {
+    torch.float64: torch.int64,
+    torch.float32: torch.int32,
+    torch.float16: torch.int16,
+    torch.bfloat16: torch.int16,
+}
 _TAIL = {torch.float64: 760.0, torch.float32: 110.0}  # where e^(−|x|) is 0 beyond
 _ANCHORS = 256  # at most: their neighbourhoods share half of the points
 
@@ -101,15 +107,14 @@ def _crossings(truth: Truth, base: Tensor, dtype: torch.dtype) -> Tensor:
     x, functions = truth.x, [truth.expr]
     relations = [r for piece in truth.expr.atoms(sympy.Piecewise) for r in piece.atoms(Relational)]
     functions += sorted({r.args[0] - r.args[1] for r in relations}, key=sympy.default_sort_key)
-    signs: list[Callable[[Tensor], Tensor]] = [
-        lambda place, e=expr: evaluate(e, x, number(place, dtype).double()).value for expr in functions
-    ]
+
+    def values(expr: sympy.Expr, edge: float | None, place: Tensor) -> Tensor:
+        value = evaluate(expr, x, number(place, dtype).double()).value
+        return value if edge is None else value.abs() - edge
+
     edges = (info.max, info.tiny, info.tiny * info.eps / 2) if dtype != torch.float64 else (info.max, info.tiny)
-    signs += [
-        lambda place, edge=edge: evaluate(truth.expr, x, number(place, dtype).double()).value.abs() - edge
-        for edge in edges
-    ]
-    return torch.cat([_bisect(sign, base) for sign in signs])
+    cases = [(expr, None) for expr in functions] + [(truth.expr, edge) for edge in edges]
+    return torch.cat([_bisect(partial(values, expr, edge), base) for expr, edge in cases])
 
 
 def _bisect(function: Callable[[Tensor], Tensor], base: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ _UNITS = {"1": "ulp of f", "2": "ulp of the largest term", "subnormal": "subnorm
 
 def table(measurements: Sequence[Measurement]) -> str:
     """Return a Markdown table: for each class the number of inputs, the largest error and where it occurs."""
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     for measured in measurements:
         head = [f"f{chr(8242) * measured.order}", measured.target, measured.format]
         lost = str(measured.errors.lost) + (f" (at {measured.errors.lost_at!r})" if measured.errors.lost else "")

@@ -1,13 +1,13 @@
 """The code that is measured: each target's function x ↦ f⁽ⁿ⁾(x) as users run it."""
 
 from collections.abc import Callable
+from functools import partial
 
-import numpy
 import torch
 from torch import Tensor
 
 from cosnb.activation import Activation
-from cosnb.codegen.guards import evaluator
+from cosnb.codegen import numpy as numpy_code
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, operators
 
@@ -18,7 +18,6 @@ FORMATS = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-_NUMPY = {torch.float32: numpy.float32, torch.float64: numpy.float64}
 
 
 def available(full: bool = False) -> tuple[str, ...]:
@@ -28,8 +27,8 @@ def available(full: bool = False) -> tuple[str, ...]:
 
 
 def supports(target: str, dtype: torch.dtype) -> bool:
-    """Say whether a target has a format: NumPy has no bfloat16, and its code is not for float16."""
-    return target != "numpy" or dtype in _NUMPY
+    """Say whether a target has a format: NumPy has no bfloat16."""
+    return target != "numpy" or dtype != torch.bfloat16
 
 
 def device(target: str) -> str:
@@ -50,8 +49,12 @@ def function(activation: Activation, target: str, order: int) -> Callable[[Tenso
             return lambda x: operators.forward(x, kernel)
         return lambda x: operators.backward(torch.ones_like(x), x, kernel)
     if target == "numpy":
-        return lambda x: torch.tensor(evaluator(activation.program(order), _NUMPY[x.dtype])(x.numpy()))
-    code = kernel.backward_operations if order else kernel.forward_operations
-    if target == "compiled":
-        code = torch.compile(code, fullgraph=True, dynamic=True)
-    return (lambda x: code(torch.ones_like(x), x)) if order else code
+        run = numpy_code.compile_source(numpy_code.source(activation.program(order), "f"), "f")
+        return lambda x: torch.from_numpy(run(x.numpy()))
+    wrap: Callable[[Callable], Callable] = (
+        partial(torch.compile, fullgraph=True, dynamic=True) if target == "compiled" else lambda code: code
+    )
+    if order == 0:
+        return wrap(kernel.forward_operations)
+    product = wrap(kernel.backward_operations)
+    return lambda x: product(torch.ones_like(x), x)

@@ -92,7 +92,9 @@ class Truth:
         for digits in _DIGITS:
             with mp.workdps(digits):
                 now = self._at(point)
-                if before and all(_agree(old, new, part) for old, new, part in zip(before, now, self._parts, strict=True)):
+                if before and all(
+                    _agree(old, new, part) for old, new, part in zip(before, now, self._parts, strict=True)
+                ):
                     break
                 before = now
         else:

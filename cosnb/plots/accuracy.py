@@ -1,4 +1,4 @@
-"""The error of computed values along x, both signs on logarithmic scales, from the record that `cosnb accuracy` keeps."""
+"""The error of computed values along x, both signs on logarithmic scales, from the record of `cosnb accuracy`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +42,11 @@ def errors_over_x(record: Mapping[str, Any]) -> Figure:
                 if measured["order"] != order:
                     continue
                 bins = np.array([np.nan if error is None else max(error, _LOWEST) for error in measured["bins"]])
-                look = {"color": _COLORS[measured["format"]], "linestyle": _DASHES[measured["target"]], "linewidth": 1.1}
+                look = {
+                    "color": _COLORS[measured["format"]],
+                    "linestyle": _DASHES[measured["target"]],
+                    "linewidth": 1.1,
+                }
                 for axes, half in ((left, bins[: len(edges)]), (right, bins[len(edges) :])):
                     there = shown & ~np.isnan(half)
                     axes.plot(centers[there], half[there], **look)
