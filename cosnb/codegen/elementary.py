@@ -93,8 +93,8 @@ _WORDS: dict[str, dict[str, str]] = {
     },
 }
 
-# Domain, method, and the largest error in ulp: of float on every float of the domain (sine, cosine, tangent: up to 2³⁰),
-# of double on 10⁶ points (erf, erfc: 10⁴). An ulp is at least the distance of two subnormals. NaN gives NaN everywhere.
+# Domain, method, and the largest error in ulp: of float on every float of the domain (sin, cos, tan: up to 2³⁰), of
+# double on 10⁶ points (erf, erfc: 10⁴). An ulp is at least the distance of two subnormals. NaN gives NaN everywhere.
 FUNCTIONS: dict[str, str] = {
     "exp_nonpositive": "e^y, −87 ≤ y ≤ 0 (double −700): y = n·ln 2 + r, e^r by a polynomial. 1.04 ulp; 1.01 ulp.",
     "expm1_nonpositive": "e^y − 1, same y and shared work; of −0 it is +0. 1.0 ulp; 1.2 ulp.",
