@@ -115,7 +115,7 @@ class _Printer:
             return "-" + self.code(indices[0], _UNARY + 1), _UNARY
         if step.op in _INFIX:
             sign, level = _INFIX[step.op]
-            # a * (b / c) keeps its parentheses: without them it would be rounded as (a * b) / c, and overflow as that.
+            # The order of the program's operations is kept: a * (b / c) may be finite where a * b overflows.
             left, right = self.code(indices[0], level), self.code(indices[1], level + 1)
             return _signed(left, sign, right), level
         if step.op == "fma":
@@ -129,12 +129,13 @@ class _Printer:
         return self.program.steps[index].op in ("number", "edge")
 
     def _fma(self, a: int, b: int, c: int) -> str:
+        rest = self.code(c, _SUM)
         for one, other in ((a, b), (b, a)):
             if self.program.steps[one].op == "neg":
                 inner = arguments(self.program.steps[one])[0]
-                return f"{self.code(c, _SUM)} - {self.code(inner, _PRODUCT)} * {self.code(other, _PRODUCT + 1)}"
+                return f"{rest} - {self.code(inner, _PRODUCT)} * {self.code(other, _PRODUCT + 1)}"
         product = f"{self.code(a, _PRODUCT)} * {self.code(b, _PRODUCT + 1)}"
-        return _signed(product, "+", self.code(c, _SUM + 1))
+        return _signed(product, "+", rest)
 
 
 def _signed(left: str, sign: str, right: str) -> str:
