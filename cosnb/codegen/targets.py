@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cosnb.codegen import pytorch
+from cosnb.codegen import pytorch, triton
 from cosnb.errors import CosnbError
 
 if TYPE_CHECKING:
@@ -10,12 +10,17 @@ if TYPE_CHECKING:
 
 
 def source(activation: "Activation", target: str, order: int) -> str:
-    """Return code of the `order`-th derivative for "pytorch"; CosnbError names the targets for any other."""
+    """Return code of the `order`-th derivative for "pytorch" or "triton"; CosnbError names the targets for any other.
+
+    For "triton" it has two kernels, of the derivative and of its product with dy in backward, in float32 arithmetic.
+    """
     name = activation.name if order == 0 else f"{activation.name}_d{order}"
     program = activation.program(order)
     if target == "pytorch":
         return pytorch.source(program, name, comment(activation, order))
-    raise CosnbError(f"unknown target {target!r}: the targets are pytorch")
+    if target == "triton":
+        return triton.source(program, activation.program(order + 1, product=True), comment=comment(activation, order))
+    raise CosnbError(f"unknown target {target!r}: the targets are pytorch, triton")
 
 
 def comment(activation: "Activation", order: int) -> str:
