@@ -2,9 +2,12 @@
 
 One launch a call, on the current stream of the tensor's device; nothing is tuned at run time. Not measured yet, since
 it needs a GPU: the block size and the number of warps (`BLOCK`, `WARPS`), for 2-, 4- and 8-byte elements; the time
-against PyTorch's SiLU and against a copy of the same bytes; a launch's cost for small tensors; sizes that are no multiple
-of 16, for which Triton loads element by element; registers and occupancy of the long float64 kernels. The kernels have
-run under the interpreter and through ptxas only: tests/test_triton_cuda.py waits for a device.
+against PyTorch's SiLU and against a copy of the same bytes; a launch's cost for small tensors; sizes that are no
+multiple of 16, for which Triton loads element by element; whether the arithmetic hides behind the memory. ptxas makes
+about 50 instructions an element of Swish and 70 of CoS for compute capability 9.0, 26 to 75 registers in float32 and up
+to 174 in float64 (serf), none spilled. By the data sheets that is near float32's time for memory, but more than
+bfloat16's, where an approximate division (2 ulp of float32, far below 0.01 ulp of bfloat16) might pay. So far the
+kernels have run under the interpreter and through ptxas only: tests/test_triton_cuda.py waits for a device.
 """
 
 import hashlib
