@@ -285,10 +285,11 @@ def test_derivative_source_and_order() -> None:
         act.source("c")
 
 
-def test_properties_are_a_fresh_dictionary() -> None:
+def test_properties_cannot_be_changed() -> None:
     act = activation("swish")
-    act.properties()["limits"] = None
-    assert act.properties()["limits"] == (0, sympy.oo)
+    with pytest.raises(TypeError):
+        act.properties()["limits"] = None  # type: ignore[index]
+    assert act.properties()["limits"].value == (0, sympy.oo)
 
 
 # Copies

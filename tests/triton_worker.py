@@ -2,7 +2,7 @@
 
 `python triton_worker.py run|compile INPUTS OUTPUTS`, files of pickle. Triton chooses its interpreter when it is
 imported, by TRITON_INTERPRET, for a whole process. Inputs: (value, product, [(dy, x), …]) a formula, its programs
-first. Outputs of run: for each pair (f(x), dy·f′(x)); of compile: {(kernel, element type): PTX}.
+first. Outputs of run: for each pair (f(x), dy·f′(x)); of compile: {(kernel, element type, arithmetic): PTX}.
 """
 
 import pickle
@@ -16,7 +16,7 @@ from cosnb.codegen import triton
 from cosnb.codegen.program import Program
 from cosnb.kernels import cuda
 
-ELEMENTS = {"fp32": "float", "bf16": "float", "fp16": "float", "fp64": "double"}
+ELEMENTS = (("fp32", "float"), ("bf16", "float"), ("fp16", "float"), ("fp16", "double"), ("fp64", "double"))
 
 
 def run(value: Program, product: Program, pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
@@ -26,14 +26,14 @@ def run(value: Program, product: Program, pairs: list[tuple[Any, Any]]) -> list[
         return [(library.forward(x), library.backward(dy, x)) for dy, x in pairs]
 
 
-def compile(value: Program, product: Program, _: object) -> dict[tuple[str, str], str]:
+def compile(value: Program, product: Program, _: object) -> dict[tuple[str, str, str], str]:
     """Return the PTX of the kernels for compute capability 8.0; ptxas has assembled it, too."""
     from triton import compile
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     found = {}
-    for element, arithmetic in ELEMENTS.items():
+    for element, arithmetic in ELEMENTS:
         module = cuda.load(triton.source(value, product, arithmetic))
         for name, pointers in (("forward", ("x_ptr", "y_ptr")), ("backward", ("dy_ptr", "x_ptr", "dx_ptr"))):
             source = ASTSource(
@@ -43,7 +43,9 @@ def compile(value: Program, product: Program, _: object) -> dict[tuple[str, str]
                 attrs={(place,): [["tt.divisibility", 16]] for place in range(len(pointers) + 1)},
             )
             options = {"num_warps": cuda.WARPS, "enable_fp_fusion": False}
-            found[name, element] = compile(source, target=GPUTarget("cuda", 80, 32), options=options).asm["ptx"]
+            found[name, element, arithmetic] = compile(source, target=GPUTarget("cuda", 80, 32), options=options).asm[
+                "ptx"
+            ]
     return found
 
 

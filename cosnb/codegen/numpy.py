@@ -5,6 +5,7 @@ import sympy
 from cosnb.codegen.printing import Target
 
 TEMPLATES = {
+    "exp_scaled": "numpy.square(numpy.exp(0.5 * {0}) * 2.0**50)",
     "exp_nonpositive": "numpy.exp({0})",
     "expm1_nonpositive": "numpy.expm1({0})",
     "exp": "numpy.exp({0})",

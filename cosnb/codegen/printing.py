@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sympy
 
-from cosnb.codegen.program import COMPARISONS, Program, Step, arguments
+from cosnb.codegen.program import COMPARISONS, CONDITIONS, Program, Step, arguments
 from cosnb.errors import CosnbError
 
 # How tightly an expression binds: what is looser than its place asks for goes into parentheses.
@@ -71,7 +71,7 @@ class _Printer:
             return shared and not self.target.inline_edges
         if step.op == "neg":  # of a name it costs nothing
             return shared and not code.removeprefix("-").isidentifier()
-        if step.op in COMPARISONS or step.op in ("and", "or", "not"):
+        if step.op in CONDITIONS:
             return shared and not self.target.inline_comparisons
         return shared or index in self.program.hints or len(code) > _WIDTH
 
@@ -101,10 +101,10 @@ class _Printer:
         if step.op == "input":
             return str(args[0]), _ATOM
         if step.op == "number":
-            code = target.number(args[0])  # type: ignore[arg-type]
+            code = target.number(args[0])
             return code, _UNARY if code.startswith("-") else _ATOM
         if step.op == "edge":
-            return target.edge(*args), _ATOM  # type: ignore[arg-type]
+            return target.edge(*args), _ATOM
         indices = arguments(step)
         template = target.templates.get(step.op)
         if step.op == "where" and all(self._is_constant(index) for index in indices[1:]):
@@ -120,6 +120,8 @@ class _Printer:
             return _signed(left, sign, right), level
         if step.op == "fma":
             return self._fma(*indices), _SUM
+        if step.op == "negative":
+            return f"{self.code(indices[0], _SUM)} < 0", _LOOSE
         if step.op in COMPARISONS:
             left, right = (self.code(index, _SUM) for index in indices)
             return f"{left} {COMPARISONS[step.op]} {right}", _LOOSE

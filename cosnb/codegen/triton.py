@@ -1,6 +1,7 @@
 """Triton: a forward kernel y = f(x) and a backward kernel dx = dy·f′(x) of an activation, each one pass over memory.
 
-float32, float16 and bfloat16 are computed in float32 and rounded once, float64 in float64. Products and sums that
+float32, float16 and bfloat16 are computed in float32 and rounded once, or in float64 where float32 has too few digits
+(kernels.cuda chooses), float64 in float64. Products and sums that
 belong together are explicit calls of fma and divisions round to nearest, as in the C target, whose elementary functions
 these kernels share; launched with `enable_fp_fusion=False` they agree with it bit by bit, but for the sign of zeros: −0
 is +0 in Triton. Its versions before 3.9 (seen in 3.3) take subnormal float32 operands of divisions and roots for 0.

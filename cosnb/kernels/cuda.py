@@ -6,8 +6,10 @@ against PyTorch's SiLU and against a copy of the same bytes; a launch's cost for
 multiple of 16, for which Triton loads element by element; whether the arithmetic hides behind the memory. ptxas makes
 about 50 instructions an element of Swish and 70 of CoS for compute capability 9.0, 26 to 75 registers in float32 and up
 to 174 in float64 (serf), none spilled. By the data sheets that is near float32's time for memory, but more than
-bfloat16's, where an approximate division (2 ulp of float32, far below 0.01 ulp of bfloat16) might pay. So far the
-kernels have run under the interpreter and through ptxas only: tests/test_triton_cuda.py waits for a device.
+bfloat16's, where an approximate division (2 ulp of float32, far below 0.01 ulp of bfloat16) might pay. Where terms
+cancel, float16 and some of float32 are computed in double, as in C: on cards with few units for double that may be too
+dear, and two floats for a number cheaper. So far the kernels have run under the interpreter and through ptxas only:
+tests/test_triton_cuda.py waits for a device.
 """
 
 import hashlib
@@ -28,12 +30,13 @@ from torch import Tensor
 
 from cosnb.codegen import triton
 from cosnb.codegen.program import Program
+from cosnb.kernels.cpu import computes_in_double
 from cosnb.kernels.layout import dense, matching
 from cosnb.paths import cache_dir
 
 # Still to be measured on a GPU. 8 elements a thread: two 16-byte loads of float32, one of float16 and bfloat16.
 BLOCK, WARPS = 1024, 4
-_ARITHMETIC = {torch.float32: "float", torch.float16: "float", torch.bfloat16: "float", torch.float64: "double"}
+_FORMATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _CAPABILITY = (7, 0)  # what Triton compiles for
 logger = logging.getLogger(__name__)
 
@@ -65,7 +68,9 @@ class Library:
         count = out.numel()
         if count == 0:
             return
-        kernel: Any = getattr(self._module(_ARITHMETIC[out.dtype]), name)
+        program = self.value if name == "forward" else self.product
+        double = out.dtype == torch.float64 or computes_in_double(program, out.dtype)
+        kernel: Any = getattr(self._module("double" if double else "float"), name)
         with torch.cuda.device(out.device) if out.is_cuda else nullcontext():  # the interpreter takes CPU tensors
             # Without fusion each result is that of the C target: every fma is written out.
             kernel[(-(-count // BLOCK),)](*tensors, count, BLOCK=BLOCK, num_warps=WARPS, enable_fp_fusion=False)
@@ -83,7 +88,7 @@ def build(value: Program, product: Program) -> Library:
 
 def supports(x: Tensor) -> bool:
     """Say whether the Triton target has the tensor's format, and its machine what Triton needs."""
-    return x.dtype in _ARITHMETIC and _device_supports(x.device)
+    return x.dtype in _FORMATS and _device_supports(x.device)
 
 
 @lru_cache
