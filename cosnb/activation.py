@@ -122,7 +122,7 @@ class ActivationModule(nn.Module):
         return repr(self.activation)
 
 
-def activation(formula: str, **parameters: float | str) -> Activation:
+def activation(formula: str, /, **parameters: float | str) -> Activation:
     """Return an activation by its name in the catalogue, or by its formula as text.
 
     `activation("cos", a=5, c="1/2")` and `activation("x*sigmoid(x) + (sigmoid(a*x) - c)**2", a=5, c=0.5)` are the same
