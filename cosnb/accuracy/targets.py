@@ -39,7 +39,7 @@ def device(target: str) -> str:
 def function(activation: Activation, target: str, order: int) -> Callable[[Tensor], Tensor]:
     """Return the target's function of a tensor for the `order`-th derivative; CosnbError for an unknown target.
 
-    From the first derivative on, "c", "triton", "pytorch" and "compiled" run the code of backward, dy·f⁽ⁿ⁾, with dy = 1.
+    From the first derivative on all but "numpy" run the code of backward, dy·f⁽ⁿ⁾, with dy = 1.
     """
     if target not in TARGETS:
         raise CosnbError(f"unknown target {target!r}: the targets are {', '.join(TARGETS)}")

@@ -1,7 +1,8 @@
 """The true value of a formula and of its largest term: float64 with a bound where that decides, else mpmath.
 
 The terms are the addends of the expression as SymPy writes it. Both ways evaluate an equal formula in which the
-differences that cancel are written as functions: 1 − σ(u) as σ(−u), 1 − tanh²u as 4·σ(2u)·σ(−2u), e^u − 1 as expm1.
+differences that cancel are written as functions: 1 − σ(u) as σ(−u), σ(u) − 1/2 as tanh(u/2)/2, 1 − tanh²u as
+4·σ(2u)·σ(−2u), e^u − 1 as expm1.
 """
 
 import math
@@ -144,6 +145,8 @@ def _log1p(argument: sympy.Expr) -> sympy.Expr:
 def _stable_sum(expr: sympy.Expr) -> sympy.Expr:
     constant, rest = expr.as_coeff_Add()
     weight, head = rest.as_coeff_Mul()
+    if isinstance(head, sigmoid) and constant != 0 and 2 * constant == -weight:
+        return -constant * sympy.tanh(head.args[0] / 2)
     if constant == 0 or constant != -weight:
         return expr
     if isinstance(head, sigmoid):
