@@ -85,10 +85,13 @@ class Library:
 
 
 def _dense(x: Tensor) -> Tensor:
-    """Return x itself where its elements fill its memory in some order, else a contiguous copy."""
-    if x.is_contiguous() or torch._prims_common.is_non_overlapping_and_dense(x):
+    """Return x itself where its elements fill its memory in some order, else a copy in the same order that does.
+
+    `empty_like` keeps the strides of the first kind and of no other; so the result is laid out as fake tensors say.
+    """
+    if x.is_contiguous() or torch.empty_like(x, device="meta").stride() == x.stride():
         return x
-    return x.contiguous()
+    return torch.empty_like(x).copy_(x)
 
 
 def supports(dtype: torch.dtype) -> bool:
