@@ -1,7 +1,7 @@
 """The PyTorch operators behind eager mode: y = f(x) and dx = dy·f′(x) by the fastest code the device has.
 
-`cosnb::forward(x, kernel)` and `cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators they
-work under fake tensors, vmap and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
+`cosnb::forward(x, kernel)` and `cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators
+they work under fake tensors, vmap and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cosnb.codegen import pytorch
 from cosnb.codegen.program import Program
+from cosnb.errors import CosnbError
 from cosnb.kernels import cpu
 
 _KERNELS: dict[str, "Kernel"] = {}
@@ -27,7 +28,7 @@ class Kernel:
         self.product = product
         self._lock = Lock()
         self._native: cpu.Library | None = None
-        _KERNELS[key] = self
+        _KERNELS.setdefault(key, self)  # equal activations share what has been compiled
 
     def native(self) -> cpu.Library:
         """Return the C library, built at the first call."""
@@ -47,6 +48,12 @@ class Kernel:
         return pytorch.compile_source(pytorch.source(self.product(), "backward"), "backward")
 
 
+def _kernel(key: str) -> Kernel:
+    if key not in _KERNELS:
+        raise CosnbError(f"this process has no kernel {key!r}: make the activation, and call it once, before the graph")
+    return _KERNELS[key]
+
+
 def forward(x: Tensor, kernel: Kernel) -> Tensor:
     """Return f(x), shaped and typed as x."""
     return torch.ops.cosnb.forward(x, kernel.key)
@@ -58,23 +65,23 @@ def backward(dy: Tensor, x: Tensor, kernel: Kernel) -> Tensor:
 
 
 def _forward_operations(x: Tensor, kernel: str) -> Tensor:
-    return _KERNELS[kernel].forward_operations(x)
+    return _kernel(kernel).forward_operations(x)
 
 
 def _backward_operations(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
-    return _KERNELS[kernel].backward_operations(dy, x)
+    return _kernel(kernel).backward_operations(dy, x)
 
 
 def _forward_cpu(x: Tensor, kernel: str) -> Tensor:
     if not cpu.supports(x.dtype):
         return _forward_operations(x, kernel)
-    return _KERNELS[kernel].native().forward(x)
+    return _kernel(kernel).native().forward(x)
 
 
 def _backward_cpu(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
     if not cpu.supports(x.dtype):
         return _backward_operations(dy, x, kernel)
-    return _KERNELS[kernel].native().backward(dy, x)
+    return _kernel(kernel).native().backward(dy, x)
 
 
 def _forward_meta(x: Tensor, kernel: str) -> Tensor:
