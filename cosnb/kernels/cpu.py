@@ -43,6 +43,7 @@ _WIDE = "-mprefer-vector-width=512"  # x86 compilers take 256 bits by themselves
 _FORMATS = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16", torch.float16: "f16"}
 _TIMEOUT = 120  # seconds a compiler may take
 _SERIAL = 1 << 15  # elements below which one thread is faster, as in PyTorch's own elementwise loops
+_PROCESS = os.getpid()  # in a process forked from this one OpenMP's threads are gone, and it waits for them for ever
 logger = logging.getLogger(__name__)
 
 
@@ -80,7 +81,7 @@ class Library:
 
     def _run(self, name: str, x: Tensor, dy: Tensor | None, out: Tensor) -> None:
         loop = getattr(self.library, f"cosnb_{name}_{_FORMATS[x.dtype]}")
-        threads = torch.get_num_threads() if x.numel() > _SERIAL else 1
+        threads = torch.get_num_threads() if x.numel() > _SERIAL and os.getpid() == _PROCESS else 1
         loop(x.data_ptr(), dy.data_ptr() if dy is not None else None, out.data_ptr(), x.numel(), threads)
 
 
