@@ -17,10 +17,20 @@ static inline REAL cosnb_from_bits(BITS i) {
   return y;
 }
 
-/* condition ? a : b by masks: the compiler cannot move a's or b's computation behind a branch. */
+/* condition ? a : b by masks. With ?: gcc moves the computation of a or b, or of what follows, behind a branch, and
+   then cannot vectorise it, since it might set an exception flag. */
 static inline REAL cosnb_select(int condition, REAL a, REAL b) {
   BITS mask = (BITS)0 - (BITS)condition;
   return cosnb_from_bits((cosnb_bits(a) & mask) | (cosnb_bits(b) & ~mask));
+}
+
+/* y, or the bound beyond it; NaN stays NaN. */
+static inline REAL cosnb_at_most(REAL bound, REAL y) {
+  return cosnb_select(y > bound, bound, y);
+}
+
+static inline REAL cosnb_at_least(REAL bound, REAL y) {
+  return cosnb_select(y < bound, bound, y);
 }
 
 /* |x| with the sign of y. */
@@ -66,7 +76,7 @@ static inline REAL cosnb_expm1_nonpositive(REAL y) {
    of two, which may overflow, or round to a subnormal. */
 static inline REAL cosnb_exp_difference(REAL y, REAL low) {
   REAL shifted;
-  y = cosnb_select(y < EXP_LOWEST, EXP_LOWEST, y);
+  y = cosnb_at_least(EXP_LOWEST, y);
   REAL p = cosnb_exp_reduced(y, low, &shifted);
   REAL half = fma(shifted - ROUND, 0.5, ROUND);
   REAL s = cosnb_exp_scale(half);
@@ -76,16 +86,163 @@ static inline REAL cosnb_exp_difference(REAL y, REAL low) {
 
 /* e^y for every y. */
 static inline REAL cosnb_exp(REAL y) {
-  return cosnb_exp_difference(cosnb_select(y > EXP_HIGHEST, EXP_HIGHEST, y), 0.0);
+  return cosnb_exp_difference(cosnb_at_most(EXP_HIGHEST, y), 0.0);
 }
 
 /* e^y - 1 for every y. Half of it is computed, since 2^n itself may overflow where the result does not. */
 static inline REAL cosnb_expm1(REAL y) {
   REAL shifted;
-  REAL bounded = cosnb_select(y > EXP_HIGHEST, EXP_HIGHEST, y);
-  bounded = cosnb_select(bounded < EXPM1_LOWEST, EXPM1_LOWEST, bounded);
+  REAL bounded = cosnb_at_most(EXP_HIGHEST, y);
+  bounded = cosnb_at_least(EXPM1_LOWEST, bounded);
   REAL p = cosnb_exp_reduced(bounded, 0.0, &shifted);
   REAL s = cosnb_exp_scale(shifted - 1.0);
   REAL half = fma(s, p, s - 0.5);
   return cosnb_select(fabs(y) < TINY, y, half + half);
+}
+
+/* log(1 + t) for t in [0, 1]. */
+static inline REAL cosnb_log1p_unit(REAL t) {
+  REAL q = POLY(log1p_unit, t);
+  return fma(t * t, q, t);
+}
+
+/* n with 2/3 <= y / 2^n < 4/3, plus the exponent's bias less 1, for a normal y > 0. */
+static inline BITS cosnb_log_exponent(REAL y) {
+  return (cosnb_bits(y) - MANTISSA_OF_TWO_THIRDS) >> MANTISSA_BITS;
+}
+
+/* log(2^n (1 + f)) for |f| <= 1/3, n as cosnb_log_exponent gives it, and `extra` taken from n. */
+static inline REAL cosnb_log_sum(BITS exponent, REAL extra, REAL f) {
+  REAL n = cosnb_from_bits(exponent | BITS_OF_INTEGERS) - INTEGERS - extra;
+  REAL q = POLY(log, f);
+  q = fma(q, f, -0.5);
+  REAL r = fma(f * f, q, f);
+  return fma(n, LN2_HIGH, fma(n, LN2_LOW, r));
+}
+
+/* log(y) for every y: y below 0 gives NaN. */
+static inline REAL cosnb_log(REAL y) {
+  int subnormal = y < SMALLEST_NORMAL;
+  REAL normal = cosnb_select(subnormal, y * TO_NORMAL, y);
+  BITS exponent = cosnb_log_exponent(normal);
+  REAL m = cosnb_from_bits(cosnb_bits(normal) - ((exponent + 1u - BIAS) << MANTISSA_BITS));
+  REAL r = cosnb_log_sum(exponent, cosnb_select(subnormal, LOG2_TO_NORMAL, 0.0), m - 1.0);
+  REAL special = cosnb_select(y == 0.0, -INFINITY, cosnb_select(y < 0.0, NAN, y));
+  return cosnb_select((y > 0.0) & (y < INFINITY), r, special);
+}
+
+/* log(1 + y) for every y. With 2^-n (1 + y) = 1 + f, f = 2^-n y + (2^-n - 1) is rounded once; 2^(2 - n) stands for
+   2^-n, which may be subnormal. */
+static inline REAL cosnb_log1p(REAL y) {
+  BITS exponent = cosnb_log_exponent(1.0 + y);
+  REAL s = cosnb_from_bits((BIAS + BIAS + 1u - exponent) << MANTISSA_BITS);
+  REAL r = cosnb_log_sum(exponent, 0.0, fma(s, 0.25 * y, fma(s, 0.25, -1.0)));
+  REAL special = cosnb_select(y == -1.0, -INFINITY, cosnb_select(y < -1.0, NAN, y));
+  return cosnb_select((y > -1.0) & (y < INFINITY) & (fabs(y) > TINY), r, special);
+}
+
+/* tanh x = (1 - t) / (1 + t) with t = e^(-2|x|): the numerator through e^y - 1 near 0; 1 - 2t / (1 + t) elsewhere,
+   where the rounding of 1 + t counts for less. */
+static inline REAL cosnb_tanh(REAL x) {
+  REAL y = -2.0 * fabs(x);
+  y = cosnb_at_least(-40.0, y);
+  int near = y > -1.0;
+  REAL t = cosnb_exp_nonpositive(y);
+  REAL q = cosnb_select(near, -cosnb_expm1_nonpositive(y), t + t) / (1.0 + t);
+  return cosnb_with_sign(cosnb_select(near, q, 1.0 - q), x);
+}
+
+/* (e^a - 1) / 4 for a in [0, SINH_HIGHEST]; a quarter, since e^a may overflow where sinh a does not. */
+static inline REAL cosnb_quarter_expm1(REAL a) {
+  REAL shifted;
+  REAL p = cosnb_exp_reduced(cosnb_at_most(SINH_HIGHEST, a), 0.0, &shifted);
+  REAL s = cosnb_exp_scale(shifted - 2.0);
+  return fma(s, p, s - 0.25);
+}
+
+/* sinh x = (e + e / (e + 1)) / 2 with e = e^|x| - 1. */
+static inline REAL cosnb_sinh(REAL x) {
+  REAL e = cosnb_quarter_expm1(fabs(x));
+  REAL half = e + e / fma(4.0, e, 1.0);
+  return cosnb_select(fabs(x) < TINY, x, cosnb_with_sign(half + half, x));
+}
+
+/* cosh x = (e^|x| + e^-|x|) / 2. */
+static inline REAL cosnb_cosh(REAL x) {
+  REAL e = cosnb_quarter_expm1(fabs(x)) + 0.25;
+  REAL half = e + 0.0625 / e;
+  return half + half;
+}
+
+/* 1 / (1 + e^-y), for y < 0 as t / (1 + t) with t = e^y. */
+static inline REAL cosnb_sigmoid(REAL y) {
+  REAL t = cosnb_exp_difference(-fabs(y), 0.0);
+  return cosnb_select(y < 0.0, t, 1.0) / (1.0 + t);
+}
+
+/* log(1 + e^y) = max(y, 0) + log(1 + e^-|y|). */
+static inline REAL cosnb_softplus(REAL y) {
+  REAL t = cosnb_exp_difference(-fabs(y), 0.0);
+  return cosnb_select(y > 0.0, y, 0.0) + cosnb_log1p_unit(t);
+}
+
+/* The square root of w in [1, 2^121], by Newton's method for 1 / sqrt(w) from a guess within 4 %. The C function sqrt
+   would have to set errno, and with that gcc does not vectorise. */
+static inline REAL cosnb_root(REAL w) {
+  REAL g = cosnb_from_bits(ROOT_GUESS - (cosnb_bits(w) >> 1));
+  REAL h = 0.5 * w;
+  g = g * fma(-h * g, g, 1.5);
+  g = g * fma(-h * g, g, 1.5);
+  g = g * fma(-h * g, g, 1.5);
+  g = g * fma(-h * g, g, 1.5);
+  REAL root = w * g;
+  return fma(fma(-root, root, w), 0.5 * g, root);
+}
+
+/* asinh x = log(1 + a + a^2 / (1 + sqrt(1 + a^2))), a = |x|; log 2a where a^2 might overflow. */
+static inline REAL cosnb_asinh(REAL x) {
+  REAL a = fabs(x);
+  int large = a > 0x1p+60;
+  REAL b = cosnb_select(large, 1.0, a);
+  REAL z = fma(b, b / (1.0 + cosnb_root(fma(b, b, 1.0))), b);
+  REAL r = cosnb_log1p(cosnb_select(large, a, z)) + cosnb_select(large, LN2, 0.0);
+  return cosnb_with_sign(r, x);
+}
+
+/* erfc(a) for a >= 0: e^(-a^2) times a polynomial in (a - c) / (a + c) over a + c, both quotients with their remainders.
+   */
+static inline REAL cosnb_erfc_nonnegative(REAL a) {
+  REAL b = cosnb_at_most(ERFC_HIGHEST, a);
+  REAL square = b * b;
+  REAL e = cosnb_exp_difference(-square, fma(b, b, -square));
+  REAL d = b + ERFC_CENTRE;
+  REAL u = 1.0 / d;
+  REAL t = (b - ERFC_CENTRE) * u;
+  t = fma(fma(-t, d, b - ERFC_CENTRE), u, t);
+  REAL q = POLY(ERFC_FIT, t);
+  REAL v = q * u;
+  v = fma(fma(-v, d, q) - v * (b - (d - ERFC_CENTRE)), u, v);
+  return v * e;
+}
+
+/* erfc(x) for every x, with its digits in the right tail. */
+static inline REAL cosnb_erfc(REAL x) {
+  REAL r = cosnb_erfc_nonnegative(fabs(x));
+  return cosnb_select(x < 0.0, 2.0 - r, r);
+}
+
+/* atan x for every x; atan a = pi / 2 - atan(1 / a) for a > 1. */
+static inline REAL cosnb_atan(REAL x) {
+  REAL a = fabs(x);
+  int large = a > 1.0;
+  REAL t = cosnb_select(large, 1.0, a) / cosnb_select(large, a, 1.0);
+  REAL z = t * t;
+  REAL q = POLY(atan, z);
+  REAL r = fma(t * z, q, t);
+  return cosnb_with_sign(cosnb_select(large, HALF_PI - (r - HALF_PI_REST), r), x);
+}
+
+/* v with its sign turned where bit 1 of the number of quarter turns is set. */
+static inline REAL cosnb_turn(BITS quarters, REAL v) {
+  return cosnb_from_bits(cosnb_bits(v) ^ ((quarters & 2u) << TO_SIGN));
 }

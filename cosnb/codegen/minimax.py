@@ -14,7 +14,8 @@ from mpmath import mpf
 
 Real = Callable[[mpf], mpf]
 DIGITS = {"float": 24, "double": 53}
-_WORKING_DIGITS = 45
+# Powers up to x^22 of points near 0 make the exchange's equations ill-conditioned.
+_WORKING_DIGITS = 100
 # Grid points between two extrema of the error: the true maximum exceeds the grid's by less than 1 %.
 _DENSITY = 16
 
@@ -67,8 +68,9 @@ def _exchange(grid: Sequence[mpf], target: Sequence[mpf], weight: Sequence[mpf],
     if len(set(chosen)) <= count:
         chosen = [round(last * i / count) for i in range(count + 1)]
     while True:
-        rows = [[grid[i] ** k for k in range(count)] + [(-1) ** j / weight[i]] for j, i in enumerate(chosen)]
-        solution = list(mpmath.lu_solve(mpmath.matrix(rows), mpmath.matrix([target[i] for i in chosen])))
+        rows = [[weight[i] * grid[i] ** k for k in range(count)] + [(-1) ** j] for j, i in enumerate(chosen)]
+        values = [weight[i] * target[i] for i in chosen]
+        solution = list(mpmath.lu_solve(mpmath.matrix(rows), mpmath.matrix(values)))
         coefficients, level = solution[:count], abs(solution[count])
         errors = [
             w * (value - mpmath.polyval(coefficients[::-1], x))
@@ -122,6 +124,16 @@ def _of_square(function: Real) -> Real:
     return lambda z: function(mpmath.sqrt(z))
 
 
+def _scaled_erfc(centre: int) -> Real:
+    """Return t ↦ (a + centre)·e^(a²)·erfc(a), where t = (a − centre)/(a + centre)."""
+
+    def scaled(t: mpf) -> mpf:
+        a = centre * (1 + t) / (1 - t)
+        return (a + centre) * mpmath.exp(a * a) * mpmath.erfc(a)
+
+    return scaled
+
+
 FITS: dict[str, Fit] = {
     # e^r = 1 + r + r²·q(r) for |r| ≤ ln 2 / 2, relative to e^r − 1
     "exp": Fit(
@@ -130,6 +142,58 @@ FITS: dict[str, Fit] = {
         -0.3466,
         0.3466,
         {"float": 5, "double": 10},
+    ),
+    # log(1 + t) = t + t²·q(t)
+    "log1p_unit": Fit(
+        _remainder(mpmath.log1p, 0, 1),
+        lambda t: t**2 / mpmath.log1p(t),
+        0.0,
+        1.0,
+        {"float": 9, "double": 20},
+    ),
+    # log(1 + f) = f − f²/2 + f³·q(f)
+    "log": Fit(
+        _remainder(mpmath.log1p, 0, 1, -0.5),
+        lambda f: f**3 / mpmath.log1p(f),
+        -0.3334,
+        0.3334,
+        {"float": 8, "double": 19},
+    ),
+    # erf(x) = x + x·q(x²)
+    "erf": Fit(
+        _of_square(lambda x: mpmath.erf(x) / x - 1),
+        _of_square(lambda x: x / mpmath.erf(x)),
+        0.0,
+        1.0,
+        {"float": 7, "double": 14},
+    ),
+    # erf(a) = 1 − q(a − 2.5) for 1 ≤ a ≤ 4
+    "erf_tail": Fit(lambda d: mpmath.erfc(d + 2.5), lambda d: mpf(1), -1.5, 1.5, {"float": 16}),
+    # erfc(a) = e^(−a²)·q(t)/(a + c), t = (a − c)/(a + c); c = 2 for a ≤ 10.2 (float), 4 for a ≤ 27.3 (double)
+    "erfc_float": Fit(_scaled_erfc(2), lambda t: 1 / _scaled_erfc(2)(t), -1.0, 0.6722, {"float": 12}),
+    "erfc_double": Fit(_scaled_erfc(4), lambda t: 1 / _scaled_erfc(4)(t), -1.0, 0.7445, {"double": 25}),
+    # sin(r) = r + r³·q(r²), cos(r) = 1 − r²/2 + r⁴·q(r²), |r| ≤ π/4
+    "sin": Fit(
+        _of_square(lambda r: _remainder(mpmath.sin, 0, 1, 0)(r)),
+        _of_square(lambda r: r**3 / mpmath.sin(r)),
+        0.0,
+        0.6169,
+        {"float": 3, "double": 6},
+    ),
+    "cos": Fit(
+        _of_square(lambda r: _remainder(mpmath.cos, 1, 0, -0.5, 0)(r)),
+        _of_square(lambda r: r**4 / mpmath.cos(r)),
+        0.0,
+        0.6169,
+        {"float": 3, "double": 6},
+    ),
+    # atan(t) = t + t³·q(t²)
+    "atan": Fit(
+        _of_square(lambda t: _remainder(mpmath.atan, 0, 1, 0)(t)),
+        _of_square(lambda t: t**3 / mpmath.atan(t)),
+        0.0,
+        1.0,
+        {"float": 9, "double": 20},
     ),
 }
 
