@@ -1,4 +1,6 @@
-"""Autograd of a function with parameters that learn: y = f(x, p₁, …), x of any shape, each parameter a single number.
+"""Autograd of a function with parameters that learn: y = f(x, p₁, …), x of any shape, each parameter one number.
+
+(Or, under vmap, one for each element of the batch: of any shape that broadcasts to x's.)
 
 Only x and the parameters are kept for backward, and the partial derivatives are SymPy's: dx = dy·∂f/∂x and
 dpᵢ = Σ dy·∂f/∂pᵢ, all in PyTorch operations, float16 and bfloat16 computed in float32 and rounded once. A partial
@@ -74,7 +76,7 @@ def _gradient(slope: Partial | None, index: int, dy: Tensor, inputs: tuple[Tenso
     x, *parameters = inputs
     wide = x.to(_wide(x.dtype))
     product = dy.to(wide.dtype) * slope(wide, *parameters)
-    return (product.sum() if index else product).to(inputs[index].dtype)
+    return product.sum_to_size(inputs[index].shape).to(inputs[index].dtype)
 
 
 def _eager(f: OpenFunction) -> AutogradFunction:
@@ -82,8 +84,6 @@ def _eager(f: OpenFunction) -> AutogradFunction:
         return None if f.partial(index).expr == 0 else f.partial(index).eager.apply
 
     class Eager(torch.autograd.Function):
-        generate_vmap_rule = True
-
         @staticmethod
         def forward(x: Tensor, *parameters: Tensor) -> Tensor:
             return f.operations(x, *parameters)
@@ -110,6 +110,16 @@ def _eager(f: OpenFunction) -> AutogradFunction:
                     if tangent is not None and partial is not None:
                         total = total + tangent.to(wide.dtype) * partial(wide, *parameters)
                 return total.to(x.dtype)
+
+        @staticmethod
+        def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, *parameters: Tensor) -> tuple[Tensor, int]:
+            size = info.batch_size
+            x = x.expand(size, *x.shape) if in_dims[0] is None else x.movedim(in_dims[0], 0)
+            batched = (
+                p if dim is None else p.movedim(dim, 0).reshape(size, *(1,) * (x.dim() - p.dim()), *p.shape[1:])
+                for p, dim in zip(parameters, in_dims[1:], strict=True)
+            )
+            return f.eager.apply(x, *batched), 0
 
     return Eager
 

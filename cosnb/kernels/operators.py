@@ -99,9 +99,13 @@ def _forward_vmap(info: object, in_dims: tuple[int | None, ...], x: Tensor, kern
 def _backward_vmap(
     info: object, in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor, kernel: str
 ) -> tuple[Tensor, int]:
-    dy, x = (v.movedim(d, 0) if d is not None else v.unsqueeze(0) for v, d in zip((dy, x), in_dims, strict=False))
-    dy, x = torch.broadcast_tensors(dy, x)
-    return torch.ops.cosnb.backward(dy, x, kernel), 0
+    return torch.ops.cosnb.backward(*batch_first(in_dims[:2], dy, x), kernel), 0
+
+
+def batch_first(in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor) -> list[Tensor]:
+    """Return dy and x with the batch as first dimension of both."""
+    moved = (v.unsqueeze(0) if dim is None else v.movedim(dim, 0) for v, dim in zip((dy, x), in_dims, strict=True))
+    return list(torch.broadcast_tensors(*moved))
 
 
 _library = torch.library.Library("cosnb", "DEF")
