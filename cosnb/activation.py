@@ -215,7 +215,8 @@ def swap(
     for parent in list(model.modules()):
         for key, child in list(parent._modules.items()):  # named_children() gives a module used twice only once
             if child is not None and type(child) in classes:
-                made.setdefault(child, act.module(learnable))
+                if child not in made:
+                    made[child] = act.module(learnable)
                 setattr(parent, key, made[child])
                 count += 1
     if count == 0:

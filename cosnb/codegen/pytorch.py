@@ -75,6 +75,8 @@ def source(program: Program, name: str, comment: str = "", parameters: Sequence[
     arguments = ", ".join([*(["dy"] if "dy" in inputs else []), "input", *parameters])
     if program.steps[program.result].op in ("number", "edge"):
         result = f"torch.full_like(x, {result})"
+    if program.steps[program.result].op == "input":
+        result = f"{result}.clone()"  # an operator must not return its argument
     half = "(torch.float16, torch.bfloat16)"
     body = [f"x = input.float() if input.dtype in {half} else input"]
     if "dy" in inputs:
