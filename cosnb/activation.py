@@ -22,6 +22,7 @@ from cosnb.kernels.operators import Kernel
 from cosnb.modules import ActivationModule, LearnableModule
 from cosnb.symbolic import calculus, catalogue, parsing
 from cosnb.symbolic.catalogue import Formula, x
+from cosnb.symbolic.findings import Properties
 
 # A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
 _NUMBER = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?(/[1-9][0-9]{0,19})?")
@@ -80,13 +81,12 @@ class Activation:
             raise CosnbError(f"the order of a derivative must be 0 or more, got {n}")
         return sympy.diff(self.expr, self.x, n) if n else self.expr
 
-    @cached_property
-    def _properties(self) -> dict[str, Any]:
-        return calculus.properties(self.expr, self.x)
+    def properties(self, order: int = 0) -> Properties:
+        """Return what is found out about f, or about its `order`-th derivative: a table in a notebook.
 
-    def properties(self) -> dict[str, Any]:
-        """Return limits of f and f′, critical points, minimum and maximum of f: see `calculus.properties`."""
-        return dict(self._properties)
+        Limits, asymptotes, roots, extrema, smoothness and more, each with how it was found: see `findings.Properties`.
+        """
+        return calculus.properties(self.expr, self.x, order)
 
     def program(self, order: int = 0, product: bool = False) -> Program:
         """Return the intermediate form of the `order`-th derivative, or of dy times it: operations, counts, note."""
@@ -142,7 +142,7 @@ def _is_plain(input: Tensor) -> bool:
     )
 
 
-def activation(formula: str, **parameters: float | str) -> Activation:
+def activation(formula: str, /, **parameters: float | str) -> Activation:
     """Return an activation by its name in the catalogue, or by its formula as text.
 
     `activation("cos", a=5, c="1/2")` and `activation("x*sigmoid(x) + (sigmoid(a*x) - c)**2", a=5, c=0.5)` are the same

@@ -1,9 +1,10 @@
-"""The command `cosnb`: run notebooks, build the book, look at data and records."""
+"""The command `cosnb`: run notebooks, build the book, look at data and records, export activations."""
 
 import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from cosnb.errors import CosnbError
 
@@ -90,9 +91,25 @@ def _results(options: argparse.Namespace) -> int:
     return 0
 
 
+def _export(options: argparse.Namespace) -> int:
+    from cosnb.activation import activation
+    from cosnb.export import export
+
+    values = {}
+    for text in options.parameter:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise CosnbError(f"{text!r} sets no parameter: write it like a=5")
+        values[name] = value
+    for path in export(activation(options.formula, **values), Path(options.output), options.name, options.force):
+        print(path)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="cosnb", description="Run the book's notebooks, build its site, look at data and recorded runs."
+        prog="cosnb",
+        description="Run the book's notebooks, build its site, look at data and recorded runs, export code.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -133,6 +150,21 @@ def _parser() -> argparse.ArgumentParser:
     download = actions.add_parser("download", help="download a data set into the data folder, verified")
     download.add_argument("download", metavar="NAME", help="cifar10 or mnist")
     data.set_defaults(command=_data, download=None)
+
+    export = commands.add_parser(
+        "export",
+        help="write an activation as files that need no cosnb",
+        description="Write an activation as one Python file for PyTorch and one C header that need no cosnb, each with "
+        "its formula, derivative, error and speed (measured now) in its head, and print their paths.",
+    )
+    export.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example cos, or 'x*sigmoid(a*x)'")
+    export.add_argument("--output", metavar="DIR", default=".", help="the folder to write into (default: this one)")
+    export.add_argument("--name", metavar="FILE", help="the files' and functions' name (default: the activation's)")
+    export.add_argument(
+        "-p", "--parameter", metavar="NAME=VALUE", action="append", default=[], help="set a parameter, for example a=5"
+    )
+    export.add_argument("--force", action="store_true", help="write over files that are there")
+    export.set_defaults(command=_export)
 
     results = commands.add_parser(
         "results",

@@ -11,14 +11,31 @@ import sympy
 
 from cosnb.codegen.elementary import FUNCTIONS, definitions
 from cosnb.codegen.printing import Target, assignments
-from cosnb.codegen.program import Program
+from cosnb.codegen.program import COMPARISONS, CONDITIONS, Program
 from cosnb.errors import CosnbError
 
 _SUFFIX = {"float": "f", "double": ""}
-_PLAIN = ("abs", "sqrt")
+_BITS = {"float": {"U": "uint32_t", "SHIFT": 31}, "double": {"U": "uint64_t", "SHIFT": 63}}
 _OWN_SMALL = """static inline {T} cosnb_min{f}({T} a, {T} b) {{ return a > b ? b : a; }} /* a NaN in a stays */
 static inline {T} cosnb_max{f}({T} a, {T} b) {{ return a < b ? b : a; }}
 static inline {T} cosnb_sign{f}({T} a) {{ return a > 0 ? 1 : a < 0 ? -1 : a; }}
+"""
+# A ternary makes gcc compute what follows once for each side, or turn vector masks into scalars and back (Mish: 1.8 ×
+# the time): selections are bit masks.
+_MASKS = """static inline {U} cosnb_mask{f}(int condition) {{ return ({U})0 - ({U})condition; }}
+static inline {U} cosnb_negative{f}({T} x) {{ /* all bits set where the sign is */
+    {U} i;
+    memcpy(&i, &x, sizeof i);
+    return ({U})0 - (i >> {SHIFT});
+}}
+static inline {T} cosnb_choose{f}({U} mask, {T} a, {T} b) {{
+    {U} i, j;
+    memcpy(&i, &a, sizeof i);
+    memcpy(&j, &b, sizeof j);
+    i = (i & mask) | (j & ~mask);
+    memcpy(&a, &i, sizeof a);
+    return a;
+}}
 """
 
 
@@ -32,11 +49,13 @@ def target(dtype: str) -> Target:
         "min": f"cosnb_min{f}({{0}}, {{1}})",
         "max": f"cosnb_max{f}({{0}}, {{1}})",
         "sign": f"cosnb_sign{f}({{0}})",
-        "where": "({0} ? {1} : {2})",
-        "and": "({0} && {1})",
-        "or": "({0} || {1})",
-        "not": "!({0})",
+        "where": f"cosnb_choose{f}({{0}}, {{1}}, {{2}})",
+        "negative": f"cosnb_negative{f}({{0}})",
+        "and": "({0} & {1})",
+        "or": "({0} | {1})",
+        "not": "~{0}",
     }
+    templates |= {op: f"cosnb_mask{f}({{0}} {sign} {{1}})" for op, sign in COMPARISONS.items()}
     templates |= {name: f"cosnb_{name}{f}({{0}})" for name in FUNCTIONS}
 
     def number(value: sympy.Expr) -> str:
@@ -76,4 +95,6 @@ def helpers(programs: Sequence[Program], dtype: str) -> str:
     ops = {program.steps[index].op for program in programs for index in program.live()}
     small = _OWN_SMALL.format(T=dtype, f=_SUFFIX[dtype]).splitlines(keepends=True)
     own = "".join(line for op, line in zip(("min", "max", "sign"), small, strict=True) if op in ops)
+    if ops & {"where", *CONDITIONS}:
+        own += _MASKS.format(T=dtype, f=_SUFFIX[dtype], **_BITS[dtype])
     return own + definitions([op for op in FUNCTIONS if op in ops], dtype)

@@ -41,9 +41,9 @@ static inline REAL cosnb_with_sign(REAL x, REAL y) {
 /* e^(y - low) = 2^n (1 + p) for a low far below y: returns p. Adding 1.5 * 2^(digits - 1) + the exponent's bias rounds
    y / ln 2 to an integer n, and leaves n + bias in the last bits of *shifted. The product of n and the upper part of
    ln 2 is exact, and so is y minus it. */
-static inline REAL cosnb_exp_reduced(REAL y, REAL low, REAL *shifted) {
-  REAL t = fma(y, LOG2E, ROUND);
-  REAL n = t - ROUND;
+static inline REAL cosnb_exp_reduced(REAL y, REAL low, REAL round, REAL *shifted) {
+  REAL t = fma(y, LOG2E, round);
+  REAL n = t - round;
   REAL r = fma(n, -LN2_HIGH, y);
   r = fma(n, -LN2_LOW, r) - low;
   REAL q = POLY(exp, r);
@@ -59,7 +59,15 @@ static inline REAL cosnb_exp_scale(REAL shifted) {
 /* e^y for y in [-87, 0], double [-700, 0]. */
 static inline REAL cosnb_exp_nonpositive(REAL y) {
   REAL shifted;
-  REAL p = cosnb_exp_reduced(y, 0.0, &shifted);
+  REAL p = cosnb_exp_reduced(y, 0.0, ROUND, &shifted);
+  REAL s = cosnb_exp_scale(shifted);
+  return fma(s, p, s);
+}
+
+/* 2^100 e^y for y in [-110, 0], double [-760, 0]: a normal number where e^y is none. */
+static inline REAL cosnb_exp_scaled(REAL y) {
+  REAL shifted;
+  REAL p = cosnb_exp_reduced(y, 0.0, ROUND + 100.0, &shifted);
   REAL s = cosnb_exp_scale(shifted);
   return fma(s, p, s);
 }
@@ -67,7 +75,7 @@ static inline REAL cosnb_exp_nonpositive(REAL y) {
 /* e^y - 1 for the same y; beside cosnb_exp_nonpositive(y) it costs one subtraction and one fma. */
 static inline REAL cosnb_expm1_nonpositive(REAL y) {
   REAL shifted;
-  REAL p = cosnb_exp_reduced(y, 0.0, &shifted);
+  REAL p = cosnb_exp_reduced(y, 0.0, ROUND, &shifted);
   REAL s = cosnb_exp_scale(shifted);
   return fma(s, p, s - 1.0);
 }
@@ -77,7 +85,7 @@ static inline REAL cosnb_expm1_nonpositive(REAL y) {
 static inline REAL cosnb_exp_difference(REAL y, REAL low) {
   REAL shifted;
   y = cosnb_at_least(EXP_LOWEST, y);
-  REAL p = cosnb_exp_reduced(y, low, &shifted);
+  REAL p = cosnb_exp_reduced(y, low, ROUND, &shifted);
   REAL half = fma(shifted - ROUND, 0.5, ROUND);
   REAL s = cosnb_exp_scale(half);
   REAL rest = cosnb_from_bits((cosnb_bits(shifted) - cosnb_bits(half) + BIAS) << MANTISSA_BITS);
@@ -94,7 +102,7 @@ static inline REAL cosnb_expm1(REAL y) {
   REAL shifted;
   REAL bounded = cosnb_at_most(EXP_HIGHEST, y);
   bounded = cosnb_at_least(EXPM1_LOWEST, bounded);
-  REAL p = cosnb_exp_reduced(bounded, 0.0, &shifted);
+  REAL p = cosnb_exp_reduced(bounded, 0.0, ROUND, &shifted);
   REAL s = cosnb_exp_scale(shifted - 1.0);
   REAL half = fma(s, p, s - 0.5);
   return cosnb_select(fabs(y) < TINY, y, half + half);
@@ -155,7 +163,7 @@ static inline REAL cosnb_tanh(REAL x) {
 /* (e^a - 1) / 4 for a in [0, SINH_HIGHEST]; a quarter, since e^a may overflow where sinh a does not. */
 static inline REAL cosnb_quarter_expm1(REAL a) {
   REAL shifted;
-  REAL p = cosnb_exp_reduced(cosnb_at_most(SINH_HIGHEST, a), 0.0, &shifted);
+  REAL p = cosnb_exp_reduced(cosnb_at_most(SINH_HIGHEST, a), 0.0, ROUND, &shifted);
   REAL s = cosnb_exp_scale(shifted - 2.0);
   return fma(s, p, s - 0.25);
 }

@@ -7,6 +7,7 @@ where it fails, x is held at the last good point, and beyond stands the asymptot
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import mpmath
 import numpy
@@ -19,7 +20,7 @@ from cosnb.codegen.program import Program
 from cosnb.symbolic.asymptotes import asymptote, limit
 from cosnb.symbolic.pieces import numeric
 
-_TYPES = (numpy.float32, numpy.float64)
+_TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
 _STEPS = 8  # grid points an octave
 _AGREE = (20, 40)  # bits to which the asymptote must agree with f where it takes over, for float and double
 
@@ -46,9 +47,32 @@ def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
     """Return what `program`, which computes `expr` head by head, needs at the edges."""
     functions = [evaluator(program, dtype) for dtype in _TYPES]
     tails = tuple(_tail(functions, expr, x, side) for side in (-1, 1))
-    limits = tuple(None if tail else _limit(functions, expr, x, side) for tail, side in zip(tails, (-1, 1), strict=True))
-    nan = not all(numpy.isnan(f(numpy.array([numpy.nan], dtype))[0]) for f, dtype in zip(functions, _TYPES, strict=True))
+    limits = tuple(
+        None if tail else _limit(functions, expr, x, side) for tail, side in zip(tails, (-1, 1), strict=True)
+    )
+    nan = not all(
+        numpy.isnan(f(numpy.array([numpy.nan], dtype))[0]) for f, dtype in zip(functions, _TYPES, strict=True)
+    )
     return Repairs(tails, limits, nan)  # type: ignore[arg-type]
+
+
+def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, float]:
+    """Return the largest errors of a float32 evaluation by NumPy for 2⁻²⁰ ≤ |x| ≤ 16, against float64.
+
+    The first in ulp of f where |f| is at least 2⁻⁶ of its largest term, elsewhere of that term; the second in ulp of
+    the largest of f and its terms everywhere. The terms are those of the sum `expr`.
+    """
+    half = numpy.exp2(numpy.linspace(-20, 4, 4000))
+    points = numpy.concatenate([-half, half]).astype(numpy.float32)
+    terms = [numpy.asarray(sympy.lambdify(x, term, "numpy")(points.astype(float))) for term in expr.as_ordered_terms()]
+    reference = numpy.abs(exact := evaluator(program, numpy.float64)(points))
+    largest = numpy.max([numpy.abs(numpy.broadcast_to(term, points.shape)) for term in terms], axis=0)
+    error = numpy.abs(evaluator(program, numpy.float32)(points) - exact)
+    by_class = numpy.where(reference >= largest / 64, reference, largest)
+    first, second = (
+        error / numpy.exp2(numpy.floor(numpy.log2(size)) - 23) for size in (by_class, numpy.maximum(reference, largest))
+    )
+    return float(numpy.max(first)), float(numpy.max(second))
 
 
 def evaluator(program: Program, dtype: type) -> Callable[[numpy.ndarray], numpy.ndarray]:

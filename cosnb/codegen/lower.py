@@ -1,21 +1,21 @@
 """From a SymPy expression to a `Program`: through the normal form where there is one, else head by head."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import sympy
 from sympy.core.relational import Relational
 
-from cosnb.codegen.guards import repairs
+from cosnb.codegen.guards import errors, repairs
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.symbolic.functions import erfc, sigmoid, softplus
-from cosnb.symbolic.normal_form import Branch, NormalForm, normal_form, s, t
+from cosnb.symbolic.normal_form import Branch, NormalForm, normal_form, s, t, with_s
 
 # Where |x| is held: beyond, e^(−|x|) adds nothing to a number that does not vanish with it; and e^(−|x|)·|x| is 0 in
-# float from 108 on and in double from 752 on, while u = e^(−|x|/2) is still a normal number.
-_EDGE, _EDGE_HALVED = (87, 700), (110, 760)
+# float from 108 on and in double from 752 on, while 2¹⁰⁰·e^(−|x|) is still a normal number.
+_EDGE, _EDGE_SCALED = (87, 700), (110, 760)
 _FUNCTIONS = {
     sympy.exp: "exp",
     sympy.log: "log",
@@ -36,6 +36,7 @@ _FUNCTIONS = {
     softplus: "softplus",
 }
 _RELATIONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
+_MAX_DEGREE = 4  # of polynomials whose coefficients are selected one by one
 NORMAL = "normal form: one exponential, one division"
 GENERAL = "general way: printed operation by operation, for the formula is outside the normal form's class"
 
@@ -46,15 +47,26 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
 
     Raises CosnbError for a head that no target knows, a number that is not real, and a Piecewise that leaves a gap.
     """
+    if product:
+        program = copy.copy(lower(expr, x))
+        program.steps, program.known = list(program.steps), dict(program.known)
+        program.result = program.mul(program.input("dy"), program.result)
+        return program
     form = normal_form(expr, x)
-    program = Program()
     if form is not None:
-        program.note = NORMAL
-        result = _quotient(program, form)
-    else:
-        program.note = GENERAL
-        result = _general(program, expr, x)
-    program.result = program.mul(program.input("dy"), result) if product else result
+        return _best(form, expr, x)
+    program = Program(note=GENERAL)
+    program.result = _general(program, expr, x)
+    return program
+
+
+def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Program:
+    """Return the program that computes `expr` head by head, each symbol the input of that name; raises as `lower`.
+
+    No normal form and no care for ±inf, NaN and overflow: shorter, and the symbols may be several.
+    """
+    program = Program(note=GENERAL)
+    program.result = _Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(expr)
     return program
 
 
@@ -72,35 +84,53 @@ def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -
 # The normal form
 
 
+def _best(form: NormalForm, expr: sympy.Expr, x: sympy.Symbol) -> Program:
+    """Return the program with 1 − t by subtraction, or by expm1 where that halves the largest error measured."""
+    plain, exact = Program(note=NORMAL), Program(note=NORMAL)
+    plain.result = _quotient(plain, form)
+    plain.error, size = errors(plain, expr, x)
+    form_with_s = with_s(form)
+    if form_with_s == form:
+        return plain
+    exact.result = _quotient(exact, form_with_s)
+    exact.error, exact_size = errors(exact, expr, x)
+    return exact if 2 * exact_size < size else plain
+
+
 def _quotient(program: Program, form: NormalForm) -> int:
     """Emit (slope·x + offset + log·ln(1+t)) / denominator, the branches merged where they share parts.
 
-    A branch whose numerator vanishes with t has t divided out and is multiplied by u·u, u = e^(−rate·|x|/2), at the
-    end: its digits stay where t is subnormal. There |x| is held below the edge, so that ±inf gives the limit.
+    A branch whose numerator vanishes with t has t divided out and is multiplied at the end by t·2¹⁰⁰, then by 2⁻¹⁰⁰:
+    its digits stay where t is subnormal. There |x| is held below the edge, so that ±inf gives the limit.
     """
     positive, vanish_positive = _without_power(form.positive)
     negative, vanish_negative = _without_power(form.negative)
-    halved = vanish_positive > 0 or vanish_negative > 0 or any(b.log != 0 for b in (positive, negative))
+    scaled = vanish_positive > 0 or vanish_negative > 0 or any(b.log != 0 for b in (positive, negative))
     x = program.input("x")
-    edge = program.edge(*(sympy.Integer(e) / form.rate for e in (_EDGE_HALVED if halved else _EDGE)))
+    edge = program.edge(*(sympy.Integer(e) / form.rate for e in (_EDGE_SCALED if scaled else _EDGE)))
     size = program.emit("min", program.emit("abs", x), edge)
-    is_negative = program.emit("lt", x, program.number(0))
+    is_negative = program.emit("negative", x)
     program.hints |= {edge: "edge", is_negative: "negative"}
     held = x  # where its factor vanishes with t, for ∞·0 is NaN
     if any(b.slope != 0 for b in (positive, negative)):
-        if _vanishes(form.negative.slope):
+        vanishing = [_vanishes(b.slope) for b in (form.negative, form.positive)]
+        if all(vanishing):
+            held = program.where(is_negative, program.neg(size), size)
+        elif vanishing[0]:
             held = program.emit("max", held, program.neg(edge))
-        if _vanishes(form.positive.slope):
+        elif vanishing[1]:
             held = program.emit("min", held, edge)
 
-    exponent = program.neg(program.mul(program.number(form.rate / 2 if halved else form.rate), size))
-    decay = program.emit("exp_nonpositive", exponent)
-    program.hints[decay] = "u" if halved else "t"
-    names = {t: program.mul(decay, decay) if halved else decay}
+    exponent = program.neg(program.mul(program.number(form.rate), size))
+    if scaled:
+        large, small = program.emit("exp_scaled", exponent), program.number(sympy.Rational(1, 2**100))
+        program.hints[large] = "scaled"
+        names = {t: program.mul(large, small)}
+    else:
+        names = {t: program.emit("exp_nonpositive", exponent)}
     program.hints[names[t]] = "t"
     if any(part.has(s) for b in (positive, negative) for part in b.parts()):
-        rest = program.neg(program.emit("expm1_nonpositive", exponent))  # 1 − u, or 1 − t
-        names[s] = program.mul(rest, program.add(program.number(1), decay)) if halved else rest
+        names[s] = program.neg(program.emit("expm1_nonpositive", exponent))
         program.hints[names[s]] = "s"
     tree = _Tree(program, names)
 
@@ -115,11 +145,16 @@ def _quotient(program: Program, form: NormalForm) -> int:
         program.hints[logarithm] = "log1p_t"
         numerator = program.add(program.mul(log, logarithm), numerator)
     quotient = program.div(numerator, select(positive.denominator, negative.denominator))
-    sides = []
-    for vanish in (vanish_positive, vanish_negative):
-        side = program.mul(program.mul(quotient, decay), decay) if vanish else quotient
-        sides.append(program.mul(side, program.power(names[t], vanish - 1)) if vanish > 1 else side)
-    return program.where(is_negative, sides[1], sides[0])
+    # As factors, not as a selection of results: gcc would compute the quotient twice, once for each side.
+    common = min(vanish_positive, vanish_negative)
+    for power in range(1, 1 + max(vanish_positive, vanish_negative)):
+        factors = [large, small] if power == 1 else [names[t]]
+        for factor in factors:
+            if power > common:
+                sides = (program.number(1), factor) if vanish_negative >= power else (factor, program.number(1))
+                factor = program.where(is_negative, sides[1], sides[0])
+            quotient = program.mul(quotient, factor)
+    return quotient
 
 
 def _vanishes(slope: sympy.Expr) -> bool:
@@ -144,7 +179,8 @@ def _without_power(branch: Branch) -> tuple[Branch, int]:
     power = min(powers)
     if power == 0:
         return branch, 0
-    return Branch(*(_divide(e, power) for e in numerators), branch.denominator), power
+    slope, offset = (_divide(e, power) for e in numerators)
+    return Branch(slope, offset, branch.denominator), power
 
 
 def _divide(part: sympy.Expr, power: int) -> sympy.Expr:
@@ -166,7 +202,15 @@ class _Selection:
         self.is_negative = is_negative
 
     def select(self, positive: sympy.Expr, negative: sympy.Expr) -> int:
-        """Return the step that is `positive` where x ≥ 0 and `negative` where x < 0."""
+        """Return the step that is `positive` where x ≥ 0 and `negative` where x < 0: the cheapest way found."""
+
+        def on(way: Callable[[_Selection, sympy.Expr, sympy.Expr], int]) -> Way:
+            return lambda tree: way(_Selection(tree, self.is_negative), positive, negative)
+
+        return self.tree.cheapest([on(way) for way in (_by_structure, _by_factors, _by_coefficients, _by_value)])
+
+    def by_structure(self, positive: sympy.Expr, negative: sympy.Expr) -> int:
+        """Share equal parts, common factors and the terms of sums that differ by a power of t."""
         program, tree = self.program, self.tree
         if sympy.expand(positive - negative) == 0:
             return tree.lower(min(positive, negative, key=sympy.count_ops))
@@ -190,7 +234,41 @@ class _Selection:
                     total = term if total is None else program.add(total, term)
                 assert total is not None
                 return total
-        return program.where(self.is_negative, tree.lower(negative), tree.lower(positive))
+        return self.by_value(positive, negative)
+
+    def by_value(self, positive: sympy.Expr, negative: sympy.Expr) -> int:
+        """Compute both and select."""
+        return self.program.where(self.is_negative, self.tree.lower(negative), self.tree.lower(positive))
+
+    def by_factors(self, positive: sympy.Expr, negative: sympy.Expr) -> int:
+        """Select factor by factor, or the bases of two equal powers."""
+        if positive.is_Pow and negative.is_Pow and positive.exp == negative.exp and positive.exp.is_Integer:
+            return self.program.power(self.select(positive.base, negative.base), int(positive.exp))
+        factors = [sorted(sympy.Mul.make_args(e), key=_degree) for e in (positive, negative)]
+        if len(factors[0]) != len(factors[1]) or len(factors[0]) < 2:
+            return self.by_value(positive, negative)
+        product = None
+        for pair in zip(*factors, strict=True):
+            factor = self.select(*pair)
+            product = factor if product is None else self.program.mul(product, factor)
+        assert product is not None
+        return product
+
+    def by_coefficients(self, positive: sympy.Expr, negative: sympy.Expr) -> int:
+        """Select each coefficient of t, then Horner's rule once."""
+        if any(part.has(s) or part == 0 for part in (positive, negative)):
+            return self.by_value(positive, negative)
+        first, second = (sympy.Poly(part, t) for part in (positive, negative))
+        degree = max(first.degree(), second.degree())
+        if degree > _MAX_DEGREE:
+            return self.by_value(positive, negative)
+        result = self.program.number(0)
+        for k in range(degree, -1, -1):
+            coefficient = self.program.where(
+                self.is_negative, self.tree.lower(second.nth(k)), self.tree.lower(first.nth(k))
+            )
+            result = self.program.add(self.program.mul(result, self.tree.lower(t)), coefficient)
+        return result
 
     def _common_factors(
         self, positive: sympy.Expr, negative: sympy.Expr
@@ -215,6 +293,14 @@ class _Selection:
             rest.remove(partner)
             pairs.append((term, partner))
         return pairs
+
+
+_by_structure, _by_factors = _Selection.by_structure, _Selection.by_factors
+_by_coefficients, _by_value = _Selection.by_coefficients, _Selection.by_value
+
+
+def _degree(factor: sympy.Expr) -> tuple[int, str]:
+    return int(sympy.degree(factor, t)) if factor.has(t) else 0, str(factor)
 
 
 def _monomial(numerator: sympy.Expr, denominator: sympy.Expr) -> sympy.Expr | None:
@@ -290,29 +376,30 @@ class _Tree:
         stable = self._stable_sum(expr)
         if stable is not None:
             return stable
-        ways = [self._terms]
+        ways: list[Way] = [lambda tree: tree._terms(expr)]
         (symbol,) = expr.free_symbols if len(expr.free_symbols) == 1 else (None,)
         if symbol is not None and symbol in self.names and expr.is_polynomial(symbol):
-            ways += [_horner, _estrin]
-        return self._cheapest(expr, ways)
+            ways += [lambda tree: _horner(tree, expr), lambda tree: _estrin(tree, expr)]
+        return self.cheapest(ways)
 
-    def _cheapest(self, expr: sympy.Expr, ways: list[Callable[..., int]]) -> int:
-        """Try each way on a copy of the program and take the one that adds the fewest steps; the first one wins."""
-        best: tuple[int, Program, dict[sympy.Expr, int], int] | None = None
+    def cheapest(self, ways: Sequence["Way"]) -> int:
+        """Try each way on a copy of the program and keep the one that adds the fewest operations; ties: the first."""
+        if len(ways) == 1:
+            return ways[0](self)
+        best: tuple[int, _Tree, int] | None = None
         for way in ways:
             trial = _Tree(copy.copy(self.program), self.names)
             trial.program.steps, trial.program.known = list(self.program.steps), dict(self.program.known)
             trial.memo = dict(self.memo)
-            index = way(expr) if way == self._terms and len(ways) == 1 else _run(way, trial, expr)
-            if len(ways) == 1:
-                return index
+            index = way(trial)
             added = trial.program.steps[len(self.program.steps) :]
             cost = sum(step.op not in ("number", "edge", "neg") for step in added)
             if best is None or cost < best[0]:
-                best = cost, trial.program, trial.memo, index
+                best = cost, trial, index
         assert best is not None
-        self.program.steps, self.program.known, self.memo = best[1].steps, best[1].known, best[2]
-        return best[3]
+        kept = best[1]
+        self.program.steps, self.program.known, self.memo = kept.program.steps, kept.program.known, kept.memo
+        return best[2]
 
     def _terms(self, expr: sympy.Expr) -> int:
         """Emit the sum term by term: numbers and single symbols first, products into fmas, differences last."""
@@ -406,10 +493,6 @@ class _Tree:
         return program.emit(_RELATIONS[condition.rel_op], left, right)
 
 
-def _run(way: Callable[..., int], tree: _Tree, expr: sympy.Expr) -> int:
-    return tree._terms(expr) if getattr(way, "__name__", "") == "_terms" else way(tree, expr)
-
-
 def _horner(tree: _Tree, expr: sympy.Expr) -> int:
     (symbol,) = expr.free_symbols
     coefficients = sympy.Poly(expr, symbol).all_coeffs()
@@ -427,11 +510,12 @@ def _estrin(tree: _Tree, expr: sympy.Expr) -> int:
     while len(parts) > 1:
         if len(parts) % 2:
             parts.append(program.number(0))
-        parts = [
-            program.add(program.mul(high, power), low) for low, high in zip(parts[::2], parts[1::2], strict=True)
-        ]
+        parts = [program.add(program.mul(high, power), low) for low, high in zip(parts[::2], parts[1::2], strict=True)]
         power = program.mul(power, power)
     return parts[0]
+
+
+Way = Callable[[_Tree], int]
 
 
 def checked(value: sympy.Expr) -> sympy.Expr:

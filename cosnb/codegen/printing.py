@@ -1,11 +1,12 @@
 """The one printer: a `Program` as assignments in a target's syntax, by the target's table {operation: template}."""
 
-from collections.abc import Callable, Mapping
+import keyword
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import sympy
 
-from cosnb.codegen.program import COMPARISONS, Program, Step, arguments
+from cosnb.codegen.program import COMPARISONS, CONDITIONS, Program, Step, arguments
 from cosnb.errors import CosnbError
 
 # How tightly an expression binds: what is looser than its place asks for goes into parentheses.
@@ -41,10 +42,23 @@ def assignments(program: Program, target: Target) -> tuple[list[tuple[str, str]]
     return printer.lines, result
 
 
+def expression(program: Program, target: Target) -> str:
+    """Return the program as one expression: a step used more than once is written out as often."""
+    return _Printer(program, target, named=False).code(program.result)
+
+
+def check_name(name: str, reserved: Collection[str] = ()) -> str:
+    """Return `name` if a function can be called so in Python and in C; CosnbError for all else and for `reserved`."""
+    if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name) or name in reserved:
+        raise CosnbError(f"cannot print a function called {name!r:.60}: the name must be an identifier, not reserved")
+    return name
+
+
 class _Printer:
-    def __init__(self, program: Program, target: Target) -> None:
+    def __init__(self, program: Program, target: Target, named: bool = True) -> None:
         self.program = program
         self.target = target
+        self.named = named
         self.uses = program.uses()
         self.lines: list[tuple[str, str]] = []
         self.rendered: dict[int, tuple[str, int]] = {}
@@ -65,13 +79,13 @@ class _Printer:
 
     def _wants_name(self, index: int, step: Step, code: str) -> bool:
         shared = self.uses[index] > 1
-        if step.op in ("number", "input"):
+        if step.op in ("number", "input") or not self.named:
             return False
         if step.op == "edge":
             return shared and not self.target.inline_edges
         if step.op == "neg":  # of a name it costs nothing
             return shared and not code.removeprefix("-").isidentifier()
-        if step.op in COMPARISONS or step.op in ("and", "or", "not"):
+        if step.op in CONDITIONS:
             return shared and not self.target.inline_comparisons
         return shared or index in self.program.hints or len(code) > _WIDTH
 
@@ -101,10 +115,10 @@ class _Printer:
         if step.op == "input":
             return str(args[0]), _ATOM
         if step.op == "number":
-            code = target.number(args[0])  # type: ignore[arg-type]
+            code = target.number(args[0])
             return code, _UNARY if code.startswith("-") else _ATOM
         if step.op == "edge":
-            return target.edge(*args), _ATOM  # type: ignore[arg-type]
+            return target.edge(*args), _ATOM
         indices = arguments(step)
         template = target.templates.get(step.op)
         if step.op == "where" and all(self._is_constant(index) for index in indices[1:]):
@@ -115,11 +129,13 @@ class _Printer:
             return "-" + self.code(indices[0], _UNARY + 1), _UNARY
         if step.op in _INFIX:
             sign, level = _INFIX[step.op]
-            strict = step.op in ("sub", "div")
-            left, right = self.code(indices[0], level), self.code(indices[1], level + 1 if strict else level)
+            # The order of the program's operations is kept: a * (b / c) may be finite where a * b overflows.
+            left, right = self.code(indices[0], level), self.code(indices[1], level + 1)
             return _signed(left, sign, right), level
         if step.op == "fma":
             return self._fma(*indices), _SUM
+        if step.op == "negative":
+            return f"{self.code(indices[0], _SUM)} < 0", _LOOSE
         if step.op in COMPARISONS:
             left, right = (self.code(index, _SUM) for index in indices)
             return f"{left} {COMPARISONS[step.op]} {right}", _LOOSE

@@ -5,8 +5,10 @@ until a target writes it in its own format. Operations besides + − * / and the
 
     fma(a, b, c)      a·b + c, rounded once where the target can
     where(p, a, b)    a where p holds, else b; a NaN in a comparison makes it false
+    exp_scaled        2¹⁰⁰·e^y for −110 ≤ y ≤ 0 (double: −760), a normal number
     exp_nonpositive   e^y for y ≤ 0 that cannot underflow; expm1_nonpositive: e^y − 1 there
     log1p_unit        ln(1 + y) for 0 ≤ y ≤ 1
+    negative(x)       whether x < 0; at ±0 and NaN either answer will do
     edge(a, b)        a number that depends on the format: `a` for float, `b` for double
 """
 
@@ -16,8 +18,11 @@ from typing import NamedTuple
 
 import sympy
 
-EXPONENTIALS = frozenset(("exp", "expm1", "exp_nonpositive", "sigmoid", "softplus", "tanh", "sinh", "cosh"))
+EXPONENTIALS = frozenset(
+    ("exp", "expm1", "exp_nonpositive", "exp_scaled", "sigmoid", "softplus", "tanh", "sinh", "cosh")
+)
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+CONDITIONS = frozenset((*COMPARISONS, "negative", "and", "or", "not"))
 
 
 class Step(NamedTuple):
@@ -34,6 +39,7 @@ class Program:
     steps: list[Step] = field(default_factory=list)
     result: int = -1
     note: str = ""
+    error: float = 0.0  # of a float32 evaluation, in ulp, as far as measured: see guards.errors
     hints: dict[int, str] = field(default_factory=dict)  # names that a reader of the printed code knows
     known: dict[Step, int] = field(default_factory=dict)
 
@@ -70,7 +76,10 @@ class Program:
             return a
         for left, right in ((b, a), (a, b)):
             if self.steps[left].op == "neg":
-                return self.emit("sub", right, self.steps[left].args[0])
+                inner = self.steps[self._argument(left)]
+                if inner.op == "mul":
+                    return self.emit("fma", self.neg(int(str(inner.args[0]))), inner.args[1], right)
+                return self.emit("sub", right, self._argument(left))
         for left, right in ((b, a), (a, b)):
             if self.steps[left].op == "mul":
                 return self.emit("fma", *self.steps[left].args, right)
@@ -88,7 +97,20 @@ class Program:
         for left, right in ((a, b), (b, a)):
             if self.steps[left].op == "neg":
                 return self.neg(self.mul(self._argument(left), right))
-        return self.emit("mul", a, b)
+        merged = self._merged_selections(a, b)
+        return self.emit("mul", a, b) if merged is None else merged
+
+    def _merged_selections(self, a: int, b: int) -> int | None:
+        """Return (p ? 1 : u)·(p ? v : w) as p ? v : u·w: one selection less, if one side's product is free."""
+        first, second = self.steps[a], self.steps[b]
+        if first.op != "where" or second.op != "where" or first.args[0] != second.args[0]:
+            return None
+        pairs = list(zip(first.args[1:], second.args[1:], strict=True))
+        free = [any(self.is_number(i, n) for i in pair for n in (1, -1)) for pair in pairs]  # type: ignore[arg-type]
+        if not any(free) or a == b:
+            return None
+        products = [self.mul(*pair) for pair in pairs]  # type: ignore[arg-type]
+        return self.where(first.args[0], *products)  # type: ignore[arg-type]
 
     def neg(self, a: int) -> int:
         """Return −a."""
@@ -129,6 +151,10 @@ class Program:
         assert isinstance(argument, int)
         return argument
 
+    def inputs(self) -> list[str]:
+        """Return the names of the function's arguments."""
+        return [str(step.args[0]) for step in self.steps if step.op == "input"]
+
     def live(self) -> list[int]:
         """Return the indices of the steps that the result needs, in order."""
         needed = {self.result}
@@ -151,7 +177,7 @@ class Program:
         same argument is no exponential of its own: both come from one reduction and one polynomial.
         """
         steps = [self.steps[index] for index in self.live()]
-        arguments_of_exp = {step.args for step in steps if step.op == "exp_nonpositive"}
+        arguments_of_exp = {step.args for step in steps if step.op in ("exp_nonpositive", "exp_scaled")}
         counts = dict.fromkeys(
             ("exponentials", "functions", "divisions", "multiplications", "additions", "selections"), 0
         )
@@ -169,7 +195,7 @@ class Program:
                 counts["additions"] += 1
             elif step.op == "where":
                 counts["selections"] += 1
-            elif step.op not in ("number", "edge", "input", "neg", "abs", "and", "or", "not", *COMPARISONS):
+            elif step.op not in ("number", "edge", "input", "neg", "abs", *CONDITIONS):
                 counts["functions"] += 1
         return counts
 

@@ -13,6 +13,7 @@ from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 
 TEMPLATES = {
+    "exp_scaled": "torch.square(torch.exp(0.5 * {0}) * 2.0**50)",
     "exp_nonpositive": "torch.exp({0})",
     "expm1_nonpositive": "torch.expm1({0})",
     "exp": "torch.exp({0})",

@@ -47,6 +47,34 @@ static inline uint16_t to_f16(float x) {
 
 #define SAME(x) (x)
 
+/* What each format computes with: float where that has digits enough. */
+#define value_in_f32 value_f32
+#define value_in_f16 value_f32
+#define value_in_bf16 value_f32
+#define value_in_f64 value_f64
+#define product_in_f32 product_f32
+#define product_in_f16 product_f32
+#define product_in_bf16 product_f32
+#define product_in_f64 product_f64
+#define VALUE_IN_DOUBLE(x) ((float)value_f64((double)(x)))
+#define PRODUCT_IN_DOUBLE(dy, x) ((float)product_f64((double)(dy), (double)(x)))
+#ifdef COSNB_VALUE_F32_IN_DOUBLE
+#undef value_in_f32
+#define value_in_f32 VALUE_IN_DOUBLE
+#endif
+#ifdef COSNB_VALUE_F16_IN_DOUBLE
+#undef value_in_f16
+#define value_in_f16 VALUE_IN_DOUBLE
+#endif
+#ifdef COSNB_PRODUCT_F32_IN_DOUBLE
+#undef product_in_f32
+#define product_in_f32 PRODUCT_IN_DOUBLE
+#endif
+#ifdef COSNB_PRODUCT_F16_IN_DOUBLE
+#undef product_in_f16
+#define product_in_f16 PRODUCT_IN_DOUBLE
+#endif
+
 typedef struct {
     void (*loop)(const void *, const void *, void *, size_t, size_t);
     const void *x, *dy;
@@ -80,37 +108,37 @@ static void run(job *j, unsigned threads) {
         j->loop(j->x, j->dy, j->out, 0, j->n);
 }
 
-#define FORWARD(S, T, V, FROM, TO)                                                                   \
+#define FORWARD(S, T, FROM, TO)                                                                   \
     static void forward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) { \
         const T *restrict x = xs;                                                                    \
         T *restrict y = outs;                                                                        \
         (void)dys;                                                                                   \
-        for (size_t i = begin; i < end; i++) y[i] = TO(value_##V(FROM(x[i])));                       \
+        for (size_t i = begin; i < end; i++) y[i] = TO(value_in_##S(FROM(x[i])));                       \
     }                                                                                                \
     void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) {     \
         job j = {forward_##S, x, dy, y, n};                                                          \
         run(&j, threads);                                                                            \
     }
 
-FORWARD(f32, float, f32, SAME, SAME)
-FORWARD(f64, double, f64, SAME, SAME)
-FORWARD(bf16, uint16_t, f32, from_bf16, to_bf16)
-FORWARD(f16, uint16_t, f32, from_f16, to_f16)
+FORWARD(f32, float, SAME, SAME)
+FORWARD(f64, double, SAME, SAME)
+FORWARD(bf16, uint16_t, from_bf16, to_bf16)
+FORWARD(f16, uint16_t, from_f16, to_f16)
 
 #ifdef COSNB_BACKWARD
-#define BACKWARD(S, T, V, FROM, TO)                                                                   \
+#define BACKWARD(S, T, FROM, TO)                                                                   \
     static void backward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) { \
         const T *restrict x = xs, *restrict dy = dys;                                                 \
         T *restrict dx = outs;                                                                        \
-        for (size_t i = begin; i < end; i++) dx[i] = TO(product_##V(FROM(dy[i]), FROM(x[i])));        \
+        for (size_t i = begin; i < end; i++) dx[i] = TO(product_in_##S(FROM(dy[i]), FROM(x[i])));        \
     }                                                                                                 \
     void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads) {    \
         job j = {backward_##S, x, dy, dx, n};                                                         \
         run(&j, threads);                                                                             \
     }
 
-BACKWARD(f32, float, f32, SAME, SAME)
-BACKWARD(f64, double, f64, SAME, SAME)
-BACKWARD(bf16, uint16_t, f32, from_bf16, to_bf16)
-BACKWARD(f16, uint16_t, f32, from_f16, to_f16)
+BACKWARD(f32, float, SAME, SAME)
+BACKWARD(f64, double, SAME, SAME)
+BACKWARD(bf16, uint16_t, from_bf16, to_bf16)
+BACKWARD(f16, uint16_t, from_f16, to_f16)
 #endif

@@ -7,12 +7,11 @@ import mpmath
 import sympy
 from mpmath import mp
 
-from cosnb.errors import CosnbError
 from cosnb.symbolic import limited
 from cosnb.symbolic.findings import DIGITS, Finding
 from cosnb.symbolic.pieces import Piece, numeric, split
 
-_SECONDS = 5.0
+_SECONDS, _TAIL_SECONDS = 5.0, 20.0
 _FAR = (1003, 2011, 5003, 10007)  # primes: no period of a sine falls on them
 _ZERO_BITS = 160  # below 2^−160 a value is 0 in float32
 _FARTHEST = 1e4
@@ -32,7 +31,8 @@ def end_limit(piece: Piece, side: sympy.Expr) -> Finding:
         m, c = piece.halves[side == sympy.oo].asymptote()
         return Finding(sympy.sign(m) * sympy.oo if m != 0 else c, "proven", "the normal form at t → 0")
     if piece.expr.is_rational_function(piece.x):
-        return Finding(sympy.limit(piece.expr, piece.x, side), "proven", "limit of a rational function")
+        found = limited.call(_sympy_limit, piece.expr, piece.x, side, seconds=_SECONDS)
+        return Finding(found, "proven", "limit of a rational function")
     return _limit(piece.expr, piece.x, side)
 
 
@@ -67,6 +67,15 @@ def tail_bound(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr, bits: int) -
     line = asymptote(expr, x, side)
     if line is None:
         return None
+    try:
+        return limited.call(_tail_bound, expr, x, side, bits, line, seconds=_TAIL_SECONDS)
+    except (limited.TimeLimit, MemoryError):
+        return None
+
+
+def _tail_bound(
+    expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr, bits: int, line: tuple[sympy.Expr, sympy.Expr]
+) -> float | None:
     f, gap = numeric(expr, x), numeric(sympy.expand(expr - line[0] * x - line[1]), x)
     sign = 1 if side == sympy.oo else -1
     best: float | None = None
@@ -88,20 +97,23 @@ def tail_bound(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr, bits: int) -
 
 
 def _without_halves(piece: Piece, expr: sympy.Expr) -> Piece:
-    return Piece(sympy.expand(expr), piece.x, piece.low, piece.high, piece.low_closed, piece.high_closed, None)
+    return Piece(sympy.expand(expr), piece.x, piece.low, piece.high, None)
 
 
 def _limit(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> Finding:
     """Ask SymPy, within 5 s, and hold its answer against values far out; without an answer take those."""
-    values = _far_values(expr, x, side)
+    try:
+        values = limited.call(_far_values, expr, x, side, seconds=_SECONDS)
+    except (limited.TimeLimit, MemoryError):  # towers of exponentials
+        values = []
     try:
         found = limited.call(_sympy_limit, expr, x, side, seconds=_SECONDS)
-    except (CosnbError, NotImplementedError, ValueError, TypeError, RecursionError, MemoryError):
+    except Exception:  # the time limit, and whatever SymPy's algorithm stumbles over
         found = None
     if isinstance(found, sympy.AccumBounds):
         return Finding(None, "proven", "SymPy's limit: the values oscillate")
     if found is not None and found.is_number and not found.has(sympy.nan, sympy.zoo) and _agrees(found, values):
-        return Finding(found, "proven", "SymPy's limit")
+        return Finding(found, "proven", "SymPy's limit, held against values far out")
     return _guess(values)
 
 

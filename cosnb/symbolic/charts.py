@@ -1,25 +1,30 @@
-"""The zeros of a function and its signs between them: exact for polynomials, certified for the normal form, else a scan.
+"""The zeros of a function and its signs between them: of polynomials exact, of the normal form certified, else a scan.
 
 The scan takes [−40, 40] in steps of 0.02: of two zeros that lie closer together it may miss both.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import mpmath
 import sympy
 from mpmath import mp
 
+from cosnb.errors import CosnbError
 from cosnb.symbolic import limited
 from cosnb.symbolic.exponentials import HalfLine
 from cosnb.symbolic.findings import DIGITS, How, weakest
 from cosnb.symbolic.intervals import Isolation, Uncertified, isolate
 from cosnb.symbolic.normal_form import t
-from cosnb.symbolic.pieces import WORKING_DIGITS, Piece, is_null
+from cosnb.symbolic.pieces import WORKING_DIGITS, Piece, is_null, numeric, real_roots
 
 _SCAN = 40
-_STEP = mpmath.mpf(1) / 50
+_STEPS = 50  # a unit of x
 _NOISE = mpmath.mpf(10) ** -30  # what cancellation may leave of a 0 in 50-digit arithmetic
+_TOUCHING = mpmath.mpf(10) ** -40
 _SECONDS = 5.0
+_SCAN_SECONDS = 60.0  # Phish's f″, a page long, takes 1 s
 
 
 @dataclass(frozen=True)
@@ -81,17 +86,18 @@ def _chart_piece(piece: Piece) -> Chart:
         try:
             return _chart_certified(piece, piece.halves)
         except Uncertified as why:
-            found = _scan(piece)
+            found = _chart_scanned(piece)
             return replace(found, reason=f"{found.reason}; not certified: {why}")
-    return _scan(piece)
+    sign = piece.known_sign()
+    return Chart((), (sign,), "proven", "the sign by the form of the formula") if sign else _chart_scanned(piece)
 
 
 def _chart_rational(piece: Piece) -> Chart:
     numerator = sympy.fraction(sympy.together(piece.expr))[0]
-    roots = sympy.Poly(numerator, piece.x, domain=sympy.QQ).real_roots(multiple=False) if numerator.has(piece.x) else []
-    inside = sorted((root for root, _ in roots if piece.contains(root)), key=lambda r: r.evalf(WORKING_DIGITS))
+    roots = real_roots(numerator, piece.x)
+    inside = sorted((root for root in roots if piece.contains(root)), key=lambda r: r.evalf(WORKING_DIGITS))
     ends = [piece.low, *inside, piece.high]
-    signs = tuple(int(sympy.sign(piece.expr.subs(piece.x, _between(*pair)))) for pair in zip(ends, ends[1:], strict=False))
+    signs = tuple(int(sympy.sign(piece.expr.subs(piece.x, _between(*pair)))) for pair in pairwise(ends))
     with mp.workdps(WORKING_DIGITS):
         places = tuple(Place(root.evalf(WORKING_DIGITS)._to_mpmath(mp.prec), root, True) for root in inside)
     return Chart(places, signs, "proven", "roots of a polynomial")
@@ -110,6 +116,10 @@ def _between(low: sympy.Expr, high: sympy.Expr) -> sympy.Rational:
 
 def _chart_certified(piece: Piece, halves: tuple[HalfLine, HalfLine]) -> Chart:
     low, high = (None if end.is_infinite else float(end) for end in (piece.low, piece.high))
+    if any(
+        number is not None and sympy.Rational(number) != end for number, end in ((low, piece.low), (high, piece.high))
+    ):
+        raise Uncertified("an end of the piece is no binary number")
     found: list[tuple[list[Place], tuple[int, ...]]] = []
     isolations = []
     for negative, half in ((True, halves[0]), (False, halves[1])):
@@ -120,7 +130,11 @@ def _chart_certified(piece: Piece, halves: tuple[HalfLine, HalfLine]) -> Chart:
         start = 0.0 if near is None or sign * near <= 0 else sign * near
         isolation = isolate(half.numerator, start, None if far is None else sign * far)
         exact = _exact_zeros(half, isolation)
-        places = [Place(sign * z, None if e is None else sign * e, True) for z, e in zip(isolation.zeros, exact, strict=True)]
+        with mp.workdps(WORKING_DIGITS):  # else the product is rounded to a double
+            places = [
+                Place(sign * z, None if e is None else sign * e, True)
+                for z, e in zip(isolation.zeros, exact, strict=True)
+            ]
         signs = isolation.signs
         found.append((places[::-1], signs[::-1]) if negative else (places, signs))
         isolations.append(isolation)
@@ -146,33 +160,44 @@ def _exact_zeros(half: HalfLine, isolation: Isolation) -> list[sympy.Expr | None
         return []
     candidates = [n.exact_zero()]
     if max(p.degree() for p in (n.a, n.b) if not p.is_zero) == 1:
-        y = sympy.Symbol("y", real=True)
-        equation = (n.a.as_expr() * y + n.b.as_expr()).subs(t, sympy.exp(-n.rate * y))
-        try:
-            candidates += limited.call(sympy.solve, equation, y, seconds=_SECONDS)
-        except (limited.TimeLimit, NotImplementedError):
-            pass
+        z = sympy.Symbol("z", real=True)  # rate·y: with a rate like 851/500 in it SymPy takes minutes
+        equation = (n.a.as_expr() * z / n.rate + n.b.as_expr()).subs(t, sympy.exp(-z))
+        with contextlib.suppress(limited.TimeLimit, NotImplementedError):
+            candidates += [root / n.rate for root in limited.call(sympy.solve, equation, z, seconds=_SECONDS)]
     known = [(c, c.evalf(WORKING_DIGITS)) for c in candidates if c is not None and c.is_real]
     with mp.workdps(WORKING_DIGITS):
         close = mp.mpf(10) ** -30
         return [next((c for c, v in known if abs(v._to_mpmath(mp.prec) - z) < close), None) for z in isolation.zeros]
 
 
+def _chart_scanned(piece: Piece) -> Chart:
+    # In the worker: e^(e^(e^40)) is a number that mpmath would fill the memory with.
+    try:
+        return limited.call(_scan, piece, seconds=_SCAN_SECONDS)
+    except (limited.TimeLimit, MemoryError, OverflowError):
+        raise CosnbError(
+            f"the zeros of {piece.expr} could not be looked for within {_SCAN_SECONDS:g} s: "
+            "has it exponentials of exponentials?"
+        ) from None
+
+
 def _scan(piece: Piece) -> Chart:
     """Look for changes of sign; a zero on the grid is found also where the sign stays.
 
-    A run of points with values below 1e-30 is taken for a tail that approaches 0 and holds no zero.
+    A zero where it touches 0 and does not change sign is found by its derivative. A run of points with values below
+    1e-30 is taken for a tail that approaches 0 and holds no zero.
     """
     with mp.workdps(WORKING_DIGITS):
         low = -_SCAN if piece.low == -sympy.oo else sympy.N(piece.low, WORKING_DIGITS)._to_mpmath(mp.prec)
         high = _SCAN if piece.high == sympy.oo else sympy.N(piece.high, WORKING_DIGITS)._to_mpmath(mp.prec)
-        count = max(int((high - low) / _STEP), 50)
+        count = max(round((high - low) * _STEPS), _STEPS)
         grid = [low + (high - low) * mp.mpf(i) / count for i in range(count + 1)]
         if piece.low.is_finite:
             grid = grid[1:]
         if piece.high.is_finite:
             grid = grid[:-1]
         values = [mp.re(piece.number(g)) for g in grid]
+        count_left = len(values) - 1
         signs = [int(mp.sign(v)) if abs(v) > _NOISE else 0 for v in values]
         places: list[Place] = []
         between: list[int] = []
@@ -188,12 +213,41 @@ def _scan(piece: Piece) -> Chart:
             elif signs[last] != sign:
                 short = i - last <= 2
                 bracket = (grid[last], grid[i])
-                zero = mp.findroot(piece.number, bracket, solver="anderson", verify=False) if short else sum(bracket) / 2
+                zero = _refine(piece, *bracket) if short else sum(bracket) / 2
                 places.append(Place(zero, _exact_root(piece, zero), short, not short))
                 between.append(sign)
+            elif 0 < i < count_left and _dips(values, i):
+                touching = _touching_zero(piece, grid[i - 1], grid[i + 1])
+                if touching is not None:
+                    places.append(Place(touching, _exact_root(piece, touching), True))
+                    between.append(sign)
             last = i
-    reason = f"scan of [{mp.nstr(mp.mpf(low), 3)}, {mp.nstr(mp.mpf(high), 3)}] in steps of 0.02, refined".replace("-", "−")
-    return Chart(tuple(places), tuple(between) or (0,), "numerical", reason)
+    reason = f"scan of [{float(low):.3g}, {float(high):.3g}] in steps of 0.02, refined"
+    return Chart(tuple(places), tuple(between) or (0,), "numerical", reason.replace("-", "−"))
+
+
+def _refine(piece: Piece, left: mpmath.mpf, right: mpmath.mpf) -> mpmath.mpf:
+    """Return the zero between `left` and `right`, where the signs differ; CosnbError where it is a pole or a jump."""
+    zero = mp.findroot(piece.number, (left, right), solver="anderson", verify=False)
+    if abs(piece.number(zero)) > _NOISE * max(1, abs(piece.number(left)), abs(piece.number(right))):
+        at = mp.nstr(zero, 6)
+        raise CosnbError(f"the formula changes its sign without a zero near x = {at}: has it a pole there?")
+    return zero
+
+
+def _dips(values: list[mpmath.mpf], i: int) -> bool:
+    """Whether |value| has a local minimum at the i-th point and the sign stays around it."""
+    before, here, after = values[i - 1 : i + 2]
+    return bool(before * here > 0 and here * after > 0 and abs(here) <= abs(before) and abs(here) <= abs(after))
+
+
+def _touching_zero(piece: Piece, left: mpmath.mpf, right: mpmath.mpf) -> mpmath.mpf | None:
+    """Return the zero between `left` and `right` where the function touches 0: one of its derivative, too."""
+    slope = numeric(sympy.diff(piece.expr, piece.x), piece.x)
+    if mp.re(slope(left)) * mp.re(slope(right)) >= 0:
+        return None
+    zero = mp.findroot(lambda z: mp.re(slope(z)), (left, right), solver="anderson", verify=False)
+    return zero if abs(piece.number(zero)) < _TOUCHING else None
 
 
 def _exact_root(piece: Piece, number: mpmath.mpf) -> sympy.Expr | None:

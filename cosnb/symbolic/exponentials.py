@@ -95,14 +95,31 @@ def half_lines(form: NormalForm | None) -> tuple[HalfLine, HalfLine] | None:
     return None if negative is None or positive is None else (negative, positive)
 
 
+def half_line_of(expr: sympy.Expr, x: sympy.Symbol, negative: bool) -> HalfLine | None:
+    """Return the branch of `expr` for x < 0 or x ≥ 0 alone, None where it is no such quotient."""
+    plain = expr.rewrite(sympy.exp)
+    exponents = {e: sympy.Poly(e.args[0], x) for e in plain.atoms(sympy.exp) if e.args[0].is_polynomial(x)}
+    slopes = [p.nth(1) for p in exponents.values() if p.degree() == 1 and p.nth(0) == 0 and p.nth(1).is_Rational]
+    if not slopes or len(slopes) < len(plain.atoms(sympy.exp)):
+        return None
+    rate = reduce(sympy.gcd, map(abs, slopes))
+    sign = 1 if negative else -1  # t = e^(sign·rate·x)
+    in_t = plain.xreplace({e: t ** (sign * p.nth(1) / rate) for e, p in exponents.items()})
+    numerator, denominator = sympy.fraction(sympy.cancel(sympy.together(in_t)))
+    if denominator.has(x) or not numerator.is_polynomial(x, t) or not denominator.is_polynomial(t):
+        return None
+    below = sympy.Poly(denominator, t)
+    if sympy.Poly(numerator, x, t).degree(x) > 1 or below.eval(0) == 0 or below.count_roots(0, 1) > 0:
+        return None
+    return _half_line(Branch(sympy.diff(numerator, x), numerator.subs(x, 0), denominator), rate, -sign)
+
+
 def _half_line(branch: Branch, rate: sympy.Rational, sign: int) -> HalfLine | None:
     rest = [getattr(branch, f.name) for f in fields(branch) if f.name not in ("slope", "offset", "denominator")]
     if any(rest):  # a part with log1p(t)
         return None
     try:
-        slope, offset, below = (
-            poly(part.subs(s, 1 - t)) for part in (branch.slope, branch.offset, branch.denominator)
-        )
+        slope, offset, below = (poly(part.subs(s, 1 - t)) for part in (branch.slope, branch.offset, branch.denominator))
     except sympy.CoercionFailed:  # an irrational coefficient
         return None
     content, listed = below.factor_list()

@@ -10,6 +10,8 @@ from cosnb.display import Table
 
 How = Literal["proven", "certified", "numerical"]
 DIGITS = 15
+_SEEN_ELSEWHERE, _IF_ANY = ("bounded_below", "bounded_above"), ("kinks", "jumps")  # rows left out of the table
+_MANY = 8  # points in a cell of the table
 _ORDER: tuple[How, ...] = ("proven", "certified", "numerical")
 
 
@@ -37,7 +39,8 @@ class Point:
     exact: sympy.Expr | None = None
 
     def __str__(self) -> str:
-        return f"{show(self.value if self.exact is None else self.exact)} (f = {show(self.f)})"
+        at = show(self.value if self.exact is None else self.exact)
+        return at if self.f == 0 else f"{at} (f = {show(self.f)})"
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,13 @@ TITLES = {
 class Properties(Mapping[str, Finding]):
     """The findings on a function f by name, the keys of `TITLES`; a table in a notebook.
 
-    Values: limits, derivative_limits: pairs of numbers or ±oo (None: no limit). asymptotes: a pair of lines m·x + c as
-    expressions (None: no line). roots, critical_points, inflections: tuples of Point, ascending. minimum, maximum:
-    Extremum. range: a set. lipschitz: sup |f′|, oo where there is none. smoothness: "C^∞", "C^1", … , "continuous",
-    "discontinuous". kinks, jumps: tuples of numbers. monotone, convex, parity: words. bounded_below, bounded_above:
-    booleans.
+    Values:
+    limits, derivative_limits: pairs of numbers or ±oo (None: no limit);
+    asymptotes: a pair of lines m·x + c as expressions (None: no line);
+    roots, critical_points, inflections: tuples of Point, ascending; roots also has the intervals on which f is 0;
+    minimum, maximum: Extremum; range: a set; lipschitz: sup |f′|, oo where there is none;
+    smoothness: "C^∞", "C^1" and so on, "continuous" or "discontinuous"; kinks, jumps: tuples of numbers;
+    monotone, convex, parity: words; bounded_below, bounded_above: booleans.
     """
 
     def __init__(self, expr: sympy.Expr, findings: Mapping[str, Finding]) -> None:
@@ -110,7 +115,8 @@ class Properties(Mapping[str, Finding]):
         return "\n".join([f"f = {self.expr}", *lines])
 
     def _repr_markdown_(self) -> str:
-        rows = [[TITLES[key], _text(f.value), _how(f), f.reason] for key, f in self.items()]
+        shown = {key: f for key, f in self.items() if key not in _SEEN_ELSEWHERE and (f.value or key not in _IF_ANY)}
+        rows = [[TITLES[key], _text(f.value), _how(f), f.reason] for key, f in shown.items()]
         return Table(["property", "value", "how", "why"], rows)._repr_markdown_()
 
 
@@ -123,6 +129,9 @@ def show(value: Any) -> str:
         return " ∪ ".join(show(part) for part in value.args)
     if isinstance(value, sympy.FiniteSet):
         return "{" + ", ".join(show(part) for part in value.args) + "}"
+    if isinstance(value, sympy.Expr):  # 6 digits of a long fraction say more than 60
+        long = {q: sympy.Float(q, 6) for q in value.atoms(sympy.Rational) if q.q > 10**6}
+        value = value.xreplace(long)
     if isinstance(value, sympy.Float):
         return f"{float(value):.6g}".replace("-", "−")
     text = str(value).replace("oo", "∞").replace("-", "−")
@@ -136,6 +145,8 @@ def _how(finding: Finding) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple) and len(value) > _MANY:
+        return f"{len(value)}: {', '.join(map(_text, value[:2]))}, … , {_text(value[-1])}"
     if isinstance(value, tuple):
         return ", ".join(map(_text, value)) or "none"
     if value is None:

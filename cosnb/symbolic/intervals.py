@@ -2,8 +2,8 @@
 
 Interval Newton: a box of y is dropped where the interval of values leaves 0 out; where the interval of the derivative
 does, the function is monotonic and the signs at the two ends say whether there is one zero or none; every other box is
-cut in two. Next to y = 0 the first derivative that does not vanish there, an exact number, decides. Beyond R the leading
-term in t outweighs all others.
+cut in two. Next to y = 0 the first derivative that does not vanish there, an exact number, decides. Beyond R the
+leading term in t outweighs all others.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import mpmath
 import sympy
 from mpmath import iv, mp
 
-from cosnb.symbolic.exponentials import ExpSum
+from cosnb.symbolic.exponentials import ExpSum, poly
 
 MAX_BOXES = 4000
 _BITS = 64
@@ -41,11 +41,11 @@ class Isolation:
 
 
 class _Evaluation:
-    """Values of an ExpSum as intervals of mpmath."""
+    """Values of an ExpSum with whole coefficients (see `_whole`) as intervals of mpmath."""
 
     def __init__(self, f: ExpSum) -> None:
-        scale = sympy.ilcm(*(c.q for p in (f.a, f.b) for c in p.all_coeffs()))
-        self.a, self.b = ([int(c * scale) for c in p.all_coeffs()] for p in (f.a, f.b))
+        assert _scale(f) == 1
+        self.a, self.b = ([int(c) for c in p.all_coeffs()] for p in (f.a, f.b))
         self.rate = f.rate
 
     def __call__(self, y: Any) -> Any:
@@ -60,6 +60,15 @@ class _Evaluation:
             if 0 not in value:
                 return 1 if value.a > 0 else -1
         return 0
+
+
+def _scale(f: ExpSum) -> int:
+    return int(sympy.ilcm(1, *(c.q for p in (f.a, f.b) for c in p.all_coeffs())))
+
+
+def _whole(f: ExpSum) -> ExpSum:
+    """Return a positive multiple of `f` with whole coefficients: exact in every precision."""
+    return f.times(poly(_scale(f)))
 
 
 def _horner(coefficients: list[int], at: Any) -> Any:
@@ -88,8 +97,8 @@ def isolate(f: ExpSum, low: float = 0.0, high: float | None = None, max_boxes: i
     Raises Uncertified where more than `max_boxes` boxes are needed or a zero is no simple one (except at 0).
     """
     f = f.stripped()
-    value = _Evaluation(f)
-    slope = _Evaluation(f.derivative())
+    f = f.times(poly(int(sympy.ilcm(_scale(f), _scale(f.derivative())))))  # one factor for both
+    value, slope = _Evaluation(f), _Evaluation(f.derivative())
     radius = _radius(f) if high is None else high
     multiplicity, start = _clear_zero(f, radius) if low == 0 else (0, low)
     if start >= radius:
@@ -136,9 +145,8 @@ def _radius(f: ExpSum) -> float:
     with _precision(_BITS):
         for _ in range(40):
             y = iv.mpf(radius)
-            scale = sympy.ilcm(*(c.q for p in (f.a, f.b) for c in p.all_coeffs()))
-            lead = int(head[0] * scale) * y - int(head[1] * scale) if head[0] else iv.mpf(int(head[1] * scale))
-            whole = int(head[0] * scale) * y + int(head[1] * scale)
+            lead = int(head[0]) * y - int(head[1]) if head[0] else iv.mpf(int(head[1]))
+            whole = int(head[0]) * y + int(head[1])
             if lead.a > (tail(y) - whole).b:
                 return radius
             radius *= 1.25
@@ -159,7 +167,7 @@ def _clear_zero(f: ExpSum, radius: float) -> tuple[int, float]:
         f, multiplicity = f.derivative(), multiplicity + 1
         if multiplicity > 50:
             raise Uncertified("a zero at 0 of a multiplicity above 50")
-    value, delta = _Evaluation(f), radius
+    value, delta = _Evaluation(_whole(f)), radius
     with _precision(_BITS):
         while 0 in value(iv.mpf([0, delta])):
             delta *= _CUT

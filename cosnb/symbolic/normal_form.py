@@ -27,7 +27,7 @@ class Branch:
     slope: sympy.Expr
     offset: sympy.Expr
     denominator: sympy.Expr
-    log: sympy.Expr = sympy.Integer(0)
+    log: sympy.Expr = sympy.S.Zero
 
     def parts(self) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr, sympy.Expr]:
         """Return slope, offset, log and denominator."""
@@ -38,8 +38,7 @@ class Branch:
 class NormalForm:
     """`positive` holds for x ≥ 0, `negative` for x < 0.
 
-    t = e^(−rate·|x|). Factors 1 − t of the offset are written as s, which a target can compute by expm1: the
-    subtraction loses digits near x = 0.
+    t = e^(−rate·|x|). In what `with_s` returns, s stands for 1 − t, which a target can compute by expm1.
     """
 
     rate: sympy.Rational
@@ -79,15 +78,25 @@ def normal_form(expr: sympy.Expr, x: sympy.Symbol) -> NormalForm | None:
     if step > 1 and all(b.log == 0 for b in branches):
         branches = [_map(b, lambda e: _with_power(e, step)) for b in branches]
         rate = rate * step
-    return NormalForm(rate, *(Branch(b.slope, _with_s(b.offset), b.denominator, b.log) for b in branches))
+    return NormalForm(rate, *branches)
+
+
+def with_s(form: NormalForm) -> NormalForm:
+    """Return the form with factors 1 − t of numerators written as s: near x = 0 the subtraction loses digits."""
+    sides = (form.positive, form.negative)
+    return NormalForm(form.rate, *(Branch(_with_s(b.slope), _with_s(b.offset), b.denominator, b.log) for b in sides))
 
 
 def _with_power(part: sympy.Expr, step: sympy.Integer) -> sympy.Expr:
     """Write a polynomial of t^step as one of t."""
     structured = part.replace(lambda e: e.is_Pow and e.base == t, lambda e: t ** (e.exp / step))
-    return structured if structured.is_polynomial(t) and not structured.has(sympy.sqrt(t)) and (
-        sympy.expand(structured.subs(t, t**step) - part) == 0
-    ) else sympy.factor(sympy.expand(part).subs(t, t ** (1 / step)))
+    return (
+        structured
+        if structured.is_polynomial(t)
+        and not structured.has(sympy.sqrt(t))
+        and (sympy.expand(structured.subs(t, t**step) - part) == 0)
+        else sympy.factor(sympy.expand(part).subs(t, t ** (1 / step)))
+    )
 
 
 def _with_s(offset: sympy.Expr) -> sympy.Expr:

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import mpmath
 import sympy
 
+from cosnb.errors import CosnbError
 from cosnb.symbolic import limited
-from cosnb.symbolic.exponentials import HalfLine, half_lines
+from cosnb.symbolic.exponentials import HalfLine, half_line_of, half_lines
 from cosnb.symbolic.findings import Finding
+from cosnb.symbolic.functions import softplus
 from cosnb.symbolic.normal_form import NormalForm, normal_form
 
 WORKING_DIGITS = 50
@@ -27,17 +30,16 @@ class Piece:
     x: sympy.Symbol
     low: sympy.Expr
     high: sympy.Expr
-    low_closed: bool
-    high_closed: bool
     halves: tuple[HalfLine, HalfLine] | None
 
     def derivative(self) -> "Piece":
         expr = sympy.diff(self.expr, self.x)
+        halves: tuple[HalfLine, HalfLine] | None
         if self.halves is not None:
             halves = (self.halves[0].derivative(True), self.halves[1].derivative(False))
-        else:
-            halves = _halves(expr, self.x) if expr.has(sympy.exp, sympy.tanh) or expr != self.expr else None
-        return Piece(expr, self.x, self.low, self.high, self.low_closed, self.high_closed, halves)
+        else:  # a logarithm is outside the class, its derivative may not be: softplus′ = sigmoid
+            halves = _halves(expr, self.x) if self.expr.has(sympy.log, softplus) else None
+        return Piece(expr, self.x, self.low, self.high, halves)
 
     def is_zero(self) -> bool:
         if self.halves is not None:
@@ -46,14 +48,8 @@ class Piece:
 
     def is_rational(self) -> bool:
         """Whether it is a quotient of polynomials with rational coefficients, its denominator without a real zero."""
-        if not self.expr.is_rational_function(self.x):
-            return False
-        numerator, denominator = sympy.fraction(sympy.together(self.expr))
-        try:
-            polys = [sympy.Poly(part, self.x, domain=sympy.QQ) for part in (numerator, denominator)]
-        except sympy.CoercionFailed:
-            return False
-        return all(not self.contains(root) and root not in (self.low, self.high) for root in polys[1].real_roots())
+        poles = _poles(self.expr, self.x)
+        return poles is not None and not any(self.contains(p) or p in (self.low, self.high) for p in poles)
 
     def contains(self, value: sympy.Expr) -> bool:
         return bool(self.low < value) and bool(value < self.high)
@@ -64,43 +60,98 @@ class Piece:
         return sympy.nsimplify(found) if found.is_Rational else found
 
     def number(self, value: Any) -> mpmath.mpf:
-        """Return the value at a number in mpmath's working precision."""
-        return numeric(self.expr, self.x)(mpmath.mpf(value))
+        """Return the value at a number in mpmath's working precision; CosnbError where there is no real one."""
+        try:
+            found = numeric(self.expr, self.x)(mpmath.mpf(value))
+        except ZeroDivisionError:
+            found = mpmath.nan
+        real = mpmath.re(found)
+        if mpmath.isnan(real) or abs(mpmath.im(found)) > mpmath.mpf(10) ** -30 * max(1, abs(real)):
+            at = mpmath.nstr(mpmath.mpf(value), 6)
+            raise CosnbError(f"the formula has no real value at x = {at}: an activation needs one everywhere")
+        return real
 
     def is_smooth(self) -> bool:
         """Whether it is proven to have all derivatives between its ends."""
-        return self.halves is not None or self.is_rational() or _is_analytic(self.expr)
+        return self.halves is not None or self.is_rational() or _is_analytic(self.shifted())
+
+    def shifted(self) -> sympy.Expr:
+        """Return the formula with x = low + p or x = high − p, p positive, so that SymPy knows of the ends."""
+        p = sympy.Symbol("p", positive=True)
+        if self.low.is_finite:
+            return self.expr.subs(self.x, self.low + p)
+        return self.expr.subs(self.x, self.high - p) if self.high.is_finite else self.expr
+
+    def known_sign(self) -> int:
+        """Return the sign that SymPy knows from the form of the formula, 0 where it knows none."""
+        try:
+            return limited.call(_sign_by_form, self.shifted(), seconds=_SECONDS)
+        except (limited.TimeLimit, RecursionError):
+            return 0
+
+
+def _sign_by_form(expr: sympy.Expr) -> int:
+    return 1 if expr.is_positive else -1 if expr.is_negative else 0
+
+
+@lru_cache(maxsize=512)
+def _poles(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, ...] | None:
+    """Return the real zeros of the denominator, None where `expr` is no quotient of rational polynomials."""
+    if not expr.is_rational_function(x):
+        return None
+    numerator, denominator = sympy.fraction(sympy.together(expr))
+    try:
+        for part in (numerator, denominator):
+            sympy.Poly(part, x, domain=sympy.QQ)
+        return real_roots(denominator, x)
+    except (sympy.CoercionFailed, limited.TimeLimit):
+        return None
+
+
+@lru_cache(maxsize=512)
+def real_roots(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, ...]:
+    """Return the different real roots of a polynomial in x with rational coefficients, exactly."""
+    if not expr.has(x):
+        return ()
+    return limited.call(_real_roots, sympy.Poly(expr, x, domain=sympy.QQ), seconds=_SECONDS)
+
+
+def _real_roots(p: sympy.Poly) -> tuple[sympy.Expr, ...]:
+    return tuple(root for root, _ in p.real_roots(multiple=False))
 
 
 @lru_cache(maxsize=512)
 def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
     """Return `expr` as a function of mpmath's numbers."""
-    return sympy.lambdify(x, expr.rewrite(sympy.exp), "mpmath")
+    return sympy.lambdify(x, expr, [{"tanh": _tanh}, "mpmath"])
+
+
+def _tanh(value: Any) -> Any:
+    # mpmath makes an integer of 2^m bits for an argument of m bits: e^(e^40) ends in a MemoryError.
+    return mpmath.tanh(value) if abs(value) < 10**6 else mpmath.sign(value)
 
 
 @lru_cache(maxsize=256)
 def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sympy.Expr, sympy.Expr]]:
     """Return the pieces of `expr` from left to right, and its values at the numbers between them."""
     if not expr.atoms(*_KINKED):
-        return (Piece(expr, x, -sympy.oo, sympy.oo, False, False, _halves(expr, x)),), {}
+        return (Piece(expr, x, -sympy.oo, sympy.oo, _halves(expr, x)),), {}
     pairs = limited.call(_pairs, expr, x, seconds=_SECONDS)
     parts = [(part, e) for e, where in pairs for part in (where.args if isinstance(where, sympy.Union) else [where])]
     values = {point: e.subs(x, point) for part, e in parts if isinstance(part, sympy.FiniteSet) for point in part}
     intervals = sorted(((p, e) for p, e in parts if isinstance(p, sympy.Interval)), key=lambda pair: pair[0].start)
-    pieces: list[Piece] = []
+    merged: list[tuple[sympy.Expr, sympy.Expr, sympy.Expr]] = []  # low, high, formula
     for interval, e in intervals:
         for end in (interval.start, interval.end):
             if end.is_finite and interval.contains(end) == sympy.true:
                 values[end] = e.subs(x, end)
-        closed = (interval.contains(interval.start) == True, interval.contains(interval.end) == True)  # noqa: E712
-        pieces.append(Piece(e, x, interval.start, interval.end, *closed, _halves(e, x)))
-    merged = [pieces[0]]
-    for piece in pieces[1:]:
-        if piece.expr == merged[-1].expr and values.get(piece.low) == piece.at(piece.low):
-            last = merged.pop()
-            piece = Piece(last.expr, x, last.low, piece.high, last.low_closed, piece.high_closed, last.halves)
-        merged.append(piece)
-    return tuple(merged), {piece.low: values[piece.low] for piece in merged[1:]}
+        merged.append((interval.start, interval.end, e))
+    for i in reversed(range(1, len(merged))):
+        (low, border, before), (_, high, after) = merged[i - 1 : i + 1]
+        if before == after and is_null(values[border] - after.subs(x, border)):
+            merged[i - 1 : i + 1] = [(low, high, after)]
+    pieces = tuple(Piece(e, x, low, high, _one_half(e, x, low, high) or _halves(e, x)) for low, high, e in merged)
+    return pieces, {piece.low: values[piece.low] for piece in pieces[1:]}
 
 
 def _pairs(expr: sympy.Expr, x: sympy.Symbol) -> list[tuple[sympy.Expr, sympy.Set]]:
@@ -125,6 +176,21 @@ def _halves(expr: sympy.Expr, x: sympy.Symbol) -> tuple[HalfLine, HalfLine] | No
     return half_lines(form_of(expr, x))
 
 
+def _one_half(expr: sympy.Expr, x: sympy.Symbol, low: sympy.Expr, high: sympy.Expr) -> tuple[HalfLine, HalfLine] | None:
+    """Return the branch of a piece that lies on one side of 0, twice: the other one is never asked for.
+
+    The normal form wants both, and e^x − 1, a piece of ELU, has none for x > 0.
+    """
+    negative = bool(high <= 0)
+    if not (negative or low >= 0) or expr.is_rational_function(x):
+        return None
+    try:
+        half = limited.call(half_line_of, expr, x, negative, seconds=_SECONDS)
+    except limited.TimeLimit:
+        return None
+    return None if half is None else (half, half)
+
+
 def _is_analytic(expr: sympy.Expr) -> bool:
     """Whether `expr` is built of functions that are analytic wherever their arguments lie; False: not proven."""
     if not all(_is_analytic(arg) for arg in expr.args):
@@ -147,7 +213,7 @@ def smoothness(
     proven = all(piece.is_smooth() for piece in pieces)
     order: int | None = None
     jumps, kinks = [], []
-    for left, right in zip(pieces, pieces[1:], strict=False):
+    for left, right in pairwise(pieces):
         n = _first_difference(left, right, values[right.low])
         if n is not None:
             order = n if order is None else min(order, n)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import sympy
 
-from cosnb.symbolic.calculus import critical_points, extremum, limit, zeros
+from cosnb.symbolic import bounds
+from cosnb.symbolic.calculus import limit, study
 from cosnb.symbolic.catalogue import get, x
 from cosnb.symbolic.functions import sigmoid
 
@@ -79,8 +80,15 @@ def is_placed_by_5_and_half(expr: sympy.Expr) -> Finding:
     derivative = sympy.diff(expr, x)
     ends = [limit(derivative, x, side) for side in (-sympy.oo, sympy.oo)]
     origin = sympy.nsimplify(expr.subs(x, 0))
-    bounded = limit(expr, x, -sympy.oo).is_finite
-    holds = named == [HALF, COEFFICIENT] and origin == 0 and ends == [0, 1] and bounded and _minimum(expr) < 0
+    left = limit(expr, x, -sympy.oo)
+    holds = (
+        named == [HALF, COEFFICIENT]
+        and origin == 0
+        and ends == [0, 1]
+        and left is not None
+        and left.is_finite
+        and _minimum(expr) < 0
+    )
     words = (
         f"numbers {', '.join(map(_symbols, named))}; f(0) = {_show(origin)}; slopes {ends[0]} and {ends[1]} at −∞ and ∞"
     )
@@ -92,7 +100,7 @@ def is_more_non_monotonic(expr: sympy.Expr) -> Finding:
 
     More changes of direction of f (zeros of f′), and more of f′ (zeros of f″), than Swish has: 1 and 2.
     """
-    turns = [[len(zeros(sympy.diff(e, x, n), x)) for n in (1, 2)] for e in (expr, SWISH)]
+    turns = [[len(study(e, x).charts[n].crossings()) for n in (1, 2)] for e in (expr, SWISH)]
     holds = turns[0][0] > turns[1][0] and turns[0][1] > turns[1][1]
     return Finding(holds, f"f turns {turns[0][0]} ×, f′ {turns[0][1]} × (Swish: {turns[1][0]}, {turns[1][1]})")
 
@@ -143,10 +151,8 @@ def table(readings: tuple[sympy.Expr, ...] = READINGS) -> list[dict[str, Finding
 
 
 def _minimum(expr: sympy.Expr) -> sympy.Float:
-    """Return the infimum of `expr`: at a critical point, or at an end where it is approached there."""
-    lowest = extremum(expr, x, critical_points(expr, x), 1)
-    ends = [limit(expr, x, side) for side in (-sympy.oo, sympy.oo)]
-    return lowest.f if lowest is not None else sympy.Min(*ends)
+    """Return the infimum of `expr`, attained or approached at an end."""
+    return bounds.extremum(study(expr, x), 1).value.value
 
 
 def _symbols(expr: sympy.Expr) -> str:

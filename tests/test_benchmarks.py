@@ -1,0 +1,126 @@
+"""The benchmark of activations: every combination is measured and written; no time is judged."""
+
+import itertools
+import json
+import sys
+
+import pytest
+import torch
+
+from cosnb import plots
+from cosnb.activation import activation
+from cosnb.errors import CosnbError
+from cosnb.paths import repository_root
+from cosnb.plots.speed import speed
+from cosnb.symbolic.catalogue import CATALOGUE
+
+sys.path.insert(0, str(repository_root() / "benchmarks"))
+import activations
+from elementwise import clock, report, rivals
+
+PASSES = ("forward", "forward+backward")
+DTYPES = ("float32", "bfloat16")
+TINY = ["cos", "relu", "--exponents", "3", "6", "--rounds", "4", "--seconds", "0", "--threads", "1"]
+
+
+@pytest.fixture(autouse=True)
+def one_graph_without_a_compiler(monkeypatch):
+    """Trace, but leave the code to eager mode: PyTorch's compiler would take a second for each of 24 graphs."""
+    original, threads = torch.compile, torch.get_num_threads()
+    monkeypatch.setattr(torch, "compile", lambda function, **settings: original(function, backend="eager", **settings))
+    yield
+    torch.set_num_threads(threads)
+    torch.compiler.reset()
+
+
+def row(kind, name="cos", which="forward", median=1.0, dtype="float32", size=2**22):
+    return {
+        "activation": name,
+        "kind": kind,
+        "pass": which,
+        "dtype": dtype,
+        "size": size,
+        "median": median,
+        "low": median,
+        "high": median,
+        "samples": 15,
+    }
+
+
+def test_every_combination_is_measured(tmp_path, capsys):
+    assert activations.main([*TINY, "--output", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "activations.json").read_text(encoding="utf-8"))
+    kinds = [("copy", "copy")]
+    kinds += [(name, kind) for name in ("relu", "swish") for kind in ("cosnb", "torch", "plain", "compiled")]
+    kinds += [("cos", kind) for kind in ("cosnb", "plain", "compiled")]  # with SiLU as the one of PyTorch
+    expected = {(*kind, *rest) for kind, *rest in itertools.product(kinds, PASSES, DTYPES, (8, 64))}
+    got = [(row["activation"], row["kind"], row["pass"], row["dtype"], row["size"]) for row in record["rows"]]
+    assert set(got) == expected
+    assert len(got) == len(expected)
+    assert all(0 < row["low"] <= row["median"] <= row["high"] and row["samples"] == 4 for row in record["rows"])
+    assert {"date", "commit", "versions", "device", "threads", "load_average", "memory_settings"} <= set(record)
+    assert all(bound["met"] is None for bound in record["bounds"])
+    text = (tmp_path / "activations.md").read_text(encoding="utf-8")
+    assert text in capsys.readouterr().out
+    for which, dtype in itertools.product(PASSES, DTYPES):
+        assert f"## {which}, {dtype}" in text
+    for dtype in DTYPES:
+        assert (tmp_path / f"activations-{dtype}.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_check_fails_where_a_bound_was_not_measured(tmp_path):
+    tiny = ["relu", "--exponents", "3", "--rounds", "4", "--seconds", "0", "--dtypes", "float32"]
+    assert activations.main([*tiny, "--threads", "1", "--check", "--output", str(tmp_path)]) == 1
+
+
+def test_what_is_slow_takes_part_in_every_third_round(monkeypatch):
+    monkeypatch.setattr(clock, "_SLOW", 0)
+    buffers = clock.Buffers(8, torch.float32, torch.device("cpu"), needs_grad=False)
+    timing = clock.measure({"copy": rivals.copy_forward}, buffers, rounds=4, seconds=0)["copy"]
+    assert timing.samples == 2
+
+
+def test_bounds_are_ratios_of_medians():
+    rows = [row("cosnb", median=2.0), row("torch", "swish", median=1.0), row("plain", median=40.0)]
+    found = {bound["figure"]: (bound["ratio"], bound["met"]) for bound in report.bounds(rows)}
+    assert found["CoS forward / PyTorch's SiLU forward"] == (2.0, False)
+    assert found["CoS forward / plain CoS in eager mode"] == (0.05, True)
+    assert found["Mish forward / PyTorch's Mish forward"] == (None, None)
+
+
+def test_a_restless_copy_is_warned_of():
+    calm, restless = row("copy", "copy") | {"high": 1.4}, row("copy", "copy") | {"high": 1.6}
+    assert report.noise([calm]) == []
+    assert "2^22: the copy's quartiles differ by a factor of 1.6" in report.noise([restless])[0]
+
+
+@pytest.mark.parametrize("name", rivals.PLAIN)
+def test_all_rivals_compute_the_same(name):
+    x = torch.linspace(-6, 6, 257, dtype=torch.float64)
+    expected = activation(name).elementwise()(x)
+    functions = rivals.rivals(name, x.device, x.dtype)
+    assert set(functions) == {"cosnb", "plain", "compiled"} | ({"torch"} if name != "cos" else set())
+    for kind in functions.keys() - {"cosnb"}:
+        # atol: plain GELU cancels in 1 + erf, to 1e-16 of x
+        torch.testing.assert_close(functions[kind](x), expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_formula_has_a_plain_composition(name):
+    x = torch.linspace(-6, 6, 257, dtype=torch.float64)
+    made = activation(name)
+    torch.testing.assert_close(rivals.compose(made.expr)(x) + 0 * x, made.elementwise()(x), rtol=1e-9, atol=1e-12)
+
+
+def test_the_figure_has_a_panel_a_pass():
+    rows = [
+        row(kind, "cos" if kind != "copy" else "copy", which, median=3.0)
+        for kind in ("cosnb", "copy")
+        for which in PASSES
+    ]
+    figure = speed({"rows": rows, "yardsticks": {"cos": "swish"}})
+    assert len(figure.axes) == 2
+    assert isinstance(figure, plots.Picture)
+    assert list(figure.axes[0].lines[0].get_ydata()) == [1.0]
+    with pytest.raises(CosnbError, match="no bfloat16 times to draw: it has float32"):
+        speed({"rows": rows, "yardsticks": {}}, "bfloat16")
