@@ -49,7 +49,7 @@ def test_integer_powers_are_repeated_squarings_and_shared() -> None:
     assert re.findall(r"t\d+ = .*", code) == ["t2 = t * t", "t4 = t2 * t2"]
     assert "t4 * t + 1" in code
     body = code[code.index("\ndef ") :]
-    assert "**" not in body
+    assert "**" not in body.replace("2.0**50", "")  # a constant
     assert "pow" not in body
     values = torch.linspace(-3, 3, 7, dtype=torch.float64)
     for n in range(-9, 24):
