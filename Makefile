@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TRITON := $(VENV)/.triton
 
 .PHONY: book test check lint browser bench clean
 .NOTPARALLEL:
@@ -17,7 +18,7 @@ READY := $(VENV)/.ready
 book: $(READY)
 	$(BIN)/cosnb book
 
-test: $(READY)
+test: $(TRITON)
 	$(BIN)/python -m pytest --ignore=tests/browser
 
 check: lint test book browser
@@ -48,4 +49,11 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
 	$(BIN)/python -m ipykernel install --sys-prefix --name cosnb --display-name cosnb
+	@touch $@
+
+# The tests run the Triton kernels under Triton's interpreter. PyTorch for CUDA brings the Triton that fits it; beside
+# PyTorch for the CPU it is installed here, 1 GB that the book does not need.
+$(TRITON): $(READY) requirements-triton.lock
+	@if [ "$$(uname -sm)" = "Linux x86_64" ] && ! $(BIN)/python -c 'import triton' 2>/dev/null; then \
+	  $(BIN)/python -m pip install --quiet --no-deps --no-compile --disable-pip-version-check -r requirements-triton.lock; fi
 	@touch $@

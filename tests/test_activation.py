@@ -87,7 +87,7 @@ def test_derivative_source_and_order() -> None:
     assert "\ndef swish_d1(input):\n" in code
     with pytest.raises(CosnbError, match=r"order of a derivative must be 0 or more, got -1"):
         act.derivative(-1)
-    with pytest.raises(CosnbError, match=r"unknown target 'cobol': the targets are pytorch, c, numpy, "):
+    with pytest.raises(CosnbError, match=r"unknown target 'cobol': the targets are pytorch, triton, c, numpy, "):
         act.source("cobol")
 
 

@@ -2,26 +2,30 @@
 
 from typing import TYPE_CHECKING
 
-from cosnb.codegen import header, numpy, pytorch, vega
+from cosnb.codegen import header, numpy, pytorch, triton, vega
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 
 if TYPE_CHECKING:
     from cosnb.activation import Activation
 
-TARGETS = ("pytorch", "c", "numpy", "vega")  # codegen/triton.py joins here and in `source`
+TARGETS = ("pytorch", "triton", "c", "numpy", "vega")
 
 
 def source(activation: "Activation", target: str, order: int) -> str:
     """Return code of the `order`-th derivative for one of TARGETS, opening with the formula and that derivative.
 
-    "pytorch", "numpy": a Python function. "c": a self-contained header, of the next derivative too. "vega": the
-    expression in datum.x is the last line; Vega has no comments, so the lines above are for readers only. Raises
-    CosnbError for another target.
+    "pytorch", "numpy": a Python function. "triton": a kernel of it, and one of dy times the next derivative, in float32
+    arithmetic. "c": a self-contained header, of the next derivative too. "vega": the expression in datum.x is the last
+    line; Vega has no comments, so the lines above are for readers only. Raises CosnbError for another target.
     """
     name = activation.name if order == 0 else f"{activation.name}_d{order}"
     if target == "pytorch":
         return pytorch.source(activation.program(order), name, comment(activation, order))
+    if target == "triton":
+        value, product = activation.program(order), activation.program(order + 1, product=True)
+        lines = [*formulas(activation, order + 1), f"forward: {costs(value)}", f"backward: {costs(product)}"]
+        return triton.source(value, product, comment="\n".join(lines))
     if target == "numpy":
         return numpy.source(activation.program(order), name, comment(activation, order))
     if target == "c":

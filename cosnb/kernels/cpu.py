@@ -26,6 +26,7 @@ from torch import Tensor
 from cosnb.codegen import c
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
+from cosnb.kernels.layout import dense, matching
 from cosnb.paths import cache_dir
 
 # Trapping and errno would keep gcc from turning selections and square roots into vector instructions; no result
@@ -74,35 +75,22 @@ class Library:
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x) for a CPU tensor of any shape and strides."""
-        x = _dense(x)
+        x = dense(x)
         y = torch.empty_like(x)
         self._run("forward", x, None, y)
         return y
 
     def backward(self, dy: Tensor, x: Tensor) -> Tensor:
         """Return dy·f′(x), laid out as x."""
-        x = _dense(x)
-        dy = dy.to(x.dtype).expand(x.shape)
-        if dy.stride() != x.stride():
-            dy = torch.empty_like(x).copy_(dy)
+        x = dense(x)
         dx = torch.empty_like(x)
-        self._run("backward", x, dy, dx)
+        self._run("backward", x, matching(dy, x), dx)
         return dx
 
     def _run(self, name: str, x: Tensor, dy: Tensor | None, out: Tensor) -> None:
         loop = getattr(self.library, f"cosnb_{name}_{_FORMATS[x.dtype]}")
         threads = torch.get_num_threads() if x.numel() > _SERIAL and os.getpid() == _PROCESS else 1
         loop(x.data_ptr(), dy.data_ptr() if dy is not None else None, out.data_ptr(), x.numel(), threads)
-
-
-def _dense(x: Tensor) -> Tensor:
-    """Return x itself where its elements fill its memory in some order, else a copy in the same order that does.
-
-    `empty_like` keeps the strides of the first kind and of no other; so the result is laid out as fake tensors say.
-    """
-    if x.is_contiguous() or torch.empty_like(x, device="meta").stride() == x.stride():
-        return x
-    return torch.empty_like(x).copy_(x)
 
 
 def supports(dtype: torch.dtype) -> bool:

@@ -1,7 +1,8 @@
 """The PyTorch operators behind eager mode: y = f(x) and dx = dy·f′(x) by the fastest code the device has.
 
-`cosnb::forward(x, kernel)` and `cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators
-they work under fake tensors, vmap and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
+C on the CPU, Triton on CUDA, PyTorch's operations elsewhere. `cosnb::forward(x, kernel)` and
+`cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators they work under fake tensors, vmap
+and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from torch import Tensor
 from cosnb.codegen import pytorch
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
-from cosnb.kernels import cpu
+from cosnb.kernels import cpu, cuda
 
 _KERNELS: dict[str, "Kernel"] = {}
 
@@ -28,6 +29,7 @@ class Kernel:
         self.product = product
         self._lock = Lock()
         self._native: cpu.Library | None = None
+        self._triton: cuda.Library | None = None
         _KERNELS.setdefault(key, self)  # equal activations share what has been compiled
 
     def native(self) -> cpu.Library:
@@ -36,6 +38,13 @@ class Kernel:
             if self._native is None:
                 self._native = cpu.build(self.value(), self.product())
         return self._native
+
+    def triton(self) -> cuda.Library:
+        """Return the Triton kernels, printed and compiled at their first call."""
+        with self._lock:
+            if self._triton is None:
+                self._triton = cuda.build(self.value(), self.product())
+        return self._triton
 
     @cached_property
     def forward_operations(self) -> Callable[[Tensor], Tensor]:
@@ -84,6 +93,18 @@ def _backward_cpu(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
     return _kernel(kernel).native().backward(dy, x)
 
 
+def _forward_cuda(x: Tensor, kernel: str) -> Tensor:
+    if not cuda.supports(x):
+        return _forward_operations(x, kernel)
+    return _kernel(kernel).triton().forward(x)
+
+
+def _backward_cuda(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
+    if not cuda.supports(x):
+        return _backward_operations(dy, x, kernel)
+    return _kernel(kernel).triton().backward(dy, x)
+
+
 def _forward_meta(x: Tensor, kernel: str) -> Tensor:
     return torch.empty_like(x)
 
@@ -111,11 +132,12 @@ def batch_first(in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor) -> list[
 _library = torch.library.Library("cosnb", "DEF")
 _library.define("forward(Tensor x, str kernel) -> Tensor")
 _library.define("backward(Tensor dy, Tensor x, str kernel) -> Tensor")
-for _name, _operations, _cpu, _meta, _vmap in (
-    ("forward", _forward_operations, _forward_cpu, _forward_meta, _forward_vmap),
-    ("backward", _backward_operations, _backward_cpu, _backward_meta, _backward_vmap),
+for _name, _operations, _cpu, _cuda, _meta, _vmap in (
+    ("forward", _forward_operations, _forward_cpu, _forward_cuda, _forward_meta, _forward_vmap),
+    ("backward", _backward_operations, _backward_cpu, _backward_cuda, _backward_meta, _backward_vmap),
 ):
     _library.impl(_name, _operations, "CompositeExplicitAutograd")
     _library.impl(_name, _cpu, "CPU")
+    _library.impl(_name, _cuda, "CUDA")
     torch.library.register_fake(f"cosnb::{_name}", _meta, lib=_library)
     torch.library.register_vmap(f"cosnb::{_name}", _vmap, lib=_library)
