@@ -70,6 +70,17 @@ def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Progr
     return program
 
 
+@lru_cache(maxsize=512)
+def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -> Program:
+    """Return the program of `expr` whose symbols are inputs, each with its name: the general way, without guards.
+
+    For parameters that change while a network learns: no normal form holds for every value, and no limit is known.
+    """
+    program = Program(note=GENERAL)
+    program.result = _Tree(program, {symbol: program.input(name) for symbol, name in inputs}).lower(expr)
+    return program
+
+
 # The normal form
 
 

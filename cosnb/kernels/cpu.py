@@ -54,6 +54,7 @@ _INLINE = """#ifdef __GNUC__
 _ENOUGH = 8.0  # ulp by NumPy, which rounds each product: about 4 in C
 _AFFORDABLE = (12, 18)  # multiplications and additions in double, forward and backward
 _SERIAL = 1 << 15  # elements below which one thread is faster, as in PyTorch's own elementwise loops
+_PROCESS = os.getpid()  # in a process forked from this one OpenMP's threads are gone, and it waits for them for ever
 logger = logging.getLogger(__name__)
 
 
@@ -88,7 +89,7 @@ class Library:
 
     def _run(self, name: str, x: Tensor, dy: Tensor | None, out: Tensor) -> None:
         loop = getattr(self.library, f"cosnb_{name}_{_FORMATS[x.dtype]}")
-        threads = torch.get_num_threads() if x.numel() > _SERIAL else 1
+        threads = torch.get_num_threads() if x.numel() > _SERIAL and os.getpid() == _PROCESS else 1
         loop(x.data_ptr(), dy.data_ptr() if dy is not None else None, out.data_ptr(), x.numel(), threads)
 
 

@@ -5,8 +5,11 @@ from torch import Tensor
 
 
 def dense(x: Tensor) -> Tensor:
-    """Return x itself where its elements fill its memory in some order, else a contiguous copy."""
-    return x if x.is_contiguous() or _fills_its_memory(x) else x.contiguous()
+    """Return x itself where its elements fill its memory in some order, else a copy in that order that does.
+
+    The copy has the strides of `empty_like(x)`, which fake tensors say that the result has.
+    """
+    return x if x.is_contiguous() or _fills_its_memory(x) else torch.empty_like(x).copy_(x)
 
 
 def matching(dy: Tensor, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cosnb.codegen import pytorch
 from cosnb.codegen.program import Program
+from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, cuda
 
 _KERNELS: dict[str, "Kernel"] = {}
@@ -29,7 +30,7 @@ class Kernel:
         self._lock = Lock()
         self._native: cpu.Library | None = None
         self._triton: cuda.Library | None = None
-        _KERNELS[key] = self
+        _KERNELS.setdefault(key, self)  # equal activations share what has been compiled
 
     def native(self) -> cpu.Library:
         """Return the C library, built at the first call."""
@@ -56,6 +57,12 @@ class Kernel:
         return pytorch.compile_source(pytorch.source(self.product(), "backward"), "backward")
 
 
+def _kernel(key: str) -> Kernel:
+    if key not in _KERNELS:
+        raise CosnbError(f"this process has no kernel {key!r}: make the activation, and call it once, before the graph")
+    return _KERNELS[key]
+
+
 def forward(x: Tensor, kernel: Kernel) -> Tensor:
     """Return f(x), shaped and typed as x."""
     return torch.ops.cosnb.forward(x, kernel.key)
@@ -67,35 +74,35 @@ def backward(dy: Tensor, x: Tensor, kernel: Kernel) -> Tensor:
 
 
 def _forward_operations(x: Tensor, kernel: str) -> Tensor:
-    return _KERNELS[kernel].forward_operations(x)
+    return _kernel(kernel).forward_operations(x)
 
 
 def _backward_operations(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
-    return _KERNELS[kernel].backward_operations(dy, x)
+    return _kernel(kernel).backward_operations(dy, x)
 
 
 def _forward_cpu(x: Tensor, kernel: str) -> Tensor:
     if not cpu.supports(x.dtype):
         return _forward_operations(x, kernel)
-    return _KERNELS[kernel].native().forward(x)
+    return _kernel(kernel).native().forward(x)
 
 
 def _backward_cpu(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
     if not cpu.supports(x.dtype):
         return _backward_operations(dy, x, kernel)
-    return _KERNELS[kernel].native().backward(dy, x)
+    return _kernel(kernel).native().backward(dy, x)
 
 
 def _forward_cuda(x: Tensor, kernel: str) -> Tensor:
     if not cuda.supports(x):
         return _forward_operations(x, kernel)
-    return _KERNELS[kernel].triton().forward(x)
+    return _kernel(kernel).triton().forward(x)
 
 
 def _backward_cuda(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
     if not cuda.supports(x):
         return _backward_operations(dy, x, kernel)
-    return _KERNELS[kernel].triton().backward(dy, x)
+    return _kernel(kernel).triton().backward(dy, x)
 
 
 def _forward_meta(x: Tensor, kernel: str) -> Tensor:
@@ -113,9 +120,13 @@ def _forward_vmap(info: object, in_dims: tuple[int | None, ...], x: Tensor, kern
 def _backward_vmap(
     info: object, in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor, kernel: str
 ) -> tuple[Tensor, int]:
-    dy, x = (v.movedim(d, 0) if d is not None else v.unsqueeze(0) for v, d in zip((dy, x), in_dims, strict=False))
-    dy, x = torch.broadcast_tensors(dy, x)
-    return torch.ops.cosnb.backward(dy, x, kernel), 0
+    return torch.ops.cosnb.backward(*batch_first(in_dims[:2], dy, x), kernel), 0
+
+
+def batch_first(in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor) -> list[Tensor]:
+    """Return dy and x with the batch as first dimension of both."""
+    moved = (v.unsqueeze(0) if dim is None else v.movedim(dim, 0) for v, dim in zip((dy, x), in_dims, strict=True))
+    return list(torch.broadcast_tensors(*moved))
 
 
 _library = torch.library.Library("cosnb", "DEF")
