@@ -150,6 +150,7 @@ def test_every_16_bit_value(name: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.matrix
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # PyTorch's own, while it compiles
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_compiled_operations(name: str) -> None:
     wrong = []
