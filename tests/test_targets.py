@@ -38,6 +38,7 @@ LIMITS: dict[tuple[str, int], tuple[float, float, str]] = {
     ("tanhshrink", 0): (12, 12, CANCEL),
     ("softsign", 1): (32, 32, CANCEL),
     ("squareplus", 0): (12, 12, CANCEL),
+    ("squareplus", 1): (32, 32, CANCEL),
     ("isru", 1): (48, 64, CANCEL),
     ("isrlu", 1): (48, 64, CANCEL),
     ("snake", 1): (48, 64, CANCEL),
