@@ -1,7 +1,7 @@
 """From a SymPy expression to a `Program`: through the normal form where there is one, else head by head."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import sympy
@@ -57,6 +57,27 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         return _best(form, expr, x)
     program = Program(note=GENERAL)
     program.result = _general(program, expr, x)
+    return program
+
+
+def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Program:
+    """Return the program that computes `expr` head by head, each symbol the input of that name; raises as `lower`.
+
+    No normal form and no care for ±inf, NaN and overflow: shorter, and the symbols may be several.
+    """
+    program = Program(note=GENERAL)
+    program.result = _Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(expr)
+    return program
+
+
+@lru_cache(maxsize=512)
+def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -> Program:
+    """Return the program of `expr` whose symbols are inputs, each with its name: the general way, without guards.
+
+    For parameters that change while a network learns: no normal form holds for every value, and no limit is known.
+    """
+    program = Program(note=GENERAL)
+    program.result = _Tree(program, {symbol: program.input(name) for symbol, name in inputs}).lower(expr)
     return program
 
 
