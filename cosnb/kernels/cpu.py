@@ -26,7 +26,7 @@ from torch import Tensor
 from cosnb.codegen import c
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
-from cosnb.kernels.layout import dense, matching
+from cosnb.kernels.layout import dense, matching, rows
 from cosnb.paths import cache_dir
 
 # Trapping and errno would keep gcc from turning selections and square roots into vector instructions; no result
@@ -67,7 +67,8 @@ class Library:
             for suffix in _FORMATS.values():
                 loop = getattr(self.library, f"cosnb_{name}_{suffix}", None)
                 if loop is not None:
-                    loop.argtypes = (ctypes.c_void_p,) * 3 + (ctypes.c_size_t, ctypes.c_uint)
+                    rows = (ctypes.c_size_t,) * (2 if name == "backward" else 0)
+                    loop.argtypes = ((ctypes.c_void_p,) * 3 + (ctypes.c_size_t, ctypes.c_uint)) + rows
                     loop.restype = None
         openmp = _openmp()
         if openmp is not None:
@@ -84,13 +85,16 @@ class Library:
         """Return dy·f′(x), laid out as x."""
         x = dense(x)
         dx = torch.empty_like(x)
-        self._run("backward", x, matching(dy, x), dx)
+        columns = rows(dy, x) if dy.dtype == x.dtype and dy.shape == x.shape else None
+        if columns is None:
+            dy, columns = matching(dy, x), (x.numel(), x.numel())
+        self._run("backward", x, dy, dx, *columns)
         return dx
 
-    def _run(self, name: str, x: Tensor, dy: Tensor | None, out: Tensor) -> None:
+    def _run(self, name: str, x: Tensor, dy: Tensor | None, out: Tensor, *columns: int) -> None:
         loop = getattr(self.library, f"cosnb_{name}_{_FORMATS[x.dtype]}")
         threads = torch.get_num_threads() if x.numel() > _SERIAL and os.getpid() == _PROCESS else 1
-        loop(x.data_ptr(), dy.data_ptr() if dy is not None else None, out.data_ptr(), x.numel(), threads)
+        loop(x.data_ptr(), dy.data_ptr() if dy is not None else None, out.data_ptr(), x.numel(), threads, *columns)
 
 
 def supports(dtype: torch.dtype) -> bool:

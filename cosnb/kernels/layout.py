@@ -18,6 +18,27 @@ def matching(dy: Tensor, x: Tensor) -> Tensor:
     return dy if dy.stride() == x.stride() else torch.empty_like(x).copy_(dy)
 
 
+def rows(dy: Tensor, x: Tensor) -> tuple[int, int] | None:
+    """Return (columns, stride) where dy, in the order of x's memory, is rows of `columns` adjacent elements.
+
+    Rows lie `stride` elements apart: the gradient of a concatenation's part, for instance. None for other layouts, and
+    for rows shorter than 16, where the loop over rows costs more than a copy. `x` fills its memory.
+    """
+    order = sorted((d for d in range(x.dim()) if x.shape[d] > 1), key=x.stride, reverse=True)
+    columns, end = 1, len(order)
+    while end and dy.stride(order[end - 1]) == columns:
+        columns *= x.shape[order[end - 1]]
+        end -= 1
+    if end == 0:
+        return x.numel(), x.numel()
+    stride = step = dy.stride(order[end - 1])
+    for d in reversed(order[:end]):
+        if dy.stride(d) != step:
+            return None
+        step *= x.shape[d]
+    return (columns, stride) if columns >= 16 and stride >= columns else None
+
+
 def _fills_its_memory(x: Tensor) -> bool:
     """Say whether x is a permuted contiguous tensor; PyTorch's own test for that has changed its name in 2.13."""
     expected = 1
