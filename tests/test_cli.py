@@ -58,7 +58,9 @@ def test_a_folder_that_cannot_be_made_is_named(root: Path, capsys: pytest.Captur
     assert f"cosnb: {root / '_build'}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["-h"], ["run", "-h"], ["book", "-h"], ["data", "-h"], ["results", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["-h"], ["run", "-h"], ["book", "-h"], ["data", "-h"], ["results", "-h"], ["export", "-h"]]
+)
 def test_help_is_there(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         cli.main(arguments)

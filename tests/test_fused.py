@@ -100,9 +100,9 @@ def test_statistics_no_longer_tracked_stay() -> None:
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("needs_weight", [True, False])
 def test_first_and_second_derivatives_against_differences(training: bool, needs_weight: bool) -> None:
-    net = fused(pair(3, dimensions=1).double()).train(training)
+    net = fused(pair(2, dimensions=1).double()).train(training)
     net[0].weight.requires_grad_(needs_weight)
-    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
     weights = [parameter for parameter in net.parameters() if parameter.requires_grad]
     assert torch.autograd.gradcheck(lambda x, *_: net(x), (x, *weights))
     assert torch.autograd.gradgradcheck(lambda x, *_: net(x), (x, *weights))

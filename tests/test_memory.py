@@ -34,16 +34,23 @@ def test_a_step_saves_no_more_than_the_bounds_say(network: str, smooth: float, f
     assert saved["cos, fuse_bn"] / saved["relu"] == pytest.approx(fused, abs=0.002)
 
 
-def test_the_report_names_every_network_and_bound(tmp_path, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_the_report_names_every_network_and_bound(tmp_path, capsys, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    def tiny(network: str, act: nn.Module) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), act, nn.Conv2d(8, 10, 30), nn.Flatten())
+
+    monkeypatch.setattr(memory, "build", tiny)
     threads = str(torch.get_num_threads())
     arguments = ["squeezenet", "--batch", "2", "--rounds", "2", "--device", "cpu", "--threads", threads, "--check"]
     assert memory.main([*arguments, "--output", str(tmp_path)]) == 0
     record = json.loads((tmp_path / "memory.json").read_text(encoding="utf-8"))
     assert [row["network"] for row in record["times"]] == ["squeezenet"]
-    assert {bound["at_most"] for bound in record["bounds"]} == {1.01, 1.05}
+    assert [(bound["at_most"], bound["met"]) for bound in record["bounds"]] == [(1.01, True), (1.05, True)]
+    relu = record["rows"][0]["bytes"]["relu"]
+    # the images and two maps of 8 × 30 × 30; statistics, logits and labels are less than 1 %
+    assert relu == pytest.approx(4 * 2 * (3 * 32**2 + 2 * 8 * 30**2), rel=0.01)
     text = (tmp_path / "memory.md").read_text(encoding="utf-8")
     assert text in capsys.readouterr().out
-    assert "| squeezenet: CoS with fuse_bn / ReLU without | 1.05 | 0.78" in text
+    assert "| squeezenet: CoS with fuse_bn / ReLU without | 1.05 | 1.0" in text
 
 
 def test_a_missed_bound_is_said() -> None:
