@@ -16,8 +16,8 @@ from cosnb.training import TrainingConfig, loop, run_missing, train
 from cosnb.training import checkpoint as checkpoint_module
 from cosnb.training.checkpoint import Checkpoint
 
-# Trains each configuration once as it is, then kills it in five children at random moments and lets it end. Children are
-# forked when torch and the activation are ready, so they begin to train at once, and before there is a thread (tqdm's).
+# Trains each configuration once as it is, then kills it in five children at random moments and lets it end. Children
+# are forked when torch and the activation are ready, so they train at once, and before there is a thread (tqdm's).
 NURSERY = """
 import os, random, signal, sys, time
 from pathlib import Path
