@@ -16,19 +16,21 @@ from cosnb.training import TrainingConfig, loop, run_missing, train
 from cosnb.training import checkpoint as checkpoint_module
 from cosnb.training.checkpoint import Checkpoint
 
-# Trains each configuration once as it is, then kills it in five children at random moments and lets it end. Children are
-# forked when torch and the activation are ready and before any thread exists, so they begin to train at once.
+# Trains each configuration once as it is, then kills it in five children at random moments and lets it end. Children
+# are forked when torch and the activation are ready, so they train at once, and before there is a thread (tqdm's).
 NURSERY = """
 import os, random, signal, sys, time
 from pathlib import Path
 import torch
 from tiny_training import digits, mlp
-from cosnb.training import checkpoint, run_missing
+from cosnb.training import checkpoint, run_missing, train
+from cosnb.training.digest import code_digest
 
 torch.set_num_threads(1)
 checkpoint.INTERVAL = 0.0
 data, moments, kills = digits(), random.Random(0), 0
-run_missing("table", [mlp(epochs=1)], [0], data, "cpu", Path(sys.argv[1], "first"))
+train(mlp(epochs=1), 0, data)
+code_digest(mlp())
 
 def child(config, folder):
     pid = os.fork()
@@ -61,7 +63,7 @@ def _at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_runs_killed_at_ten_random_moments_end_bit_identical(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", NURSERY, str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) >= 5, "the runs were over before most of the kills"
     ended = {part: results.read("table", tmp_path / part) for part in ("whole", "killed")}
