@@ -17,6 +17,7 @@ from cosnb import results
 from cosnb.data import ImageData
 from cosnb.errors import CosnbError
 from cosnb.paths import repository_root
+from cosnb.training.assignment import by_assignment
 from cosnb.training.config import TrainingConfig
 from cosnb.training.device import describe_device
 from cosnb.training.digest import code_digest
@@ -25,6 +26,7 @@ from cosnb.training.loop import Epoch, train
 TIMING = "wall time an epoch, device synchronised before and after; compilation falls into the first epoch"
 
 
+@by_assignment
 def run_missing(
     experiment: str,
     configs: Iterable[TrainingConfig],
