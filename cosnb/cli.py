@@ -129,7 +129,11 @@ def _parser() -> argparse.ArgumentParser:
         "results folder; GPU notebooks go to workers started with --resources GPU=1",
     )
     run.add_argument(
-        "--together", type=int, default=1, metavar="N", help="seeds of a configuration that one task trains (default: 1)"
+        "--together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seeds of a configuration that one task trains (default: 1)",
     )
     run.set_defaults(command=_run)
 

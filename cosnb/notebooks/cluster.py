@@ -8,12 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
+import dask
 from distributed import Client, Future, KilledWorker, Scheduler, SpecCluster, Worker, as_completed, get_worker
 
 from cosnb.errors import CosnbError
 
 CONNECT_SECONDS = 10
 DEATHS = 5  # times that a call is begun again after Dask gave it up; Dask itself begins it four times
+# Scheduler and workers watch themselves up to a hundred times a second, which is for a machine of their own.
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
 _GPU_NAME = "GPU "
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,8 +30,9 @@ Result = TypeVar("Result")
 def connect(scheduler: str | None, workers: int, gpus: int) -> Iterator[Client]:
     """Yield a client of the scheduler at an address, or of an embedded cluster with so many workers.
 
-    The embedded one opens no port: its workers are threads of this process, one call at a time each, and the first
-    `gpus` of them (at least one) offer one of the resource GPU. Raises CosnbError where no scheduler answers.
+    The embedded one's workers are threads of this process, one call at a time each; the first `gpus` of them (at least
+    one) offer one of the resource GPU. It takes no orders from outside, and its status ports, which Dask always opens,
+    serve nothing and only this machine. Raises CosnbError where no scheduler answers.
     """
     for handler in logging.getLogger("distributed").handlers:
         handler.setLevel(logging.CRITICAL)  # what matters of its tracebacks is said in a sentence here
@@ -78,17 +86,22 @@ def own_gpu() -> dict[str, str]:
 
 @contextmanager
 def _embedded(workers: int, gpus: int) -> Iterator[SpecCluster]:
-    options = {"nthreads": 1, "memory_limit": 0, "dashboard": False}
+    options = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    no_pages: dict[str, list[str]] = {f"distributed.{role}.http.routes": [] for role in ("scheduler", "worker")}
     devices = visible_gpus() if gpus > 1 else []
     names = [f"{_GPU_NAME}{devices[number]}" if number < len(devices) else number for number in range(workers)]
-    with SpecCluster(
-        scheduler={"cls": Scheduler, "options": {"protocol": "inproc", "dashboard": False}},
-        workers={
-            name: {"cls": Worker, "options": options | {"resources": {"GPU": 1} if number < max(1, gpus) else {}}}
-            for number, name in enumerate(names)
-        },
-        silence_logs=False,
-    ) as cluster:
+    own = [{"resources": {"GPU": 1} if number < max(1, gpus) else {}} for number in range(workers)]
+    with (
+        dask.config.set(QUIET | no_pages),
+        SpecCluster(
+            scheduler={"cls": Scheduler, "options": {"protocol": "inproc"} | options},
+            workers={
+                name: {"cls": Worker, "options": {"nthreads": 1, "memory_limit": 0} | options | each}
+                for name, each in zip(names, own, strict=True)
+            },
+            silence_logs=False,
+        ) as cluster,
+    ):
         yield cluster
 
 

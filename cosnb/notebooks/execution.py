@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from cosnb.results.assignment import VARIABLE
+
 KERNEL = "cosnb"
 _WORKER = Path(__file__).with_name("worker.py")
 _POLL_SECONDS = 0.1
@@ -27,7 +29,7 @@ class Job:
     """One notebook to run: `timeout` in seconds for the whole notebook; exclusive: it takes a worker's GPU.
 
     keep: it records runs, so a sweep may share them out. order: what of them this process is to do (see
-    `cosnb.training.assignment`), for a share with its name in `part`. environment: set over the worker's own.
+    `cosnb.results.assignment`), for a share with its name in `part`. environment: set over the worker's own.
     """
 
     name: str
@@ -168,7 +170,7 @@ def _start(job: Job, folder: Path, environment: dict[str, str], live: bool) -> s
         assignment = folder / "assignment.json"
         asked = {"ask": str(folder / "missing.json")} if "train" not in job.order else {}
         assignment.write_text(json.dumps(job.order | asked), encoding="utf-8")
-        environment = environment | {"COSNB_ASSIGNMENT": str(assignment)}
+        environment = environment | {VARIABLE: str(assignment)}
     with (folder / "log").open("wb") as log:
         # A session of its own: Ctrl-C in a terminal reaches this process only, which then ends the others in order.
         # Its stdin is a pipe that nothing is written to: it closes when this process is gone, however that ended.

@@ -43,13 +43,14 @@ def execute(
     """Run `jobs` and return the failures in the order they happened.
 
     Without a scheduler's address they run here, `workers` at a time on `cores` cores, exclusive ones one at a time for
-    each GPU. A job that runs alone passes its progress bars on. Runs of one configuration are trained `together` so many
-    seeds in a task. On Ctrl-C, SIGTERM and SIGHUP all that was started is ended before the exception goes on. To be
+    each GPU. A job that runs alone passes its progress bars on. A task trains `together` seeds of a configuration. On Ctrl-C, SIGTERM and SIGHUP all that was started is ended before the exception goes on. To be
     called from the main thread. Raises CosnbError where no scheduler answers, where it goes away, and where a run finds
     its disk full or its data gone; what was finished is recorded then, and skipped the next time.
     """
     gpus = max(1, len(visible_gpus()))
-    shared = {job.name for job in jobs if job.keep and (scheduler or min(workers, gpus if job.exclusive else workers) > 1)}
+    shared = {
+        job.name for job in jobs if job.keep and (scheduler or min(workers, gpus if job.exclusive else workers) > 1)
+    }
     if not shared:
         workers = min(workers, max(1, len(jobs)), gpus if all(job.exclusive for job in jobs) else workers)
     threads = 0 if scheduler else max(1, cores // workers)
@@ -59,7 +60,7 @@ def execute(
         if scheduler:
             require_workers(client, any(job.exclusive for job in jobs), say)
         calls: Calls[Job, Outcome] = Calls(client, _call, guards, threads, not scheduler and workers == 1)
-        with tqdm(desc="runs", unit="run", smoothing=0, disable=None if shared else True, total=0) as bar:
+        with tqdm(desc="runs", unit="run", smoothing=0, disable=not shared, total=0) as bar:
             try:
                 return _Sweep(calls, shared, together, _beside(bar, say), bar).run(client, jobs)
             finally:
@@ -171,7 +172,9 @@ def shares(job: Job, missing: Iterable[dict[str, Any]], together: int) -> list[J
     for run in missing:
         seeds.setdefault((run["experiment"], run["digest"], run["activation"]), []).append(run["seed"])
     blocks = [
-        (key, sorted(of)[start : start + together]) for key, of in seeds.items() for start in range(0, len(of), together)
+        (key, sorted(of)[start : start + together])
+        for key, of in seeds.items()
+        for start in range(0, len(of), together)
     ]
     parts = []
     for (experiment, digest, activation), block in sorted(blocks, key=lambda item: item[1][0]):

@@ -17,7 +17,7 @@ from cosnb import results
 from cosnb.data import ImageData
 from cosnb.errors import CosnbError
 from cosnb.paths import repository_root
-from cosnb.training.assignment import by_assignment
+from cosnb.results import assignment
 from cosnb.training.config import TrainingConfig
 from cosnb.training.device import describe_device
 from cosnb.training.digest import code_digest
@@ -26,7 +26,6 @@ from cosnb.training.loop import Epoch, train
 TIMING = "wall time an epoch, device synchronised before and after; compilation falls into the first epoch"
 
 
-@by_assignment
 def run_missing(
     experiment: str,
     configs: Iterable[TrainingConfig],
@@ -49,6 +48,7 @@ def run_missing(
             )
     results.require_writable(experiment, root)
     missing = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
+    missing = assignment.take(experiment, missing, root)
     written = 0
     with tqdm(total=sum(c.epochs for c, _ in missing), unit="epoch", desc=experiment, disable=not missing) as bar:
         for config, seed in missing:
@@ -64,6 +64,7 @@ def run_missing(
             if results.find(experiment, config.digest(), seed, root) is None:  # another process may train the same seed
                 results.write(record, root)
                 written += 1
+    assignment.leave(missing, root)
     return written
 
 
