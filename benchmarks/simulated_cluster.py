@@ -11,9 +11,10 @@ Exits with 1 where a record is missing or doubled, or the overhead is above 20 m
 
 import argparse
 import asyncio
+import logging
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -60,28 +61,31 @@ def short_run(seed: int, folder: str, seconds: float) -> tuple[bool, bool]:
     return True, "torch" in sys.modules
 
 
-async def host(address: str, number: int) -> None:
+def host(address: str, number: int) -> None:
     """Be `number` workers of the scheduler at an address until it goes."""
+
+    async def work() -> None:
+        workers = [Worker(address, nthreads=1, memory_limit=0, dashboard=False) for _ in range(number)]
+        await asyncio.gather(*workers)
+        await asyncio.gather(*(worker.finished() for worker in workers))
+
     dask.config.set(QUIET)  # a hundred workers share this machine
-    workers = [Worker(address, nthreads=1, memory_limit=0, dashboard=False) for _ in range(number)]
-    await asyncio.gather(*workers)
-    await asyncio.gather(*(worker.finished() for worker in workers))
-
-
-def start_host(address: str, number: int) -> subprocess.Popen[bytes]:
-    """Start a process of `number` workers; it ends where the scheduler does."""
-    return subprocess.Popen(
-        [sys.executable, __file__, "--host", address, "--workers", str(number)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    logging.getLogger("distributed").handlers[0].setLevel(logging.CRITICAL)
+    asyncio.run(work())
 
 
 def simulate(workers: int, runs: int, seconds: float, killed: float, hosts: int) -> Result:
     """Do `runs` runs on `workers` workers in so many processes, kill that share of them, and count what is there."""
     each = workers // hosts
     deaths = round(killed * hosts)
-    processes: list[subprocess.Popen[bytes]] = []
+    context = multiprocessing.get_context("forkserver")  # imports Dask once
+    context.set_forkserver_preload(["distributed", "cosnb.notebooks.cluster"])
+    processes: list[Any] = []
+
+    def start_host() -> None:
+        processes.append(context.Process(target=host, args=(local.scheduler_address, each), daemon=True))
+        processes[-1].start()
+
     with (
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(
@@ -90,7 +94,8 @@ def simulate(workers: int, runs: int, seconds: float, killed: float, hosts: int)
         connect(local.scheduler_address, 0, 0) as client,
     ):
         try:
-            processes += [start_host(local.scheduler_address, each) for _ in range(hosts)]
+            for _ in range(hosts):
+                start_host()
             client.wait_for_workers(each * hosts, timeout=READY_SECONDS)
             calls: Calls[int, tuple[bool, bool]] = Calls(client, short_run, folder, seconds)
             start, cpu = time.perf_counter(), time.process_time()
@@ -104,7 +109,7 @@ def simulate(workers: int, runs: int, seconds: float, killed: float, hosts: int)
                     ended.append(result)
                 if lost < deaths and len(ended) > (lost + 1) * runs / (deaths + 2):
                     os.kill(processes[lost].pid, signal.SIGKILL)
-                    processes.append(start_host(local.scheduler_address, each))
+                    start_host()
                     lost += 1
                 time.sleep(0.01)
             wall = time.perf_counter() - start
@@ -113,7 +118,7 @@ def simulate(workers: int, runs: int, seconds: float, killed: float, hosts: int)
         finally:
             for process in processes:
                 process.kill()
-                process.wait()
+                process.join()
     overhead = (wall - runs * seconds / (each * hosts)) / runs
     return Result(
         seeds, sum(w for w, _ in ended), lost * each, lost * each, wall, overhead, cpu / runs, any(t for _, t in ended)
@@ -127,11 +132,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=0.2, help="what a run sleeps")
     parser.add_argument("--killed", type=float, default=0.2, help="share of the workers that is killed")
-    parser.add_argument("--host", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.host:
-        asyncio.run(host(arguments.host, arguments.workers))
-        return
     hosts = min(10, arguments.workers)
     done = simulate(arguments.workers, arguments.runs, arguments.seconds, arguments.killed, hosts)
     once = sum(count == 1 for count in done.records.values())

@@ -9,7 +9,17 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import dask
-from distributed import Client, Future, KilledWorker, Scheduler, SpecCluster, Worker, as_completed, get_worker
+from distributed import (
+    CancelledError,
+    Client,
+    Future,
+    KilledWorker,
+    Scheduler,
+    SpecCluster,
+    Worker,
+    as_completed,
+    get_worker,
+)
 
 from cosnb.errors import CosnbError
 
@@ -130,13 +140,14 @@ class Calls(Generic[Item, Result]):
         done: list[tuple[Item, Result | BaseException]] = []
         for future, result in self._completed.next_batch(block=False):
             item, resources, deaths = self._calls.pop(future)
-            if future.status == "error":
-                _, result, _ = result
+            # By the result, not by the future's status: that goes back where the worker that held the result dies.
+            if isinstance(result, CancelledError):
+                raise self._lost()
+            if isinstance(result, tuple) and len(result) == 3 and isinstance(result[1], BaseException):
+                result = result[1]
                 if isinstance(result, KilledWorker) and deaths < DEATHS:
                     self._submit(item, resources, deaths + 1)
                     continue
-            elif future.status != "finished":
-                raise self._lost()
             done.append((item, result))
         if self._calls and self._client.status != "running":
             raise self._lost()

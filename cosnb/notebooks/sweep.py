@@ -43,9 +43,10 @@ def execute(
     """Run `jobs` and return the failures in the order they happened.
 
     Without a scheduler's address they run here, `workers` at a time on `cores` cores, exclusive ones one at a time for
-    each GPU. A job that runs alone passes its progress bars on. A task trains `together` seeds of a configuration. On Ctrl-C, SIGTERM and SIGHUP all that was started is ended before the exception goes on. To be
-    called from the main thread. Raises CosnbError where no scheduler answers, where it goes away, and where a run finds
-    its disk full or its data gone; what was finished is recorded then, and skipped the next time.
+    each GPU. A job that runs alone passes its progress bars on. A task trains `together` seeds of a configuration. On
+    Ctrl-C, SIGTERM and SIGHUP all that was started is ended before the exception goes on. To be called from the main
+    thread. Raises CosnbError where no scheduler answers, where it goes away, and where a run finds its disk full or its
+    data gone; what was finished is recorded then, and skipped the next time.
     """
     gpus = max(1, len(visible_gpus()))
     shared = {
