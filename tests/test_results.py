@@ -14,10 +14,10 @@ from cosnb import results
 from cosnb.data import ImageData, load
 from cosnb.errors import CosnbError
 from cosnb.results import assignment
-from cosnb.training import TrainingConfig, loop, run_missing
+from cosnb.training import TrainingConfig, run_missing
 
 run_module = importlib.import_module("cosnb.training.run")  # the package's attribute of that name is the function
-CONFIG = TrainingConfig("cos", "digits", 64, epochs=1)
+CONFIG = TrainingConfig("cos", "digits", 64, epochs=1, batch_size=64)
 EPOCH = {
     "epoch": 1,
     "train_loss": 2.0,
@@ -200,7 +200,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
     asked: list[tuple[str, int]] = []
 
     def train(
-        config: TrainingConfig, seed: int, data: object, device: object, after_epoch: Any
+        config: TrainingConfig, seed: int, data: object, device: object, after_epoch: Any, *_: object
     ) -> tuple[str, list, None]:
         asked.append((config.activation, seed))
         for number in range(config.epochs):
@@ -309,7 +309,7 @@ def test_two_processes_may_train_the_same_seed(
 def test_wrong_data_and_a_refusing_folder_end_before_any_training(
     tmp_path: Path, data: ImageData, trained: list[tuple[str, int]]
 ) -> None:
-    wrong = dataclasses.replace(CONFIG, train_images=63)
+    wrong = dataclasses.replace(CONFIG, train_images=63, batch_size=63)
     with pytest.raises(CosnbError, match=r"asks for 63 images of digits, the data given are 64 of digits"):
         run_missing("table", [wrong], [0], data, "cpu", tmp_path)
     (tmp_path / "file").write_text("")
@@ -323,7 +323,6 @@ def test_wrong_data_and_a_refusing_folder_end_before_any_training(
 
 
 def test_a_real_run_leaves_a_real_record(tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "fuse_activations", lambda net, device: False)
     few = dataclasses.replace(data, train_images=data.train_images[:16], train_labels=data.train_labels[:16])
     few = dataclasses.replace(few, test_images=data.test_images[:20], test_labels=data.test_labels[:20])
     small = dataclasses.replace(CONFIG, activation="relu", train_images=16, batch_size=16)

@@ -212,9 +212,9 @@ def test_gpus_are_a_resource_of_the_embedded_workers(monkeypatch: pytest.MonkeyP
 
 
 def test_shares_go_by_seed_and_then_by_configuration(tmp_path: Path) -> None:
-    job = notebooks.Job("table", tmp_path, tmp_path, {}, 60)
+    job = notebooks.Job("table", tmp_path, tmp_path, {}, 60, together=2)
     missing = [{"experiment": "e", "digest": d, "seed": s, "activation": d} for d in ("a", "b") for s in (2, 0, 1)]
-    parts = sweep.shares(job, missing, 2)
+    parts = sweep.shares(job, missing, job.together)
     assert [part.order["train"] for part in parts if part.order] == [
         [["e", "a", 0], ["e", "a", 1]],
         [["e", "b", 0], ["e", "b", 1]],

@@ -28,8 +28,9 @@ _lock = threading.Lock()  # between looking at the guards with a start after it,
 class Job:
     """One notebook to run: `timeout` in seconds for the whole notebook; exclusive: it takes a worker's GPU.
 
-    keep: it records runs, so a sweep may share them out. order: what of them this process is to do (see
-    `cosnb.results.assignment`), for a share with its name in `part`. environment: set over the worker's own.
+    keep: it records runs, so a sweep may share them out, `together` seeds of a configuration to a task. order: what of
+    them this process is to do (see `cosnb.results.assignment`), for a share with its name in `part`. environment: set
+    over the worker's own.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Job:
     timeout: float
     exclusive: bool = False
     keep: bool = False
+    together: int = 1
     order: dict[str, Any] | None = None
     part: str = ""
     environment: dict[str, str] = field(default_factory=dict)

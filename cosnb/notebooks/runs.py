@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,14 @@ def _check_lists(overrides: Mapping[str, Any]) -> None:
             parse(overrides[name])
 
 
+def _together(job: Job, together: int | None) -> Job:
+    values = {**read_defaults(job.source), **job.parameters}
+    if "together" not in values:
+        return replace(job, together=together or 1)
+    together = together or values["together"]
+    return replace(job, together=max(1, together), parameters=job.parameters | {"together": together})
+
+
 def run(
     names: Sequence[str],
     profile: str = "quick",
@@ -120,23 +128,24 @@ def run(
     jobs: int | None = None,
     root: Path | None = None,
     scheduler: str | None = None,
-    together: int = 1,
+    together: int | None = None,
 ) -> list[Failure]:
     """Run notebooks with papermill and return the failures; one notebook's failure does not stop the others.
 
     They run on Dask: on the cluster of a scheduler's address, else on this machine, `jobs` at a time (default: two, or
     one on a single core, or as many as there are GPUs). Recorded runs are shared out where several may be trained at a
-    time, `together` seeds of a configuration to a task. Raises CosnbError as `plan` and `sweep.execute` do.
+    time, `together` seeds of a configuration to a task (default: the notebook's parameter of that name, which is set to
+    it, else 1). Raises CosnbError as `plan` and `sweep.execute` do.
     """
     if jobs is not None and jobs < 1:
         raise CosnbError(f"jobs is {jobs}: give a number from 1 on.")
     if jobs is not None and scheduler is not None:
         raise CosnbError("jobs is for this machine; how many notebooks run at a time is up to the scheduler's workers.")
-    if together < 1:
+    if together is not None and together < 1:
         raise CosnbError(f"together is {together}: give the number of seeds that a task trains, from 1 on.")
-    planned = plan(names, profile, overrides, root)
+    planned = [_together(job, together) for job in plan(names, profile, overrides, root)]
     from cosnb.notebooks import cluster, sweep  # with Dask, which takes half a second
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = jobs or max(min(2, cores), len(cluster.visible_gpus()))
-    return sweep.execute(planned, workers, cores, scheduler=scheduler, together=together)
+    return sweep.execute(planned, workers, cores, scheduler=scheduler)

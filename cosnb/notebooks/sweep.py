@@ -38,12 +38,11 @@ def execute(
     cores: int,
     say: Callable[[str], object] = print,
     scheduler: str | None = None,
-    together: int = 1,
 ) -> list[Failure]:
     """Run `jobs` and return the failures in the order they happened.
 
     Without a scheduler's address they run here, `workers` at a time on `cores` cores, exclusive ones one at a time for
-    each GPU. A job that runs alone passes its progress bars on. A task trains `together` seeds of a configuration. On
+    each GPU. A job that runs alone passes its progress bars on. On
     Ctrl-C, SIGTERM and SIGHUP all that was started is ended before the exception goes on. To be called from the main
     thread. Raises CosnbError where no scheduler answers, where it goes away, and where a run finds its disk full or its
     data gone; what was finished is recorded then, and skipped the next time.
@@ -63,7 +62,7 @@ def execute(
         calls: Calls[Job, Outcome] = Calls(client, _call, guards, threads, not scheduler and workers == 1)
         with tqdm(desc="runs", unit="run", smoothing=0, disable=not shared, total=0) as bar:
             try:
-                return _Sweep(calls, shared, together, _beside(bar, say), bar).run(client, jobs)
+                return _Sweep(calls, shared, _beside(bar, say), bar).run(client, jobs)
             finally:
                 for guard in guards:
                     guard.unlink(missing_ok=True)
@@ -72,10 +71,8 @@ def execute(
 
 
 class _Sweep:
-    def __init__(
-        self, calls: Calls[Job, Outcome], shared: set[str], together: int, say: Callable[[str], object], bar: Any
-    ) -> None:
-        self.calls, self.shared, self.together, self.say, self.bar = calls, shared, together, say, bar
+    def __init__(self, calls: Calls[Job, Outcome], shared: set[str], say: Callable[[str], object], bar: Any) -> None:
+        self.calls, self.shared, self.say, self.bar = calls, shared, say, bar
         self.failures: list[Failure] = []
         self.asking = set(shared)  # notebooks that have not yet said for the first time what is missing
         self.held: list[Job] = []  # shares that wait until all have said it, or until one is refused
@@ -129,7 +126,7 @@ class _Sweep:
             self.failures.append(failure)
             self.refused |= first and failure.error.startswith("CosnbError: ")
         if outcome.missing:
-            self.held += shares(job, outcome.missing, self.together)
+            self.held += shares(job, outcome.missing, job.together)
             self.say(f"{job.name}: {len(outcome.missing)} runs have no record yet")
         else:
             self.say(f"{job.name}: {'failed' if failure else 'done'} after {outcome.seconds:.0f} s")
