@@ -19,7 +19,7 @@ from cosnb.activation import activation
 from cosnb.data import load
 from cosnb.data.augment import batches, draw, normalize
 from cosnb.models import build
-from cosnb.training.device import describe_device, fuse_activations
+from cosnb.training.device import describe_device
 
 BATCH_SIZE = 128
 WARM_UP = 3  # steps: compilation, memory, Adam's first state
@@ -34,7 +34,6 @@ def measure(name: str, steps: int) -> tuple[str, list[float], list[float]]:
     torch.manual_seed(0)
     net = build("squeezenet", activation(name).module(), len(source.classes))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    fuse_activations(net, torch.device("cpu"))
     optimizer = torch.optim.Adam(net.parameters(), lr=0.001, fused=True)
     data_seconds, net_seconds = [], []
     start = time.perf_counter()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cosnb.activation import ActivationModule
+from cosnb import models
 from cosnb.data import ImageData, load
 from cosnb.data.augment import normalize
 from cosnb.errors import CosnbError
@@ -18,6 +18,7 @@ from cosnb.training import TrainingConfig, evaluate, loop, parse_activations, pa
 from cosnb.training import device as device_module
 from cosnb.training import digest as digest_module
 from cosnb.training.digest import canonical, code_digest
+from cosnb.training.state import Epoch
 
 
 class Tiny(nn.Sequential):
@@ -30,15 +31,14 @@ class Tiny(nn.Sequential):
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
-    """Put `Tiny` in the place of SqueezeNet, its activations uncompiled; return the networks as they are built."""
+    """Put `Tiny` in the place of SqueezeNet; return the networks as they are built."""
     nets: list[nn.Module] = []
 
-    def build(network: str, activation: nn.Module, classes: int) -> nn.Module:
+    def build(network: str, activation: nn.Module, classes: int, depth: int) -> nn.Module:
         nets.append(Tiny(activation, classes))
         return nets[-1]
 
-    monkeypatch.setattr(loop, "build", build)
-    monkeypatch.setattr(loop, "fuse_activations", lambda net, device: False)
+    monkeypatch.setattr(models, "build", build)
     return nets
 
 
@@ -54,7 +54,7 @@ def config(activation: str = "cos", **changes: object) -> TrainingConfig:
     return TrainingConfig(activation, "digits", 64, **settings)  # type: ignore[arg-type]
 
 
-def figures(epochs: list[loop.Epoch]) -> list[list[float]]:
+def figures(epochs: list[Epoch]) -> list[list[float]]:
     return [[value for key, value in epoch.items() if "seconds" not in key] for epoch in epochs]
 
 
@@ -160,7 +160,7 @@ def test_evaluate_is_the_mean_over_all_images_in_eval_mode(data: ImageData, monk
 
 
 def test_each_epoch_is_handed_over_when_it_ends(tiny: list[nn.Module], data: ImageData) -> None:
-    seen: list[loop.Epoch] = []
+    seen: list[Epoch] = []
     status, epochs, _ = train(config(epochs=3), 0, data, after_epoch=seen.append)
     assert status == "ok"
     assert seen == epochs
@@ -198,30 +198,16 @@ def test_mixed_precision_runs_and_keeps_float32_weights(tiny: list[nn.Module], d
     assert epochs[0]["train_loss"] == pytest.approx(single[0]["train_loss"], rel=0.02)
 
 
-def test_squeezenet_itself_trains(data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "fuse_activations", lambda net, device: False)
+def test_squeezenet_itself_trains(data: ImageData) -> None:
     few = dataclasses.replace(data, train_images=data.train_images[:20], train_labels=data.train_labels[:20])
-    status, epochs, net = train(config("relu", epochs=1, batch_size=16), 0, few)
+    settings = config("relu", epochs=1, batch_size=16)
+    status, epochs, net = train(settings, 0, few)
     assert status == "ok"
     assert sum(p.numel() for p in net.parameters()) == 734_986
     assert math.isfinite(epochs[0]["train_loss"])
 
 
 # The device
-
-
-def test_activations_are_fused_only_where_there_is_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cosnb.activation import activation
-
-    compiled: list[nn.Module] = []
-    monkeypatch.setattr(ActivationModule, "compile", lambda self, **_: compiled.append(self))
-    net = nn.Sequential(nn.ReLU(), activation("relu").module(), nn.Sequential(activation("relu").module()))
-    for found, expected in (("/usr/bin/c++", 2), (None, 0)):
-        compiled.clear()
-        monkeypatch.setattr(device_module.shutil, "which", lambda name, found=found: found)
-        assert device_module.fuse_activations(net, torch.device("cpu")) == bool(expected)
-        assert len(compiled) == expected
-    assert device_module.fuse_activations(net, torch.device("cuda"))
 
 
 def test_precision_auto_is_float32_without_cuda() -> None:
@@ -238,7 +224,14 @@ def test_precision_auto_is_float32_without_cuda() -> None:
     [
         ({"activation": "cosine"}, r"unknown activation 'cosine': did you mean"),
         ({"network": "squeezenett"}, r"unknown network 'squeezenett': choose one of"),
-        ({"protocol": "modern"}, r"unknown protocol 'modern': choose one of paper"),
+        ({"protocol": "best"}, r"unknown protocol 'best': choose one of paper, depth, modern"),
+        ({"batch_size": 65}, r"batch_size is 65, but there are only 64 training images"),
+        ({"network": "depth_mlp"}, r"depth_mlp has a depth of 1 or more, got 0"),
+        ({"depth": 3}, r"squeezenet has a depth of 0, got 3"),
+        ({"gain": 0}, r"gain must be a positive number, got 0"),
+        ({"label_smoothing": 1.0}, r"label_smoothing must be at least 0 and less than 1, got 1.0"),
+        ({"probes": "dead_units"}, r"probes must be of type tuple, got 'dead_units'"),
+        ({"probes": ("dead",)}, r"unknown probe 'dead': choose one of dead_units, gradient_norms"),
         ({"precision": "float16"}, r"unknown precision 'float16': choose one of float32, bfloat16"),
         ({"epochs": "2"}, r"epochs must be of type int, got '2'"),
         ({"epochs": 2.0}, r"epochs must be of type int, got 2.0"),
@@ -258,7 +251,7 @@ def test_precision_auto_is_float32_without_cuda() -> None:
     ids=str,
 )
 def test_a_wrong_value_is_named_at_once(changes: dict[str, object], message: str) -> None:
-    settings = {"activation": "cos", "dataset": "digits", "train_images": 64} | changes
+    settings = {"activation": "cos", "dataset": "digits", "train_images": 64, "batch_size": 24} | changes
     with pytest.raises(CosnbError, match=message):
         TrainingConfig(**settings)  # type: ignore[arg-type]
 
@@ -285,8 +278,10 @@ def test_the_defaults_are_the_protocol() -> None:
 
 
 def test_the_configuration_s_digest_tells_settings_apart_and_nothing_else() -> None:
-    assert TrainingConfig("silu", "digits", 64, lr=1) == TrainingConfig("swish", "digits", 64, lr=1.0)
-    assert TrainingConfig("silu", "digits", 64, lr=1).digest() == TrainingConfig("Swish", "digits", 64, lr=1.0).digest()
+    assert TrainingConfig("silu", "digits", 640, lr=1) == TrainingConfig("swish", "digits", 640, lr=1.0)
+    assert (
+        TrainingConfig("silu", "digits", 640, lr=1).digest() == TrainingConfig("Swish", "digits", 640, lr=1.0).digest()
+    )
     digests = {config(**c).digest() for c in ({}, {"epochs": 3}, {"lr": 0.02}, {"flip": 0.0}, {"activation": "relu"})}  # type: ignore[arg-type]
     assert len(digests) == 5
     assert all(re.fullmatch("[0-9a-f]{10}", digest) for digest in digests)
@@ -295,7 +290,7 @@ def test_the_configuration_s_digest_tells_settings_apart_and_nothing_else() -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "seeds"), [("3", [3]), ("0:4", [0, 1, 2, 3]), ("0:8:3", [0, 3, 6]), ("5, 1:3,1", [5, 1, 2])]
+    ("text", "seeds"), [("3", [3]), ("0:4", [0, 1, 2, 3]), ("0:8:3", [0, 3, 6]), ("5, 1:3", [5, 1, 2])]
 )
 def test_seeds_are_read(text: str, seeds: list[int]) -> None:
     assert parse_seeds(text) == seeds
@@ -340,11 +335,13 @@ def test_the_code_s_digest_covers_loop_augmentation_network_and_activation(
     tmp_path,
     monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
 ) -> None:
-    names = ("training/loop.py", "data/augment.py", "models/squeezenet.py")
+    names = (*digest_module._FILES, "models/squeezenet.py")
+    assert {"training/loop.py", "training/state.py", "training/protocol.py", "data/augment.py"} < set(names)
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text((digest_module._PACKAGE / name).read_text())
+    monkeypatch.setattr(models, "code_file", lambda network: tmp_path / f"models/{network}.py")
     monkeypatch.setattr(digest_module, "_PACKAGE", tmp_path)
     first = code_digest(config())
     assert re.fullmatch("[0-9a-f]{16}", first)

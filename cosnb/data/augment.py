@@ -1,4 +1,4 @@
-"""Augmentation of uint8 images as whole batches: flip, then rotation with Pillow's arithmetic, then normalisation."""
+"""Augmentation of uint8 images as whole batches: flip, rotation with Pillow's arithmetic, crop, normalisation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,19 +15,24 @@ MAX_SIDE = 16_384  # pixels; beyond it a rotated corner may leave the range of 1
 class Draws:
     """One epoch's random choices, on the CPU: row i belongs to the i-th image shown, which is image `order[i]`.
 
-    order: int64 (n,), a permutation; flip: bool (n,); angle: float64 (n,), degrees, counter-clockwise.
+    order: int64 (n,), a permutation; flip: bool (n,); angle: float64 (n,), degrees, counter-clockwise; shift: int64
+    (n, 2), pixels down and to the right by which the image's window moves, at most `crop` either way.
     """
 
     order: Tensor
     flip: Tensor
     angle: Tensor
+    shift: Tensor | None = None
 
 
-def draw(n: int, generator: torch.Generator, flip: float = 0.4, rotation: float = 30.0) -> Draws:
+def draw(n: int, generator: torch.Generator, flip: float = 0.4, rotation: float = 30.0, crop: int = 0) -> Draws:
     """Draw an epoch over n images: order, flips with probability `flip`, angles uniform in [-rotation, rotation).
 
+    With a `crop`, windows shifted by whole pixels, uniform from −crop to crop, on each axis too.
+
     `generator` lives on the CPU, so one seed gives the same epoch to every device; the number of draws depends on n
-    alone, so the order stays the same whatever `flip` and `rotation` are. The defaults are those of protocol `paper`.
+    and on whether there is a `crop` alone, so the order stays the same whatever `flip` and `rotation` are. The defaults
+    are those of protocol `paper`.
 
     Raises CosnbError where `flip` is no probability or `rotation` is not within 0 to 180 degrees.
     """
@@ -38,7 +43,8 @@ def draw(n: int, generator: torch.Generator, flip: float = 0.4, rotation: float 
     order = torch.randperm(n, generator=generator)
     flips = torch.rand(n, generator=generator, dtype=torch.float64) < flip
     angles = torch.rand(n, generator=generator, dtype=torch.float64).mul_(2).sub_(1).mul_(rotation)
-    return Draws(order, flips, angles)
+    shift = torch.randint(-crop, crop + 1, (n, 2), generator=generator) if crop else None
+    return Draws(order, flips, angles, shift)
 
 
 def flip(images: Tensor, mask: Tensor) -> Tensor:
@@ -59,6 +65,20 @@ def rotate(images: Tensor, angles: Tensor) -> Tensor:
     return _resample(images, _affine(angles, height, width).to(images.device, non_blocking=True))
 
 
+def crop(images: Tensor, shift: Tensor) -> Tensor:
+    """Cut from each image its window, moved by `shift`: what lies outside is zero, as from an image padded with zeros.
+
+    images: any dtype, (B, C, H, W); shift: int64 (B, 2), pixels down and to the right, on the same device.
+    """
+    channels, height, width = images.shape[1:]
+    rows = torch.arange(height, device=images.device) + shift[:, :1]
+    columns = torch.arange(width, device=images.device) + shift[:, 1:]
+    down = rows.clamp(0, height - 1)[:, None, :, None].expand(-1, channels, -1, width)
+    across = columns.clamp(0, width - 1)[:, None, None].expand(-1, channels, height, -1)
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
+    return images.gather(2, down).gather(3, across).mul_(inside[:, None])
+
+
 def normalize(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Map uint8 pixels to (x / 255 − 0.5) / 0.5, in [−1, 1]; computed in float32, then cast to `dtype`."""
     return images.to(torch.float32).div_(255).sub_(0.5).div_(0.5).to(dtype)
@@ -67,8 +87,8 @@ def normalize(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 def batches(images: Tensor, labels: Tensor, draws: Draws | None, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (images uint8 (B, C, H, W), labels int64 (B,)), the last batch of an epoch being smaller where it must be.
 
-    With `draws`, images come in their order, flipped and rotated; without, as they stand. Both tensors stay on the
-    device that holds them, and nothing here waits for that device.
+    With `draws`, images come in their order, flipped, rotated and cropped; without, as they stand. Both tensors stay
+    on the device that holds them, and nothing here waits for that device.
     """
     if draws is None:
         yield from zip(images.split(batch_size), labels.split(batch_size), strict=True)
@@ -77,6 +97,7 @@ def batches(images: Tensor, labels: Tensor, draws: Draws | None, batch_size: int
     order = draws.order.to(device, non_blocking=True)
     flips = draws.flip.to(device, non_blocking=True) if draws.flip.any() else None
     maps = _affine(draws.angle, *images.shape[-2:]).to(device, non_blocking=True) if draws.angle.any() else None
+    shifts = draws.shift.to(device, non_blocking=True) if draws.shift is not None else None
     for start in range(0, len(order), batch_size):
         part = slice(start, start + batch_size)
         batch = images.index_select(0, order[part])
@@ -84,6 +105,8 @@ def batches(images: Tensor, labels: Tensor, draws: Draws | None, batch_size: int
             batch = flip(batch, flips[part])
         if maps is not None:
             batch = _resample(batch, maps[part])
+        if shifts is not None:
+            batch = crop(batch, shifts[part])
         yield batch, labels.index_select(0, order[part])
 
 

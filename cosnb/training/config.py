@@ -2,21 +2,30 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import Any
 
 from cosnb.errors import CosnbError
-from cosnb.models import NETWORKS
+from cosnb.models import NETWORKS, has_depth
 from cosnb.symbolic import catalogue
+from cosnb.training.protocol import PROTOCOLS
 
 PRECISIONS = ("float32", "bfloat16")
+_LATER = ("depth", "gain", "label_smoothing", "probes")
+PROBES = ("dead_units", "gradient_norms")
+_BY_PROTOCOL: Any = None  # stands for the protocol's own value until the configuration is made
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Protocol `paper` (Adam, no decay, no schedule) for a network, an activation and a data set.
+    """A network, an activation, a data set and the protocol's settings; a wrong value raises CosnbError.
 
-    train_images: how many of the training images are used, from the first. flip: probability. rotation: degrees, the
-    largest angle. precision: "float32", or "bfloat16" for automatic mixed precision. A wrong value raises CosnbError.
+    train_images: how many of the training images are used, from the first. lr: the highest rate of a schedule. flip:
+    probability. rotation: degrees, the largest angle. What is not given of epochs, lr, flip and rotation is the
+    protocol's. precision: "float32", or "bfloat16" for automatic mixed precision. depth: blocks of a depth network,
+    0 for the others. gain: factor on the initial weights of every convolution and linear layer. probes: see
+    `cosnb.training.probes`.
     """
 
     activation: str
@@ -24,35 +33,64 @@ class TrainingConfig:
     train_images: int
     network: str = "squeezenet"
     protocol: str = "paper"
-    epochs: int = 200
+    epochs: int = _BY_PROTOCOL
     batch_size: int = 128
-    lr: float = 0.001
+    lr: float = _BY_PROTOCOL
     precision: str = "float32"
-    flip: float = 0.4
-    rotation: float = 30.0
+    flip: float = _BY_PROTOCOL
+    rotation: float = _BY_PROTOCOL
+    depth: int = 0
+    gain: float = 1.0
+    label_smoothing: float = 0.0
+    probes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _choice("protocol", self.protocol, tuple(PROTOCOLS))
+        for name in ("epochs", "lr", "flip", "rotation"):
+            if getattr(self, name) is _BY_PROTOCOL:
+                object.__setattr__(self, name, getattr(PROTOCOLS[self.protocol], name))
+        if isinstance(self.probes, list):  # as JSON gives it back
+            object.__setattr__(self, "probes", tuple(self.probes))
         for name, kind in _types().items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
                 raise CosnbError(f"{name} must be of type {kind.__name__}, got {value!r}")
         object.__setattr__(self, "activation", catalogue.get(self.activation).name)
         _choice("network", self.network, tuple(NETWORKS))
-        _choice("protocol", self.protocol, ("paper",))
         _choice("precision", self.precision, PRECISIONS)
+        for probe in self.probes:
+            _choice("probe", probe, PROBES)
+        object.__setattr__(self, "probes", tuple(dict.fromkeys(self.probes)))
         for name in ("epochs", "batch_size", "train_images"):
             if getattr(self, name) < 1:
                 raise CosnbError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.lr < float("inf"):
-            raise CosnbError(f"lr must be a positive number, got {self.lr}")
+        if self.batch_size > self.train_images:
+            raise CosnbError(f"batch_size is {self.batch_size}, but there are only {self.train_images} training images")
+        for name in ("lr", "gain"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise CosnbError(f"{name} must be a positive number, got {getattr(self, name)}")
         if not 0 <= self.flip <= 1:
             raise CosnbError(f"flip must be a probability from 0 to 1, got {self.flip}")
         if not 0 <= self.rotation <= 180:
             raise CosnbError(f"rotation must be an angle from 0 to 180 degrees, got {self.rotation}")
+        if not 0 <= self.label_smoothing < 1:
+            raise CosnbError(f"label_smoothing must be at least 0 and less than 1, got {self.label_smoothing}")
+        deep = has_depth(self.network)
+        if (self.depth < 1) if deep else (self.depth != 0):
+            raise CosnbError(f"{self.network} has a depth of {'1 or more' if deep else '0'}, got {self.depth}")
 
-    def as_dict(self) -> dict[str, str | int | float]:
-        """Return the configuration as JSON types, floats as floats."""
-        return {name: kind(getattr(self, name)) for name, kind in _types().items()}
+    def as_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON types, floats as floats.
+
+        Settings that came after the first records are left out where they have their default, so old digests hold.
+        """
+        settings: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name not in _LATER or value != field.default:
+                kind = _types()[field.name]
+                settings[field.name] = list(value) if kind is tuple else kind(value)
+        return settings
 
     def digest(self) -> str:
         """Return 10 hexadecimal digits that name this configuration."""
@@ -66,10 +104,8 @@ def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _types() -> dict[str, type]:
-    return {
-        field.name: {"str": str, "int": int, "float": float}[str(getattr(field.type, "__name__", field.type))]
-        for field in fields(TrainingConfig)
-    }
+    kinds: dict[str, type] = {"str": str, "int": int, "float": float, "tuple": tuple}
+    return {field.name: kinds[str(getattr(field.type, "__name__", field.type))] for field in fields(TrainingConfig)}
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -83,7 +119,19 @@ def parse_seeds(text: str) -> list[int]:
         seeds = []
     if not seeds or min(seeds) < 0:
         raise CosnbError(f"seeds must be like '3', '0:20' (0 to 19) or '0,4,7', got {text!r}")
-    return list(dict.fromkeys(seeds))
+    return distinct(seeds)
+
+
+def distinct(seeds: Iterable[int]) -> list[int]:
+    """Return `seeds` as a list; CosnbError where there is none, one is negative, or one is given twice."""
+    listed = list(seeds)
+    for seed in listed:
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise CosnbError(f"a seed is a whole number from 0 on, got {seed!r}")
+    twice = sorted({seed for seed in listed if listed.count(seed) > 1})
+    if twice or not listed:
+        raise CosnbError(f"seed {twice[0]} is given twice: give each once" if twice else "no seed is given")
+    return listed
 
 
 def parse_activations(text: str) -> list[str]:

@@ -1,26 +1,9 @@
 """What a device can do, and how it is called in a record."""
 
 import platform
-import shutil
 from typing import Any
 
 import torch
-from torch import nn
-
-from cosnb.activation import ActivationModule
-
-
-def fuse_activations(net: nn.Module, device: torch.device) -> bool:
-    """Compile each activation of `net` into one kernel, where there is a compiler; return whether it was done.
-
-    Written as separate tensor operations CoS takes 13 × ReLU's time on a CPU, fused 1.4 × (forward and backward, 2 Mi
-    float32 elements, one thread).
-    """
-    can = shutil.which("c++") or shutil.which("g++") if device.type == "cpu" else device.type == "cuda"
-    for module in net.modules() if can else ():
-        if isinstance(module, ActivationModule):
-            module.compile(dynamic=True)
-    return bool(can)
 
 
 def resolve_precision(precision: str, device: str | torch.device) -> str:

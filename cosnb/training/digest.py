@@ -2,23 +2,39 @@
 
 import ast
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
+import sympy
+
+from cosnb import models
 from cosnb.activation import activation
 from cosnb.training.config import TrainingConfig
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+_FILES = (
+    *(f"training/{name}.py" for name in ("loop", "many", "state", "dropout", "protocol", "execution", "probes")),
+    "data/augment.py",
+)
 
 
 def code_digest(config: TrainingConfig) -> str:
-    """Return 16 hexadecimal digits over the loop, the augmentation, the network and the activation's printed code."""
+    """Return 16 hexadecimal digits over the loop, the augmentation, the network, and the activation's f and f′.
+
+    Of the activation it is the expressions that count, not the code printed from them: that may change for speed.
+    """
     digest = hashlib.sha256()
-    for name in ("training/loop.py", "data/augment.py", f"models/{config.network}.py"):
-        digest.update(canonical((_PACKAGE / name).read_text()).encode())
-    act = activation(config.activation)
-    for order in (0, 1):
-        digest.update(canonical(act.source("pytorch", order)).encode())
+    for path in (*(_PACKAGE / name for name in _FILES), models.code_file(config.network)):
+        digest.update(canonical(path.read_text()).encode())
+    digest.update(_expressions(models.activation_name(config.network, config.activation)).encode())
     return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=256)
+def _expressions(name: str) -> str:
+    """Return f and f′ of an activation as SymPy writes them."""
+    act = activation(name)
+    return sympy.srepr(act.derivative(0)) + sympy.srepr(act.derivative(1))
 
 
 def canonical(source: str) -> str:
