@@ -6,7 +6,7 @@
 The plain loop is what one writes who knows PyTorch: images normalised beforehand, in memory, on the device; flip and
 rotation (affine_grid, grid_sample) a batch; fused Adam; sums kept on the device; channels-last or not, whichever is
 faster here. Same network with nn.ReLU, same images, same batches with a smaller last one. All contestants of a part
-take turns in each round, in an order drawn anew; shown are medians, ratios being medians of the rounds' ratios.
+take turns in each round, in an order drawn anew; shown are medians and their ratios.
 Exits with 1 where a bound is missed.
 """
 
@@ -26,7 +26,7 @@ from cosnb.data.augment import normalize
 from cosnb.models import build
 from cosnb.symbolic import catalogue
 from cosnb.training import TrainingConfig
-from cosnb.training.device import describe_device
+from cosnb.training.device import describe_device, memory_kept
 from cosnb.training.execution import make_forward, resolve_execution, warm_up
 from cosnb.training.loop import _train_epoch, now
 from cosnb.training.state import State
@@ -47,7 +47,12 @@ def ours(network: str, activation: str, data: ImageData, precision: str, executi
     forward = make_forward(state.net, resolve_execution(execution, data.train_images.device))
     sizes = {BATCH_SIZE, len(data.train_images) % BATCH_SIZE or BATCH_SIZE}
     warm_up(state.net, forward, data.train_images, sizes, set(), precision)
-    return lambda: _train_epoch(state, config, data, forward)
+
+    def epoch() -> None:
+        with memory_kept(data.train_images.device):  # in a run it is once for all epochs
+            _train_epoch(state, config, data, forward)
+
+    return epoch
 
 
 def plain(network: str, data: ImageData, precision: str, memory_format: torch.memory_format) -> Epoch:
@@ -99,8 +104,8 @@ def rounds(epochs: dict[str, Epoch], count: int, device: torch.device) -> dict[s
 
 
 def ratio(above: list[float], below: list[float]) -> float:
-    """Return the median over the rounds of above / below."""
-    return statistics.median(a / b for a, b in zip(above, below, strict=True))
+    """Return the ratio of the medians."""
+    return statistics.median(above) / statistics.median(below)
 
 
 def verdict(value: float, bound: float, met: bool) -> str:
