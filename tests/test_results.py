@@ -17,7 +17,7 @@ from cosnb.results import assignment
 from cosnb.training import TrainingConfig, run_missing
 
 run_module = importlib.import_module("cosnb.training.run")  # the package's attribute of that name is the function
-CONFIG = TrainingConfig("cos", "digits", 64, epochs=1, batch_size=64)
+CONFIG = TrainingConfig("cos", "digits", 64, epochs=1, batch_size=32)
 EPOCH = {
     "epoch": 1,
     "train_loss": 2.0,
