@@ -1,6 +1,7 @@
 # make book    set everything up, run every notebook's quick profile, build the site, print where it is
 # make test    set everything up, run the tests
 # make check   what CI runs: format, lint, types, tests, notebooks and site, the site in a browser
+# make check-all  the same, then every activation, derivative, target and number format: an hour
 # make bench   speed and memory, each against its peers
 # make clean   remove what was built; the virtual environment stays
 #
@@ -10,17 +11,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TRITON := $(VENV)/.triton
 
-.PHONY: book test check lint browser bench clean
+.PHONY: book test check check-all lint browser bench clean
 .NOTPARALLEL:
 
 book: $(READY)
 	$(BIN)/cosnb book
 
-test: $(READY)
+test: $(TRITON)
 	$(BIN)/python -m pytest --ignore=tests/browser
 
 check: lint test book browser
+
+check-all: check
+	$(BIN)/python -m pytest -m matrix --ignore=tests/browser
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -48,4 +53,11 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
 	$(BIN)/python -m ipykernel install --sys-prefix --name cosnb --display-name cosnb
+	@touch $@
+
+# The tests run the Triton kernels under Triton's interpreter. PyTorch for CUDA brings the Triton that fits it; beside
+# PyTorch for the CPU it is installed here, 1 GB that the book does not need.
+$(TRITON): $(READY) requirements-triton.lock
+	@if [ "$$(uname -sm)" = "Linux x86_64" ] && ! $(BIN)/python -c 'import triton' 2>/dev/null; then \
+	  $(BIN)/python -m pip install --quiet --no-deps --no-compile --disable-pip-version-check -r requirements-triton.lock; fi
 	@touch $@

@@ -9,18 +9,24 @@ from cosnb.errors import CosnbError
 
 if TYPE_CHECKING:
     from cosnb.activation import Activation, activation, swap
+    from cosnb.models.fused import fuse_bn
 
-__all__ = ["Activation", "CosnbError", "activation", "swap"]
+__all__ = ["Activation", "CosnbError", "activation", "fuse_bn", "swap"]
 __version__ = "0.1.0"
 
 # Imported when first asked for: the process that does the algebra (cosnb.symbolic.worker) needs no PyTorch.
-_LAZY = {"Activation", "activation", "swap"}
+_LAZY = {
+    "Activation": "cosnb.activation",
+    "activation": "cosnb.activation",
+    "fuse_bn": "cosnb.models.fused",
+    "swap": "cosnb.activation",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module("cosnb.activation"), name)
+    value = getattr(importlib.import_module(_LAZY[name]), name)
     globals()[name] = value
     return value
 

@@ -3,19 +3,23 @@
 import hashlib
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sympy
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from cosnb.codegen import targets
 from cosnb.codegen.lower import lower
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
-from cosnb.kernels.autograd import Orders
+from cosnb.kernels import operators
+from cosnb.kernels.autograd import AutogradFunction, Orders
+from cosnb.kernels.learnable import OpenFunction
 from cosnb.kernels.operators import Kernel
+from cosnb.modules import ActivationModule, LearnableModule
 from cosnb.symbolic import calculus, catalogue, parsing
 from cosnb.symbolic.catalogue import Formula, x
 from cosnb.symbolic.findings import Properties
@@ -39,6 +43,8 @@ class Activation:
         self.expr: sympy.Expr = formula.expr.subs(parameters)
         self._kernels: dict[int, Kernel] = {}
         self._orders = Orders(self.kernel)
+        self.traced: AutogradFunction | None = None  # these two are made when torch.compile or torch.export ask
+        self.open_traced: AutogradFunction | None = None
 
     def __repr__(self) -> str:
         values = "".join(f", {symbol}={value}" for symbol, value in self.parameters.items())
@@ -48,15 +54,26 @@ class Activation:
         # Kernels and autograd Functions are no importable names, so a copy makes its own.
         return Activation, (self.formula, self.parameters)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Activation":
+        return self  # it never changes, so copies of a network share what has been compiled
+
     def __call__(self, input: Tensor) -> Tensor:
         """Apply the activation to `input`: same shape, strides kept where PyTorch keeps them, same dtype and device."""
+        self.check(input)
+        if torch.compiler.is_compiling():
+            _prepare(self)
+            assert self.traced is not None
+            return self.traced.apply(input)
+        if _is_plain(input):
+            return operators.forward(input, self.kernel(0))
+        return self._orders.value(0).apply(input)
+
+    def check(self, input: Tensor) -> None:
+        """Raise CosnbError for what is no floating-point tensor."""
         if not input.is_floating_point():
             raise CosnbError(
                 f"{self.name} expects a floating-point tensor, got {input.dtype}: convert it with .float()"
             )
-        if torch.compiler.is_compiling():
-            return self._orders.traced(0).apply(input)
-        return self._orders.value(0).apply(input)
 
     def derivative(self, n: int = 1) -> sympy.Expr:
         """Return the n-th symbolic derivative; at a kink it has the value of the left piece (ReLU: 0, as PyTorch's)."""
@@ -93,36 +110,39 @@ class Activation:
             )
         return self._kernels[order]
 
-    def prepare(self) -> None:
-        """Make what torch.compile needs before it traces the activation: it cannot trace SymPy."""
-        self._orders.traced(0)
+    @cached_property
+    def open_function(self) -> OpenFunction:
+        """Return the formula as a function of x and of its parameters, for parameters that learn."""
+        return OpenFunction(self.formula.expr, self.x, tuple(self.parameters))
 
-    def module(self) -> "ActivationModule":
-        """Return an `nn.Module` that applies this activation."""
-        return ActivationModule(self)
+    def module(self, learnable: bool = False) -> ActivationModule | LearnableModule:
+        """Return an `nn.Module` that applies this activation; with `learnable` one whose parameters learn.
 
-
-class ActivationModule(nn.Module):
-    """A module without weights that applies an `Activation` elementwise."""
-
-    def __init__(self, activation: Activation) -> None:
-        super().__init__()
-        self.activation = activation
-        activation.prepare()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self.activation.prepare()
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply the activation to a floating-point tensor of any shape."""
-        return self.activation(input)
-
-    def extra_repr(self) -> str:
-        return repr(self.activation)
+        Each learnable module has parameters of its own, which begin at this activation's values.
+        """
+        return LearnableModule(self) if learnable else ActivationModule(self)
 
 
-def activation(formula: str, **parameters: float | str) -> Activation:
+def _prepare(act: Activation) -> bool:
+    """Make what torch.compile is to trace: Dynamo, which cannot trace SymPy, runs this as it stands."""
+    act.traced = act._orders.traced(0)
+    return True
+
+
+# What torch.compiler.assume_constant_result sets; that itself imports all of Dynamo, 1.7 s.
+_prepare._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _is_plain(input: Tensor) -> bool:
+    """Say whether no derivative can be asked of what is done to `input`: autograd would take 15 µs of 21."""
+    return (
+        not (input.requires_grad and torch.is_grad_enabled())
+        and forward_ad._current_level < 0
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def activation(formula: str, /, **parameters: float | str) -> Activation:
     """Return an activation by its name in the catalogue, or by its formula as text.
 
     `activation("cos", a=5, c="1/2")` and `activation("x*sigmoid(x) + (sigmoid(a*x) - c)**2", a=5, c=0.5)` are the same
@@ -144,6 +164,13 @@ def activation(formula: str, **parameters: float | str) -> Activation:
     return _cached(row.name, tuple(merged.items()))
 
 
+# What torch.compiler.disable sets: inside a compiled function Dynamo would trace the parser, and fail somewhere in it.
+activation._torchdynamo_disable = True  # type: ignore[attr-defined]
+activation._torchdynamo_disable_msg = (  # type: ignore[attr-defined]
+    "make the activation outside of the compiled function, which may call it"
+)
+
+
 def _value(name: str, value: float | str) -> sympy.Rational:
     text = str(value)
     if not _NUMBER.fullmatch(text):
@@ -162,18 +189,42 @@ def _from_text(text: str, parameters: tuple[tuple[str, sympy.Rational], ...]) ->
     return Activation(formula, dict(formula.parameters))
 
 
-def swap(model: nn.Module, old: type[nn.Module], name: str, **parameters: float | str) -> int:
-    """Replace every `old` module inside `model` by the activation `name`, in place; return how many were replaced.
+def swap(
+    model: nn.Module,
+    old: type[nn.Module] | tuple[type[nn.Module], ...],
+    new: str | Activation,
+    *,
+    learnable: bool = False,
+    **parameters: float | str,
+) -> int:
+    """Replace every module of class `old` (or of one of several) inside `model`, in place; return at how many places.
 
-    Raises CosnbError where `model` holds none, since that is most likely a slip.
+    `new` is a name of the catalogue, a formula as text, each with `parameters`, or an activation. Subclasses of `old`
+    stay. A module that stands at several places is replaced by one module at all of them, so it shares its parameters
+    where they are `learnable`. Raises CosnbError where `model` holds none, since that is most likely a slip.
     """
-    new = activation(name, **parameters)
+    classes = old if isinstance(old, tuple) else (old,)
+    for kind in classes:
+        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+            raise CosnbError(f"swap replaces modules by their class, like torch.nn.ReLU: {kind!r} is no module class")
+    if isinstance(new, Activation) and parameters:
+        raise CosnbError(f"{new!r} has its parameters already: leave out {', '.join(parameters)}, or give its name")
+    act = new if isinstance(new, Activation) else activation(new, **parameters)
+    made: dict[nn.Module, nn.Module] = {}
     count = 0
     for parent in list(model.modules()):
         for key, child in list(parent._modules.items()):  # named_children() gives a module used twice only once
-            if type(child) is old:
-                setattr(parent, key, new.module())
+            if child is not None and type(child) in classes:
+                if child not in made:
+                    made[child] = act.module(learnable)
+                setattr(parent, key, made[child])
                 count += 1
     if count == 0:
-        raise CosnbError(f"no {old.__name__} inside {type(model).__name__}: nothing to replace by {name!r}")
+        wanted = " or ".join(kind.__name__ for kind in classes)
+        raise CosnbError(f"no {wanted} inside {type(model).__name__}: nothing to replace by {act!r}; {_found(model)}")
     return count
+
+
+def _found(model: nn.Module) -> str:
+    leaves = {type(m).__name__ for m in model.modules() if m is not model and not any(m.children())}
+    return f"it holds {', '.join(sorted(leaves))}" if leaves else "it holds no other module"

@@ -1,9 +1,10 @@
-"""The command `cosnb`: run notebooks, build the book, look at data and records."""
+"""The command `cosnb`: run notebooks, build the book, look at data and records, export and measure activations."""
 
 import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from cosnb.errors import CosnbError
 
@@ -31,7 +32,15 @@ def _run(options: argparse.Namespace) -> int:
     from cosnb import notebooks
 
     overrides = dict(notebooks.parse_override(text) for text in options.parameter)
-    failures = notebooks.run(options.name, options.profile, overrides, options.jobs)
+    overrides |= {name: given for name in ("seeds", "activations") if (given := getattr(options, name)) is not None}
+    failures = notebooks.run(
+        options.name,
+        options.profile,
+        overrides,
+        options.jobs,
+        scheduler=options.scheduler,
+        together=options.together,
+    )
     failed = {failure.name for failure in failures}
     for name in dict.fromkeys(options.name):
         if name not in failed:
@@ -90,9 +99,53 @@ def _results(options: argparse.Namespace) -> int:
     return 0
 
 
+def _accuracy(options: argparse.Namespace) -> int:
+    import json
+
+    from cosnb import accuracy
+    from cosnb.activation import activation
+
+    subject = activation(options.formula)
+    measurements = accuracy.measure(
+        subject,
+        options.target or (),
+        options.format or (),
+        (0, 1, 2) if options.order is None else (options.order,),
+        options.full,
+        lambda line: print(f"{line} ...", file=sys.stderr),
+    )
+    print(f"{subject.formula.title}: f(x) = {subject.expr}\n")
+    print(accuracy.table(measurements))
+    record = accuracy.record(subject, measurements)
+    if options.json:
+        Path(options.json).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        from cosnb.plots.accuracy import errors_over_x
+        from cosnb.plots.style import save_svg
+
+        save_svg(errors_over_x(record), options.plot)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from cosnb.activation import activation
+    from cosnb.export import export
+
+    values = {}
+    for text in options.parameter:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise CosnbError(f"{text!r} sets no parameter: write it like a=5")
+        values[name] = value
+    for path in export(activation(options.formula, **values), Path(options.output), options.name, options.force):
+        print(path)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="cosnb", description="Run the book's notebooks, build its site, look at data and recorded runs."
+        prog="cosnb",
+        description="Run the book's notebooks, build its site, look at data and recorded runs, export code.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -111,6 +164,21 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="set a parameter, over the profile's value; a TOML number, boolean or array, anything else is text",
+    )
+    run.add_argument("--seeds", metavar="SEEDS", help="the parameter of that name, for example 0:20 (0 to 19) or 0,4,7")
+    run.add_argument("--activations", metavar="NAMES", help="the parameter of that name, for example relu,cos")
+    run.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="share the missing runs out on this Dask cluster (tcp://host:8786), whose workers see the same clone and "
+        "results folder; GPU notebooks go to workers started with --resources GPU=1",
+    )
+    run.add_argument(
+        "--together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seeds of a configuration that one task trains (default: 1)",
     )
     run.set_defaults(command=_run)
 
@@ -134,6 +202,21 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("download", metavar="NAME", help="cifar10 or mnist")
     data.set_defaults(command=_data, download=None)
 
+    export = commands.add_parser(
+        "export",
+        help="write an activation as files that need no cosnb",
+        description="Write an activation as one Python file for PyTorch and one C header that need no cosnb, each with "
+        "its formula, derivative, error and speed (measured now) in its head, and print their paths.",
+    )
+    export.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example cos, or 'x*sigmoid(a*x)'")
+    export.add_argument("--output", metavar="DIR", default=".", help="the folder to write into (default: this one)")
+    export.add_argument("--name", metavar="FILE", help="the files' and functions' name (default: the activation's)")
+    export.add_argument(
+        "-p", "--parameter", metavar="NAME=VALUE", action="append", default=[], help="set a parameter, for example a=5"
+    )
+    export.add_argument("--force", action="store_true", help="write over files that are there")
+    export.set_defaults(command=_export)
+
     results = commands.add_parser(
         "results",
         help="list recorded runs",
@@ -141,6 +224,27 @@ def _parser() -> argparse.ArgumentParser:
         "and its number of runs.",
     )
     results.set_defaults(command=_results)
+
+    accuracy = commands.add_parser(
+        "accuracy",
+        help="measure the error of an activation's code in ulp",
+        description="Measure f, f' and f'' of every target and number format that runs here against high precision: "
+        "every 16-bit number, 2^18 float32 ones (with --full 2^24, on CUDA all), 2^12 float64 ones (2^16). Class 1: "
+        "|f| is at least 2^-6 of its largest term, error in ulp of f; class 2: elsewhere, in ulp of the largest term. "
+        "The table is Markdown.",
+    )
+    accuracy.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example cos, or 'x*sigmoid(2*x)'")
+    accuracy.add_argument(
+        "--target",
+        action="append",
+        help="c, pytorch, compiled, numpy or triton (CUDA); may be repeated (default: all, compiled with --full only)",
+    )
+    accuracy.add_argument("--format", action="append", help="float32, float64, bfloat16 or float16; may be repeated")
+    accuracy.add_argument("--order", type=int, choices=(0, 1, 2), help="of the derivative (default: all three)")
+    accuracy.add_argument("--full", action="store_true", help="many more inputs: minutes instead of one")
+    accuracy.add_argument("--json", metavar="FILE", help="write the figures, the largest error along x too")
+    accuracy.add_argument("--plot", metavar="FILE", help="draw the largest error along x, as SVG")
+    accuracy.set_defaults(command=_accuracy)
     return parser
 
 

@@ -6,7 +6,7 @@ Differences are paired by seed: one difference is (figure under the first activa
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 import numpy as np
 from scipy import stats
@@ -31,7 +31,18 @@ class Verdict(StrEnum):
     REFUTED = "refuted"
     SMALLER = "real, but smaller"
     NOT_RESOLVED = "not resolved"
+    NOT_TESTABLE = "not testable"
     EXPLORATORY = "exploratory"
+
+
+class Direction(Enum):
+    """A claim that names a sign but no number: the first is higher, or lower, than the second."""
+
+    LOWER = -1
+    HIGHER = 1
+
+
+Claim = float | Direction | None
 
 
 @dataclass(frozen=True)
@@ -66,11 +77,12 @@ class Comparison:
 
     `interval` is at 95 %, `holm_interval` at 1 − 0.05/m for a family of m; `bootstrap` (BCa, 95 %) is None for n < 20;
     `p_holm` is adjusted within the family. `power` is the chance that this n confirms the claim, were it true, and
-    `runs_needed` the n that makes it 0.8, both from the observed deviation; None without a claim or with n < 2.
+    `runs_needed` the n that makes it 0.8, both from the observed deviation; None without a claimed number or with
+    n < 2.
     """
 
     n: int
-    claimed: float | None
+    claimed: Claim
     family_size: int
     interval: Interval
     holm_interval: Interval
@@ -225,33 +237,35 @@ def runs_needed(sd_of_differences: float, claimed_difference: float, family_size
     return high
 
 
-def _verdict(claimed: float | None, p_holm: float, interval: Interval, family_size: int) -> Verdict:
+def _verdict(claimed: Claim, p_holm: float, interval: Interval, family_size: int) -> Verdict:
     if claimed is None:
         return Verdict.EXPLORATORY
     if interval.n < smallest_n(family_size):
         return Verdict.NOT_RESOLVED
-    confirmed = p_holm <= ALPHA and interval.mean * claimed > 0
-    refuted = claimed > interval.high if claimed > 0 else claimed < interval.low
+    number, sign = (0.0, claimed.value) if isinstance(claimed, Direction) else (claimed, math.copysign(1, claimed))
+    confirmed = p_holm <= ALPHA and interval.mean * sign > 0
+    refuted = number > interval.high if sign > 0 else number < interval.low
     if confirmed:
         return Verdict.SMALLER if refuted else Verdict.CONFIRMED
     return Verdict.REFUTED if refuted else Verdict.NOT_RESOLVED
 
 
-def judge(family: Mapping[str, tuple[Sample, float | None]], family_size: int | None = None) -> dict[str, Comparison]:
+def judge(family: Mapping[str, tuple[Sample, Claim]], family_size: int | None = None) -> dict[str, Comparison]:
     """Judge a family {name: (paired differences, claimed difference)}; m = `family_size`, else its length.
 
     Sign-flip p-values are adjusted by Holm over the family; members not given count as the larger p-values' ranks, so
     one member of a family of m is adjusted by the factor m. Every member's `holm_interval` is at the one level
     1 − 0.05/m (Bonferroni's, Holm's first step), since Holm's own steps have no simultaneous intervals as simple.
     Confirmed: p_holm ≤ 0.05 and the mean has the claim's sign. Refuted: the claim lies outside `holm_interval` on the
-    side away from 0. Both: "real, but smaller". Else, and always while 2^(1−n) > 0.05/m: not resolved. Without a claim
-    (None): exploratory. Raises CosnbError for a claim of 0 or not finite, and for a family_size below the length.
+    side away from 0. Both: "real, but smaller". Else, and always while 2^(1−n) > 0.05/m: not resolved. A claim of a
+    Direction alone is refuted where `holm_interval` lies on the other side of 0. Without a claim (None): exploratory.
+    Raises CosnbError for a claim of 0 or not finite, and for a family_size below the length.
     """
     m = len(family) if family_size is None else family_size
     if m < len(family):
         raise CosnbError(f"A family of {len(family)} comparisons cannot have the size {m}.")
     for name, (_, claimed) in family.items():
-        if claimed is not None and not (math.isfinite(claimed) and claimed != 0):
+        if isinstance(claimed, float | int) and not (math.isfinite(claimed) and claimed != 0):
             raise CosnbError(f"{name}: a claimed difference must be a finite number other than 0, not {claimed}.")
     tests = [sign_flip_test(differences) for differences, _ in family.values()]
     # Absent members stand last, with p = 1: they raise the factors of those present.
@@ -262,11 +276,11 @@ def judge(family: Mapping[str, tuple[Sample, float | None]], family_size: int | 
     }
 
 
-def _compare(differences: Sample, claimed: float | None, m: int, test: SignFlip, p_holm: float) -> Comparison:
+def _compare(differences: Sample, claimed: Claim, m: int, test: SignFlip, p_holm: float) -> Comparison:
     interval = t_interval(differences)
     holm_interval = t_interval(differences, 1 - ALPHA / m)
     chance = needed = None
-    if claimed is not None and interval.n >= 2:
+    if isinstance(claimed, float | int) and interval.n >= 2:
         chance = power(interval.n, interval.sd, claimed, m)
         needed = runs_needed(interval.sd, claimed, m)
     return Comparison(
@@ -285,6 +299,26 @@ def _compare(differences: Sample, claimed: float | None, m: int, test: SignFlip,
     )
 
 
-def compare(a: Sample, b: Sample, claimed: float | None, family_size: int) -> Comparison:
+def compare(a: Sample, b: Sample, claimed: Claim, family_size: int) -> Comparison:
     """Judge a claimed difference of runs a − b, paired by seed, as one of a family of `family_size` (see `judge`)."""
     return judge({"comparison": (paired_differences(a, b), claimed)}, family_size)["comparison"]
+
+
+def alike(family: Mapping[str, Sample], margin: float) -> Verdict:
+    """Judge the claim that every mean of paired differences in `family` lies within ± `margin`.
+
+    Confirmed: each 90 % t interval lies within, which is two one-sided tests at 0.05 (Schuirmann 1987), and needs no
+    correction where all must pass (Berger 1982). Refuted: some t interval at 1 − 0.05/m lies wholly beyond a margin.
+    Else, and always while a member has fewer than `smallest_n(m)` runs: not resolved.
+    """
+    if not (math.isfinite(margin) and margin > 0):
+        raise CosnbError(f"Alike within {margin} says nothing: the margin must be a finite number above 0.")
+    m = len(family)
+    if not family or any(len(_sample(differences)) < smallest_n(m) for differences in family.values()):
+        return Verdict.NOT_RESOLVED
+    wide = [t_interval(differences, 1 - ALPHA / m) for differences in family.values()]
+    if any(interval.low > margin or interval.high < -margin for interval in wide):
+        return Verdict.REFUTED
+    narrow = [t_interval(differences, 1 - 2 * ALPHA) for differences in family.values()]
+    inside = all(-margin < interval.low and interval.high < margin for interval in narrow)
+    return Verdict.CONFIRMED if inside else Verdict.NOT_RESOLVED

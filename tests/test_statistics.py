@@ -11,7 +11,9 @@ from scipy import stats
 
 from cosnb.errors import CosnbError
 from cosnb.statistics import (
+    Direction,
     Verdict,
+    alike,
     bca_interval,
     compare,
     holm,
@@ -269,3 +271,72 @@ class TestVerdicts:
             judge({"cos − relu": (EIGHT, 0.0)})
         with pytest.raises(CosnbError, match="size 1"):
             judge({"a": (EIGHT, 1.0), "b": (EIGHT, 1.0)}, 1)
+
+
+class TestTextbooks:
+    """Fisher, The Design of Experiments (1935), section 21: Darwin's 15 pairs of maize, eighths of an inch."""
+
+    MAIZE = (49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48)
+
+    def test_fishers_count_of_the_maize_pairs(self):
+        # Of 2^15 sums 863 are at least the observed 314 (Fisher's 1,726 both ways), 5.267 %.
+        result = sign_flip_test(self.MAIZE)
+        assert (result.p, result.patterns) == (1726 / 32_768, 32_768)
+
+    def test_students_t_of_the_maize_pairs(self):
+        # Fisher: t = 2.148 for 14 degrees of freedom; so 0 lies outside the 95 % interval by a hair.
+        interval = t_interval(self.MAIZE)
+        assert interval.mean == pytest.approx(20.933, abs=5e-4)
+        assert interval.mean / (interval.sd / math.sqrt(15)) == pytest.approx(2.148, abs=5e-4)
+        assert 0 < interval.low < 0.1
+
+    def test_students_sleep(self):
+        # Student (1908), hours of sleep gained, drug 2 − drug 1: mean 1.58, t = 4.0621 (R's help page of `sleep`).
+        gained = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+        interval = t_interval(gained)
+        assert interval.mean / (interval.sd / math.sqrt(10)) == pytest.approx(4.0621, abs=5e-5)
+        assert (interval.low, interval.high) == pytest.approx((0.7001142, 2.4598858), abs=1e-6)
+
+    def test_bca_of_a_mean_is_shifted_by_a_sixth_of_the_skewness(self):
+        # DiCiccio and Efron (1996): to second order BCa's ends are those of mean + se·(z + γ(2z² + 1)/6), γ = skew/√n.
+        sample = np.random.default_rng(9).gamma(3, 1, 200)
+        se, skew = sample.std() / math.sqrt(200), stats.skew(sample) / math.sqrt(200)
+        z = stats.norm.ppf(0.975)
+        expected = [sample.mean() + se * (s * z + skew * (2 * z * z + 1) / 6) for s in (-1, 1)]
+        interval = bca_interval(sample)
+        assert (interval.low, interval.high) == pytest.approx(expected, abs=0.05 * se)
+
+
+class TestDirections:
+    def test_a_sign_is_confirmed_refuted_or_not_resolved(self):
+        around_zero = EIGHT - 0.5
+        higher, lower = Direction.HIGHER, Direction.LOWER
+        assert [verdict(EIGHT, claim) for claim in (higher, lower)] == ["confirmed", "refuted"]
+        assert [verdict(-EIGHT, claim) for claim in (higher, lower)] == ["refuted", "confirmed"]
+        assert {verdict(around_zero, claim) for claim in (higher, lower)} == {"not resolved"}
+        assert verdict(EIGHT[:6], lower) is Verdict.NOT_RESOLVED
+
+    def test_a_sign_has_no_power(self):
+        result = judge({"claim": (EIGHT, Direction.HIGHER)}, 2)["claim"]
+        assert (result.power, result.runs_needed) == (None, None)
+
+
+class TestAlike:
+    # EIGHT − 0.5 has mean 0, sd 0.1: 90 % half width 1.8946 · 0.1/√8 = 0.06698.
+    def test_by_the_90_percent_interval(self):
+        assert alike({"a": EIGHT - 0.5}, 0.0670) is Verdict.CONFIRMED
+        assert alike({"a": EIGHT - 0.5}, 0.0669) is Verdict.NOT_RESOLVED
+
+    def test_one_pair_beyond_the_margin_refutes(self):
+        # At m = 2 the interval around 0.5 begins at 0.39955.
+        assert alike({"a": EIGHT - 0.5, "b": EIGHT}, 0.3995) is Verdict.REFUTED
+        assert alike({"a": EIGHT - 0.5, "b": -EIGHT}, 0.3995) is Verdict.REFUTED
+        assert alike({"a": EIGHT - 0.5, "b": EIGHT}, 0.3996) is Verdict.NOT_RESOLVED
+
+    def test_few_runs_leave_it_open(self):
+        assert alike({"a": [0.0] * 7, "b": [0.0] * 6}, 1.0) is Verdict.NOT_RESOLVED
+        assert alike({}, 1.0) is Verdict.NOT_RESOLVED
+
+    def test_a_margin_must_say_something(self):
+        with pytest.raises(CosnbError, match="margin"):
+            alike({"a": EIGHT}, 0.0)

@@ -96,13 +96,12 @@ def evaluator(program: Program, dtype: type) -> Callable[[numpy.ndarray], numpy.
 
 
 def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> Tail | None:
-    edges, failed = [], False
+    edges, failed, truth = [], False, _Truth(expr, x)
     for evaluate, dtype in zip(functions, _TYPES, strict=True):
         top = numpy.log2(float(numpy.finfo(dtype).max))
         grid = side * numpy.exp2(numpy.arange(-2 * _STEPS, int(top * _STEPS)) / _STEPS).astype(dtype)
-        bad = numpy.flatnonzero(~numpy.isfinite(evaluate(grid)))
-        last = bad[0] - 1 if len(bad) else len(grid) - 1
-        failed |= len(bad) > 0 and last >= 0
+        last = _last_good(evaluate, grid, truth)
+        failed |= 0 <= last < len(grid) - 1
         edges.append(float(grid[max(last, 0)]))
     if not failed:
         return None
@@ -126,11 +125,55 @@ def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: in
     return Tail((edges[0], edges[1]), *line)
 
 
+class _Truth:
+    """f and the size of its largest term by mpmath: what a value far out is held against."""
+
+    def __init__(self, expr: sympy.Expr, x: sympy.Symbol) -> None:
+        self.functions = [numeric(term, x) for term in expr.as_ordered_terms()]
+        # Exponentials of exponentials take mpmath minutes far out; they overflow rather than be finite and wrong.
+        self.is_tower = any(f.args[0].has(sympy.exp, sympy.sinh, sympy.cosh) for f in expr.atoms(sympy.Function))
+
+    def agrees(self, point: float, value: float) -> bool:
+        """Say whether `value` is f(point) to 1/1000 of the largest term; True where mpmath has no answer."""
+        if self.is_tower:
+            return True
+        try:
+            with mp.workdps(30):
+                terms = [mp.re(f(mpmath.mpf(float(point)))) for f in self.functions]
+                if not all(mpmath.isfinite(term) for term in terms):
+                    return True
+                return bool(abs(mpmath.mpf(float(value)) - mp.fsum(terms)) <= max(map(abs, terms)) / 1000 + 1e-30)
+        except (OverflowError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
+            return True
+
+
+def _last_good(evaluate: Callable, grid: numpy.ndarray, truth: _Truth) -> int:
+    """Return the last index of `grid` up to which the values are finite and agree with the truth.
+
+    Finite values may be wrong too: x/√(1 + x²) is 0 where x² overflows. The truth is asked every eighth octave from
+    2²⁰ on, then between by bisection.
+    """
+    values = evaluate(grid)
+    bad = numpy.flatnonzero(~numpy.isfinite(values))
+    last = int(bad[0]) - 1 if len(bad) else len(grid) - 1
+    good = min(last, 22 * _STEPS)
+    for index in (*range(good, last, 8 * _STEPS), last):
+        if truth.agrees(grid[index], values[index]):
+            good = index
+            continue
+        wrong = index
+        while wrong - good > 1:
+            middle = (good + wrong) // 2
+            good, wrong = (middle, wrong) if truth.agrees(grid[middle], values[middle]) else (good, middle)
+        return good
+    return last
+
+
 def _has_died_away(functions: list[Callable], edges: list[float]) -> bool:
     """Say whether the last good values are below all that could matter and fall: no algebra is needed then."""
     for evaluate, edge in zip(functions, edges, strict=True):
         before, last = numpy.abs(evaluate(numpy.array([edge / 2, edge])))
-        if last > 1e-30 or last > before:
+        if not last <= min(before, 1e-30):
             return False
     return True
 

@@ -1,7 +1,7 @@
 """From a SymPy expression to a `Program`: through the normal form where there is one, else head by head."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import sympy
@@ -57,6 +57,27 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         return _best(form, expr, x)
     program = Program(note=GENERAL)
     program.result = _general(program, expr, x)
+    return program
+
+
+def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Program:
+    """Return the program that computes `expr` head by head, each symbol the input of that name; raises as `lower`.
+
+    No normal form and no care for ±inf, NaN and overflow: shorter, and the symbols may be several.
+    """
+    program = Program(note=GENERAL)
+    program.result = _Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(expr)
+    return program
+
+
+@lru_cache(maxsize=512)
+def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -> Program:
+    """Return the program of `expr` whose symbols are inputs, each with its name: the general way, without guards.
+
+    For parameters that change while a network learns: no normal form holds for every value, and no limit is known.
+    """
+    program = Program(note=GENERAL)
+    program.result = _Tree(program, {symbol: program.input(name) for symbol, name in inputs}).lower(expr)
     return program
 
 
@@ -117,7 +138,8 @@ def _quotient(program: Program, form: NormalForm) -> int:
     numerator = select(positive.offset, negative.offset)
     slope = select(positive.slope, negative.slope)
     if not program.is_number(slope, 0):
-        numerator = _times_x(program, slope, held, numerator)
+        bounded = program.where(is_negative, program.neg(size), size)
+        numerator = _times_x(program, slope, held, numerator, bounded)
     log = select(positive.log, negative.log)
     if not program.is_number(log, 0):
         logarithm = program.emit("log1p_unit", names[t])
@@ -140,13 +162,26 @@ def _vanishes(slope: sympy.Expr) -> bool:
     return bool(slope.subs(s, 1 - t).subs(t, 0) == 0)
 
 
-def _times_x(program: Program, slope: int, x: int, rest: int) -> int:
+def _times_x(program: Program, slope: int, x: int, rest: int, bounded: int) -> int:
     """Emit slope·x + rest; x joins a selection's factor first, which leaves the fma to the other factor."""
     step = program.steps[slope]
     if step.op == "mul" and program.steps[int(str(step.args[0]))].op == "where":
         first, second = (int(str(arg)) for arg in step.args)
         return program.add(program.mul(program.mul(first, x), second), rest)
+    if step.op == "add" and program.is_number(rest, 0):
+        # (c + b)·x as b·x + c·x where c·x is exact: one rounding less. b may be 0 at ±inf, where b·x must not be NaN.
+        first, second = (int(str(arg)) for arg in step.args)
+        for constant, other in ((first, second), (second, first)):
+            if _is_power_of_2(program, constant):
+                return program.add(program.mul(other, bounded), program.mul(constant, x))
     return program.add(program.mul(slope, x), rest)
+
+
+def _is_power_of_2(program: Program, index: int) -> bool:
+    step = program.steps[index]
+    if step.op == "where":
+        return all(_is_power_of_2(program, int(str(arg))) for arg in step.args[1:])
+    return step.op == "number" and step.args[0] in (1, 2, 4, sympy.Rational(1, 2))
 
 
 def _without_power(branch: Branch) -> tuple[Branch, int]:

@@ -1,8 +1,13 @@
 """NumPy: a function of one array, printed from a `Program`."""
 
+import linecache
+from collections.abc import Callable
+from typing import Any
+
 import sympy
 
-from cosnb.codegen.printing import Target
+from cosnb.codegen.printing import Target, assignments, check_name
+from cosnb.codegen.program import Program
 
 TEMPLATES = {
     "exp_scaled": "numpy.square(numpy.exp(0.5 * {0}) * 2.0**50)",
@@ -34,7 +39,8 @@ TEMPLATES = {
     "not": "~({0})",
     "erf": "scipy.special.erf({0})",
     "erfc": "scipy.special.erfc({0})",
-    "sigmoid": "scipy.special.expit({0})",
+    # SciPy's expit is 0 in float32 from −89 on, where the value is still a subnormal.
+    "sigmoid": "(numpy.exp(numpy.minimum({0}, 0)) / (1 + numpy.exp(-numpy.abs({0}))))",
     "softplus": "numpy.logaddexp(0, {0})",
 }
 
@@ -52,3 +58,38 @@ def _edge(single: sympy.Expr, double: sympy.Expr) -> str:
 
 
 NUMPY = Target("numpy", TEMPLATES, number, _edge)
+
+
+def source(program: Program, name: str, comment: str = "") -> str:
+    """Return Python source, imports included, of `def name(x)`.
+
+    An array, or what `numpy.asarray` makes one of, in; an array of its shape out, a scalar for a scalar, as from
+    NumPy's own functions. float16, float32 and float64 stay what they are, float16 computed in float32 and rounded
+    once; integers give float64; a complex x is a TypeError. No warning at any x. Raises CosnbError for a name that is
+    no identifier and for an operation that NumPy lacks.
+    """
+    check_name(name, reserved=("numpy", "scipy"))
+    lines, result = assignments(program, NUMPY)
+    if program.steps[program.result].op in ("number", "edge"):
+        result = f"numpy.full_like(x, {result})"
+    body = [
+        "x = numpy.asarray(x)",
+        "kept = x.dtype.type if x.dtype.type in (numpy.float16, numpy.float32) else numpy.float64",
+        'x = x.astype(numpy.float64 if kept is numpy.float64 else numpy.float32, casting="safe", copy=False)',
+        'with numpy.errstate(all="ignore"):',
+        *(f"    {left} = {right}" for left, right in lines),
+        f"    return numpy.asarray({result}).astype(kept, copy=False)[()]",
+    ]
+    text = "\n".join([f"def {name}(x):", *(f"    {line}" for line in body)]) + "\n"
+    imports = "import numpy\n" + ("import scipy.special\n" if "scipy.special." in text else "")
+    head = "".join(f"# {line}\n" for line in comment.splitlines())
+    return f"{head}{imports}\n\n{text}"
+
+
+def compile_source(code: str, name: str) -> Callable[[Any], Any]:
+    """Return the function `name` that `code`, printed by `source`, defines; its lines show in tracebacks."""
+    filename = f"<cosnb numpy {name} {abs(hash(code)):x}>"
+    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {}
+    exec(compile(code, filename, "exec"), namespace)
+    return namespace[name]

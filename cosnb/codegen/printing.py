@@ -1,6 +1,7 @@
 """The one printer: a `Program` as assignments in a target's syntax, by the target's table {operation: template}."""
 
-from collections.abc import Callable, Mapping
+import keyword
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import sympy
@@ -41,10 +42,23 @@ def assignments(program: Program, target: Target) -> tuple[list[tuple[str, str]]
     return printer.lines, result
 
 
+def expression(program: Program, target: Target) -> str:
+    """Return the program as one expression: a step used more than once is written out as often."""
+    return _Printer(program, target, named=False).code(program.result)
+
+
+def check_name(name: str, reserved: Collection[str] = ()) -> str:
+    """Return `name` if a function can be called so in Python and in C; CosnbError for all else and for `reserved`."""
+    if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name) or name in reserved:
+        raise CosnbError(f"cannot print a function called {name!r:.60}: the name must be an identifier, not reserved")
+    return name
+
+
 class _Printer:
-    def __init__(self, program: Program, target: Target) -> None:
+    def __init__(self, program: Program, target: Target, named: bool = True) -> None:
         self.program = program
         self.target = target
+        self.named = named
         self.uses = program.uses()
         self.lines: list[tuple[str, str]] = []
         self.rendered: dict[int, tuple[str, int]] = {}
@@ -65,7 +79,7 @@ class _Printer:
 
     def _wants_name(self, index: int, step: Step, code: str) -> bool:
         shared = self.uses[index] > 1
-        if step.op in ("number", "input"):
+        if step.op in ("number", "input") or not self.named:
             return False
         if step.op == "edge":
             return shared and not self.target.inline_edges

@@ -2,7 +2,7 @@
 
 import keyword
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FunctionType
 
 import sympy
@@ -42,7 +42,8 @@ TEMPLATES = {
     "not": "~({0})",
     "erf": "torch.erf({0})",
     "erfc": "torch.erfc({0})",
-    "sigmoid": "torch.sigmoid({0})",
+    # torch.sigmoid is 0 in float32 below −88.7, where the value is still a float
+    "sigmoid": "(torch.exp(torch.clamp_max({0}, 0)) / (1 + torch.exp(-torch.abs({0}))))",
     "softplus": "torch.logaddexp({0}, torch.zeros_like({0}))",
 }
 
@@ -62,19 +63,22 @@ def _edge(single: sympy.Expr, double: sympy.Expr) -> str:
 PYTORCH = Target("pytorch", TEMPLATES, number, _edge)
 
 
-def source(program: Program, name: str, comment: str = "") -> str:
+def source(program: Program, name: str, comment: str = "", parameters: Sequence[str] = ()) -> str:
     """Return Python source of `def name(input)`, or `name(dy, input)` for a program with dy.
 
     A floating-point tensor in, one of its shape and dtype out; float16 and bfloat16 are computed in float32 and rounded
-    once. Raises CosnbError for a name that is no identifier and an operation that PyTorch lacks.
+    once. `parameters` are further inputs of the program and arguments of the function, tensors without dimensions.
+    Raises CosnbError for a name that is no identifier and an operation that PyTorch lacks.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise CosnbError(f"cannot print a function called {name!r}: the name must be an identifier")
     lines, result = assignments(program, PYTORCH)
     inputs = [step.args[0] for step in program.steps if step.op == "input"]
-    parameters = "dy, input" if "dy" in inputs else "input"
+    arguments = ", ".join([*(["dy"] if "dy" in inputs else []), "input", *parameters])
     if program.steps[program.result].op in ("number", "edge"):
         result = f"torch.full_like(x, {result})"
+    if program.steps[program.result].op == "input":
+        result = f"{result}.clone()"  # an operator must not return its argument
     half = "(torch.float16, torch.bfloat16)"
     body = [f"x = input.float() if input.dtype in {half} else input"]
     if "dy" in inputs:
@@ -82,7 +86,7 @@ def source(program: Program, name: str, comment: str = "") -> str:
     body += [f"{left} = {right}" for left, right in lines]
     body.append(f"return ({result}).to(input.dtype)")
     head = [f"# {line}" for line in comment.splitlines()]
-    return "\n".join([*head, f"def {name}({parameters}):", *(f"    {line}" for line in body)]) + "\n"
+    return "\n".join([*head, f"def {name}({arguments}):", *(f"    {line}" for line in body)]) + "\n"
 
 
 def compile_source(code: str, name: str) -> Callable[..., torch.Tensor]:

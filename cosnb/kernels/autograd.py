@@ -2,7 +2,8 @@
 
 Order n has y = f⁽ⁿ⁾(x) and its product dy·f⁽ⁿ⁺¹⁾(x), both one pass over memory; only x is kept, so the derivative is
 computed anew in backward. Two Functions an order: an eager one, differentiable as often as asked and with forward mode,
-and a traced one for torch.compile, without the jvp that Dynamo refuses.
+and a traced one for torch.compile, without the jvp that Dynamo refuses. The rules for vmap are written out: in a rule
+that PyTorch generates, jvp would get batched tensors, from which no tangent can be taken off (jacfwd of jacrev).
 """
 
 from collections.abc import Callable
@@ -49,8 +50,6 @@ def _value(orders: Orders, order: int) -> AutogradFunction:
     kernel = orders.kernel(order)
 
     class Value(torch.autograd.Function):
-        generate_vmap_rule = True
-
         @staticmethod
         def forward(x: Tensor) -> Tensor:
             return operators.forward(x, kernel)
@@ -73,6 +72,10 @@ def _value(orders: Orders, order: int) -> AutogradFunction:
             with forward_ad._set_fwd_grad_enabled(True):
                 return orders.product(order).apply(dx, forward_ad.unpack_dual(saved).primal)
 
+        @staticmethod
+        def vmap(info: Any, in_dims: tuple[int], x: Tensor) -> tuple[Tensor, int]:
+            return orders.value(order).apply(x), in_dims[0]
+
     return Value
 
 
@@ -80,8 +83,6 @@ def _product(orders: Orders, order: int) -> AutogradFunction:
     kernel = orders.kernel(order)
 
     class Product(torch.autograd.Function):
-        generate_vmap_rule = True
-
         @staticmethod
         def forward(dy: Tensor, x: Tensor) -> Tensor:
             return operators.backward(dy, x, kernel)
@@ -108,6 +109,10 @@ def _product(orders: Orders, order: int) -> AutogradFunction:
                 if d_x is not None:
                     total = total + orders.product(order + 1).apply(d_x * dy, x)
                 return total
+
+        @staticmethod
+        def vmap(info: Any, in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor) -> tuple[Tensor, int]:
+            return orders.product(order).apply(*operators.batch_first(in_dims, dy, x)), 0
 
     return Product
 

@@ -22,11 +22,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._prims_common import is_non_overlapping_and_dense_or_false as is_non_overlapping_and_dense
 
 from cosnb.codegen import c
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
+from cosnb.kernels.layout import dense, matching, rows
 from cosnb.paths import cache_dir
 
 # Trapping and errno would keep gcc from turning selections and square roots into vector instructions; no result
@@ -54,6 +54,7 @@ _INLINE = """#ifdef __GNUC__
 _ENOUGH = 8.0  # ulp by NumPy, which rounds each product: about 4 in C
 _AFFORDABLE = (12, 18)  # multiplications and additions in double, forward and backward
 _SERIAL = 1 << 15  # elements below which one thread is faster, as in PyTorch's own elementwise loops
+_PROCESS = os.getpid()  # in a process forked from this one OpenMP's threads are gone, and it waits for them for ever
 logger = logging.getLogger(__name__)
 
 
@@ -66,7 +67,8 @@ class Library:
             for suffix in _FORMATS.values():
                 loop = getattr(self.library, f"cosnb_{name}_{suffix}", None)
                 if loop is not None:
-                    loop.argtypes = (ctypes.c_void_p,) * 3 + (ctypes.c_size_t, ctypes.c_uint)
+                    rows = (ctypes.c_size_t,) * (2 if name == "backward" else 0)
+                    loop.argtypes = ((ctypes.c_void_p,) * 3 + (ctypes.c_size_t, ctypes.c_uint)) + rows
                     loop.restype = None
         openmp = _openmp()
         if openmp is not None:
@@ -74,32 +76,25 @@ class Library:
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x) for a CPU tensor of any shape and strides."""
-        x = _dense(x)
+        x = dense(x)
         y = torch.empty_like(x)
         self._run("forward", x, None, y)
         return y
 
     def backward(self, dy: Tensor, x: Tensor) -> Tensor:
         """Return dy·f′(x), laid out as x."""
-        x = _dense(x)
-        dy = dy.to(x.dtype).expand(x.shape)
-        if dy.stride() != x.stride():
-            dy = torch.empty_like(x).copy_(dy)
+        x = dense(x)
         dx = torch.empty_like(x)
-        self._run("backward", x, dy, dx)
+        columns = rows(dy, x) if dy.dtype == x.dtype and dy.shape == x.shape else None
+        if columns is None:
+            dy, columns = matching(dy, x), (x.numel(), x.numel())
+        self._run("backward", x, dy, dx, *columns)
         return dx
 
-    def _run(self, name: str, x: Tensor, dy: Tensor | None, out: Tensor) -> None:
+    def _run(self, name: str, x: Tensor, dy: Tensor | None, out: Tensor, *columns: int) -> None:
         loop = getattr(self.library, f"cosnb_{name}_{_FORMATS[x.dtype]}")
-        threads = torch.get_num_threads() if x.numel() > _SERIAL else 1
-        loop(x.data_ptr(), dy.data_ptr() if dy is not None else None, out.data_ptr(), x.numel(), threads)
-
-
-def _dense(x: Tensor) -> Tensor:
-    """Return x itself where its elements fill its memory in some order, else a contiguous copy."""
-    if x.is_contiguous() or is_non_overlapping_and_dense(x):
-        return x
-    return x.contiguous()
+        threads = torch.get_num_threads() if x.numel() > _SERIAL and os.getpid() == _PROCESS else 1
+        loop(x.data_ptr(), dy.data_ptr() if dy is not None else None, out.data_ptr(), x.numel(), threads, *columns)
 
 
 def supports(dtype: torch.dtype) -> bool:

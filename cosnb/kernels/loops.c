@@ -79,7 +79,7 @@ typedef struct {
     void (*loop)(const void *, const void *, void *, size_t, size_t);
     const void *x, *dy;
     void *out;
-    size_t n;
+    size_t n, columns, stride, size; /* dy has rows of `columns` elements, `stride` elements apart; size in bytes */
 } job;
 
 static void (*parallel)(void (*)(void *), void *, unsigned, unsigned) = NULL;
@@ -92,20 +92,31 @@ void cosnb_use_openmp(void *run, void *number, void *count) {
     memcpy(&thread_count, &count, sizeof count);
 }
 
+static void part(const job *j, size_t begin, size_t end) {
+    if (j->columns >= j->n) {
+        j->loop(j->x, j->dy, j->out, begin, end);
+        return;
+    }
+    for (size_t i = begin; i < end; i += j->columns)
+        j->loop((const char *)j->x + i * j->size, (const char *)j->dy + i / j->columns * j->stride * j->size,
+                (char *)j->out + i * j->size, 0, j->columns);
+}
+
 static void work(void *data) {
     const job *j = data;
     const size_t threads = (size_t)thread_count(), self = (size_t)thread_number();
-    const size_t share = ((j->n + threads - 1) / threads + 63) / 64 * 64; /* whole cache lines */
+    const size_t unit = j->columns < j->n ? j->columns : 64; /* whole rows, or whole cache lines */
+    const size_t share = ((j->n + threads - 1) / threads + unit - 1) / unit * unit;
     const size_t begin = self * share < j->n ? self * share : j->n;
     const size_t end = begin + share < j->n ? begin + share : j->n;
-    j->loop(j->x, j->dy, j->out, begin, end);
+    part(j, begin, end);
 }
 
 static void run(job *j, unsigned threads) {
     if (threads > 1 && parallel != NULL)
         parallel(work, j, threads, 0);
     else
-        j->loop(j->x, j->dy, j->out, 0, j->n);
+        part(j, 0, j->n);
 }
 
 #define FORWARD(S, T, FROM, TO)                                                                   \
@@ -116,7 +127,7 @@ static void run(job *j, unsigned threads) {
         for (size_t i = begin; i < end; i++) y[i] = TO(value_in_##S(FROM(x[i])));                       \
     }                                                                                                \
     void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) {     \
-        job j = {forward_##S, x, dy, y, n};                                                          \
+        job j = {forward_##S, x, dy, y, n, n, n, sizeof(T)};                                                          \
         run(&j, threads);                                                                            \
     }
 
@@ -132,8 +143,9 @@ FORWARD(f16, uint16_t, from_f16, to_f16)
         T *restrict dx = outs;                                                                        \
         for (size_t i = begin; i < end; i++) dx[i] = TO(product_in_##S(FROM(dy[i]), FROM(x[i])));        \
     }                                                                                                 \
-    void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads) {    \
-        job j = {backward_##S, x, dy, dx, n};                                                         \
+    void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads,      \
+                            size_t columns, size_t stride) {                                          \
+        job j = {backward_##S, x, dy, dx, n, columns, stride, sizeof(T)};                                                         \
         run(&j, threads);                                                                             \
     }
 

@@ -1,7 +1,8 @@
 """The PyTorch operators behind eager mode: y = f(x) and dx = dy·f′(x) by the fastest code the device has.
 
-`cosnb::forward(x, kernel)` and `cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators
-they work under fake tensors, vmap and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
+C on the CPU, Triton on CUDA, PyTorch's operations elsewhere. `cosnb::forward(x, kernel)` and
+`cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators they work under fake tensors, vmap
+and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from cosnb.codegen import pytorch
 from cosnb.codegen.program import Program
-from cosnb.kernels import cpu
+from cosnb.errors import CosnbError
+from cosnb.kernels import cpu, cuda
 
 _KERNELS: dict[str, "Kernel"] = {}
 
@@ -27,7 +29,8 @@ class Kernel:
         self.product = product
         self._lock = Lock()
         self._native: cpu.Library | None = None
-        _KERNELS[key] = self
+        self._triton: cuda.Library | None = None
+        _KERNELS.setdefault(key, self)  # equal activations share what has been compiled
 
     def native(self) -> cpu.Library:
         """Return the C library, built at the first call."""
@@ -35,6 +38,13 @@ class Kernel:
             if self._native is None:
                 self._native = cpu.build(self.value(), self.product())
         return self._native
+
+    def triton(self) -> cuda.Library:
+        """Return the Triton kernels, printed and compiled at their first call."""
+        with self._lock:
+            if self._triton is None:
+                self._triton = cuda.build(self.value(), self.product())
+        return self._triton
 
     @cached_property
     def forward_operations(self) -> Callable[[Tensor], Tensor]:
@@ -45,6 +55,12 @@ class Kernel:
     def backward_operations(self) -> Callable[[Tensor, Tensor], Tensor]:
         """Return dy·f′ as PyTorch operations."""
         return pytorch.compile_source(pytorch.source(self.product(), "backward"), "backward")
+
+
+def _kernel(key: str) -> Kernel:
+    if key not in _KERNELS:
+        raise CosnbError(f"this process has no kernel {key!r}: make the activation, and call it once, before the graph")
+    return _KERNELS[key]
 
 
 def forward(x: Tensor, kernel: Kernel) -> Tensor:
@@ -58,23 +74,35 @@ def backward(dy: Tensor, x: Tensor, kernel: Kernel) -> Tensor:
 
 
 def _forward_operations(x: Tensor, kernel: str) -> Tensor:
-    return _KERNELS[kernel].forward_operations(x)
+    return _kernel(kernel).forward_operations(x)
 
 
 def _backward_operations(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
-    return _KERNELS[kernel].backward_operations(dy, x)
+    return _kernel(kernel).backward_operations(dy, x)
 
 
 def _forward_cpu(x: Tensor, kernel: str) -> Tensor:
     if not cpu.supports(x.dtype):
         return _forward_operations(x, kernel)
-    return _KERNELS[kernel].native().forward(x)
+    return _kernel(kernel).native().forward(x)
 
 
 def _backward_cpu(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
     if not cpu.supports(x.dtype):
         return _backward_operations(dy, x, kernel)
-    return _KERNELS[kernel].native().backward(dy, x)
+    return _kernel(kernel).native().backward(dy, x)
+
+
+def _forward_cuda(x: Tensor, kernel: str) -> Tensor:
+    if not cuda.supports(x):
+        return _forward_operations(x, kernel)
+    return _kernel(kernel).triton().forward(x)
+
+
+def _backward_cuda(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
+    if not cuda.supports(x):
+        return _backward_operations(dy, x, kernel)
+    return _kernel(kernel).triton().backward(dy, x)
 
 
 def _forward_meta(x: Tensor, kernel: str) -> Tensor:
@@ -92,19 +120,24 @@ def _forward_vmap(info: object, in_dims: tuple[int | None, ...], x: Tensor, kern
 def _backward_vmap(
     info: object, in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor, kernel: str
 ) -> tuple[Tensor, int]:
-    dy, x = (v.movedim(d, 0) if d is not None else v.unsqueeze(0) for v, d in zip((dy, x), in_dims, strict=False))
-    dy, x = torch.broadcast_tensors(dy, x)
-    return torch.ops.cosnb.backward(dy, x, kernel), 0
+    return torch.ops.cosnb.backward(*batch_first(in_dims[:2], dy, x), kernel), 0
+
+
+def batch_first(in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor) -> list[Tensor]:
+    """Return dy and x with the batch as first dimension of both."""
+    moved = (v.unsqueeze(0) if dim is None else v.movedim(dim, 0) for v, dim in zip((dy, x), in_dims, strict=True))
+    return list(torch.broadcast_tensors(*moved))
 
 
 _library = torch.library.Library("cosnb", "DEF")
 _library.define("forward(Tensor x, str kernel) -> Tensor")
 _library.define("backward(Tensor dy, Tensor x, str kernel) -> Tensor")
-for _name, _operations, _cpu, _meta, _vmap in (
-    ("forward", _forward_operations, _forward_cpu, _forward_meta, _forward_vmap),
-    ("backward", _backward_operations, _backward_cpu, _backward_meta, _backward_vmap),
+for _name, _operations, _cpu, _cuda, _meta, _vmap in (
+    ("forward", _forward_operations, _forward_cpu, _forward_cuda, _forward_meta, _forward_vmap),
+    ("backward", _backward_operations, _backward_cpu, _backward_cuda, _backward_meta, _backward_vmap),
 ):
     _library.impl(_name, _operations, "CompositeExplicitAutograd")
     _library.impl(_name, _cpu, "CPU")
+    _library.impl(_name, _cuda, "CUDA")
     torch.library.register_fake(f"cosnb::{_name}", _meta, lib=_library)
     torch.library.register_vmap(f"cosnb::{_name}", _vmap, lib=_library)

@@ -1,6 +1,7 @@
 """Every figure of the book, drawn from formulas or from records, never from training; each returns a Figure."""
 
 from cosnb.plots.formulas import function_and_derivative, several
+from cosnb.plots.lines import against, pictures, profiles, ratios
 from cosnb.plots.runs import comparison, training_curves
 from cosnb.plots.style import LOOKS, SIZE, Look, Picture, looks, save_svg, style
 
@@ -9,9 +10,13 @@ __all__ = [
     "SIZE",
     "Look",
     "Picture",
+    "against",
     "comparison",
     "function_and_derivative",
     "looks",
+    "pictures",
+    "profiles",
+    "ratios",
     "save_svg",
     "several",
     "style",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cosnb.display import Table
 from cosnb.results.summary import Row, format_mean, title
-from cosnb.statistics import Comparison, Interval
+from cosnb.statistics import Claim, Comparison, Direction, Interval
 
 
 class Reported(NamedTuple):
@@ -46,14 +46,18 @@ def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
     return Table(["", "n", "accuracy (%)", "P", "loss", "P", "s / epoch", "P"], lines)
 
 
-def judged_table(judged: Mapping[str, Comparison]) -> Table:
-    """Return the comparisons of a family, one a column: intervals, test, verdict, and the runs that would decide."""
+def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = "points") -> Table:
+    """Return the comparisons of a family, one a column: intervals, test, verdict, and the runs that would decide.
+
+    Differences are shown to `digits` decimals. The bootstrap's row is there where some comparison has one (n ≥ 20).
+    """
     columns = [
         [
             c.n,
-            None if c.claimed is None else f"{c.claimed:+.2f}",
-            _show(c.interval),
-            _show(c.holm_interval),
+            _show_claim(c.claimed, digits),
+            _show(c.interval, digits),
+            _show(c.bootstrap, digits) if c.bootstrap else None,
+            _show(c.holm_interval, digits),
             f"{c.p_holm:.3f}",
             f"{c.superiority:.2f}" if c.n else None,
             str(c.verdict),
@@ -61,12 +65,20 @@ def judged_table(judged: Mapping[str, Comparison]) -> Table:
         ]
         for c in judged.values()
     ]
-    names = ["pairs of runs, n", "P's difference (points)", "ours, 95 % interval", "ours, Holm-level interval"]
-    names += ["sign-flip p (Holm)", "share of pairs won", "verdict", "n for power 0.8, were P's difference true"]
-    return Table(["", *judged], zip(names, *columns, strict=True))
+    names = ["pairs of runs, n", f"claimed difference ({unit})", "ours, 95 % interval", "the same by BCa bootstrap"]
+    names += ["ours, Holm-level interval", "sign-flip p (Holm)", "share of pairs won", "verdict"]
+    names.append("n for power 0.8, were the claim true")
+    rows = [row for row in zip(names, *columns, strict=True) if "BCa" not in row[0] or any(row[1:])]
+    return Table(["", *judged], rows)
 
 
-def _show(interval: Interval) -> str:
+def _show_claim(claimed: Claim, digits: int) -> str | None:
+    if isinstance(claimed, Direction):
+        return {Direction.HIGHER: "above 0", Direction.LOWER: "below 0"}[claimed]
+    return None if claimed is None else f"{claimed:+.{digits}f}"
+
+
+def _show(interval: Interval, digits: int) -> str:
     if interval.n < 2:
         return "missing"
-    return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+    return f"{interval.mean:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"

@@ -20,8 +20,8 @@ _FARTHEST = 1e4
 @lru_cache(maxsize=512)
 def limit(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> sympy.Expr | None:
     """Return the limit of `expr` for x → `side` (±oo), None where there is none."""
-    pieces, _ = split(expr, x)
-    return end_limit(pieces[-1 if side == sympy.oo else 0], side).value
+    piece = _end_piece(expr, x, side)
+    return None if piece is None else end_limit(piece, side).value
 
 
 @lru_cache(maxsize=512)
@@ -53,8 +53,15 @@ def end_line(piece: Piece, side: sympy.Expr) -> Finding:
 
 def asymptote(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:
     """Return slope and intercept of the line that `expr` approaches for x → `side` (±oo), None where there is none."""
+    piece = _end_piece(expr, x, side)
+    return None if piece is None else end_line(piece, side).value
+
+
+def _end_piece(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> Piece | None:
+    """Return the piece that reaches `side`; None where SymPy cannot solve its condition (x ≥ e^x)."""
     pieces, _ = split(expr, x)
-    return end_line(pieces[-1 if side == sympy.oo else 0], side).value
+    reaching = [piece for piece in pieces if side in (piece.low, piece.high)]
+    return reaching[0] if reaching else None
 
 
 @lru_cache(maxsize=512)

@@ -1,0 +1,128 @@
+"""The inputs of a measurement: every 16-bit number; for wider formats random ones and the neighbourhoods that matter.
+
+Numbers of a format are counted in order by integers, so that neighbours differ by one: see `ordinal`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import sympy
+import torch
+from sympy.core.relational import Relational
+from torch import Tensor
+
+from cosnb.accuracy.balls import evaluate
+from cosnb.accuracy.truth import Truth
+from cosnb.codegen.program import Program
+
+_BITS = {
+    torch.float64: torch.int64,
+    torch.float32: torch.int32,
+    torch.float16: torch.int16,
+    torch.bfloat16: torch.int16,
+}
+_TAIL = {torch.float64: 760.0, torch.float32: 110.0}  # where e^(−|x|) is 0 beyond
+_ANCHORS = 256  # at most: their neighbourhoods share half of the points
+
+
+def ordinal(x: Tensor) -> Tensor:
+    """Return the place of each number in its format's order, int64; 0 for 0, −n for the negative of the n-th."""
+    bits = x.view(_BITS[x.dtype]).to(torch.int64)
+    return torch.where(bits < 0, torch.iinfo(_BITS[x.dtype]).min - bits, bits)
+
+
+def number(place: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the numbers at the given places: the inverse of `ordinal`, but for −0."""
+    bits = torch.where(place < 0, torch.iinfo(_BITS[dtype]).min - place, place)
+    return bits.to(_BITS[dtype]).view(dtype)
+
+
+def every(dtype: torch.dtype, device: torch.device | str = "cpu", chunk: int = 1 << 24) -> Iterator[Tensor]:
+    """Yield every finite number of a format of at most 32 bits, −0 too, in pieces of `chunk`."""
+    last = int(ordinal(torch.tensor(torch.finfo(dtype).max, dtype=dtype)))
+    yield torch.tensor([-0.0], dtype=dtype, device=device)
+    for begin in range(-last, last + 1, chunk):
+        yield number(torch.arange(begin, min(begin + chunk, last + 1), device=device), dtype)
+
+
+def sample(truth: Truth, programs: Sequence[Program], dtype: torch.dtype, count: int, seed: int = 0) -> Tensor:
+    """Return about `count` finite numbers of the format, ascending, each once, with both zeros.
+
+    A quarter each at random over the format's order, at random over ±110 (float64: ±760) and over ±10; the last quarter
+    consecutive numbers around 0, the powers of 2, the largest, zeros of f, branch points of formula and program, and
+    the places where f overflows or underflows.
+    """
+    last = int(ordinal(torch.tensor(torch.finfo(dtype).max, dtype=dtype)))
+    generator = torch.Generator().manual_seed(seed)
+    everywhere = torch.randint(-last, last + 1, (count // 4,), generator=generator)
+    spread = [
+        ordinal(((2 * torch.rand(count // 4, generator=generator, dtype=torch.float64) - 1) * size).to(dtype))
+        for size in (_TAIL[dtype], 10.0)
+    ]
+    base = torch.cat([everywhere, *spread]).unique()
+    powers = ordinal(_powers(dtype))
+    found = torch.cat([_constants(programs, dtype), _crossings(truth, base[:: max(1, len(base) >> 15)], dtype)])
+    ends = torch.tensor([0, last, -last, _tiny(dtype), -_tiny(dtype)])
+    anchors = torch.cat([ends, found.unique()[:_ANCHORS]])
+    near = count // 8 // len(anchors)
+    powers = powers[:: -(-3 * len(powers) * 8 // count)]  # all but where count is small
+    close = count // 8 // len(powers)
+    places = torch.cat([base, _around(anchors, near), _around(powers, close)])
+    places = places[places.abs() <= last].unique()
+    return torch.cat([number(places, dtype), torch.tensor([-0.0], dtype=dtype)])
+
+
+def _around(places: Tensor, width: int) -> Tensor:
+    return (places[:, None] + torch.arange(-(width // 2), width // 2 + 1)).flatten()
+
+
+def _tiny(dtype: torch.dtype) -> int:
+    return int(ordinal(torch.tensor(torch.finfo(dtype).tiny, dtype=dtype)))
+
+
+def _powers(dtype: torch.dtype) -> Tensor:
+    info = torch.finfo(dtype)
+    steps = torch.tensor([info.tiny * info.eps, info.max], dtype=torch.float64).log2()
+    positive = torch.exp2(torch.arange(round(float(steps[0])), int(steps[1]) + (dtype == torch.float32)).double())
+    return torch.cat([positive, -positive]).to(dtype)
+
+
+def _constants(programs: Sequence[Program], dtype: torch.dtype) -> Tensor:
+    """Return the places of the numbers that a program compares with or holds x at, of both signs."""
+    values: set[float] = set()
+    for program in programs:
+        for index in program.live():
+            step = program.steps[index]
+            if step.op == "number":
+                values.add(float(step.args[0]))  # type: ignore[arg-type]
+            elif step.op == "edge":
+                values.add(float(step.args[dtype == torch.float64]))  # type: ignore[arg-type]
+    both = torch.tensor([sign * value for value in sorted(values) for sign in (1, -1)], dtype=torch.float64).to(dtype)
+    return ordinal(both[both.isfinite()])
+
+
+def _crossings(truth: Truth, base: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the places where f, or the difference of a condition's sides, or |f| less an edge, changes its sign."""
+    info = torch.finfo(dtype)
+    x, functions = truth.x, [truth.expr]
+    relations = [r for piece in truth.expr.atoms(sympy.Piecewise) for r in piece.atoms(Relational)]
+    functions += sorted({r.args[0] - r.args[1] for r in relations}, key=sympy.default_sort_key)
+
+    def values(expr: sympy.Expr, edge: float | None, place: Tensor) -> Tensor:
+        value = evaluate(expr, x, number(place, dtype).double()).value
+        return value if edge is None else value.abs() - edge
+
+    edges = (info.max, info.tiny, info.tiny * info.eps / 2) if dtype != torch.float64 else (info.max, info.tiny)
+    cases = [(expr, None) for expr in functions] + [(truth.expr, edge) for edge in edges]
+    return torch.cat([_bisect(partial(values, expr, edge), base) for expr, edge in cases])
+
+
+def _bisect(function: Callable[[Tensor], Tensor], base: Tensor) -> Tensor:
+    positive = function(base) > 0
+    change = (positive[1:] != positive[:-1]).nonzero().flatten()[:_ANCHORS]
+    low, high, rising = base[change], base[change + 1], positive[change + 1]
+    while len(low) and bool((high - low > 1).any()):
+        middle = low + (high - low) // 2
+        above = (function(middle) > 0) == rising
+        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+    return low

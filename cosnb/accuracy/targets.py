@@ -1,0 +1,60 @@
+"""The code that is measured: each target's function x ↦ f⁽ⁿ⁾(x) as users run it."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from cosnb.activation import Activation
+from cosnb.codegen import numpy as numpy_code
+from cosnb.errors import CosnbError
+from cosnb.kernels import cpu, operators
+
+TARGETS = ("c", "pytorch", "compiled", "numpy", "triton")
+FORMATS = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def available(full: bool = False) -> tuple[str, ...]:
+    """Return the targets that run here; "compiled", which takes seconds a function, only where `full` is set."""
+    there = {"c": cpu.compiler() is not None, "compiled": full, "triton": torch.cuda.is_available()}
+    return tuple(target for target in TARGETS if there.get(target, True))
+
+
+def supports(target: str, dtype: torch.dtype) -> bool:
+    """Say whether a target has a format: NumPy has no bfloat16."""
+    return target != "numpy" or dtype != torch.bfloat16
+
+
+def device(target: str) -> str:
+    """Return the device a target runs on: "cuda" for Triton, which eager mode uses there, else "cpu"."""
+    return "cuda" if target == "triton" else "cpu"
+
+
+def function(activation: Activation, target: str, order: int) -> Callable[[Tensor], Tensor]:
+    """Return the target's function of a tensor for the `order`-th derivative; CosnbError for an unknown target.
+
+    From the first derivative on all but "numpy" run the code of backward, dy·f⁽ⁿ⁾, with dy = 1.
+    """
+    if target not in TARGETS:
+        raise CosnbError(f"unknown target {target!r}: the targets are {', '.join(TARGETS)}")
+    kernel = activation.kernel(max(order - 1, 0))
+    if target in ("c", "triton"):
+        if order == 0:
+            return lambda x: operators.forward(x, kernel)
+        return lambda x: operators.backward(torch.ones_like(x), x, kernel)
+    if target == "numpy":
+        run = numpy_code.compile_source(numpy_code.source(activation.program(order), "f"), "f")
+        return lambda x: torch.from_numpy(run(x.numpy()))
+    wrap: Callable[[Callable], Callable] = (
+        partial(torch.compile, fullgraph=True, dynamic=True) if target == "compiled" else lambda code: code
+    )
+    if order == 0:
+        return wrap(kernel.forward_operations)
+    product = wrap(kernel.backward_operations)
+    return lambda x: product(torch.ones_like(x), x)

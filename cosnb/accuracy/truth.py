@@ -1,0 +1,167 @@
+"""The true value of a formula and of its largest term: float64 with a bound where that decides, else mpmath.
+
+The terms are the addends of the expression as SymPy writes it. Both ways evaluate an equal formula in which the
+differences that cancel are written as functions: 1 − σ(u) as σ(−u), σ(u) − 1/2 as tanh(u/2)/2, 1 − tanh²u as
+4·σ(2u)·σ(−2u), e^u − 1 as expm1.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import mpmath
+import sympy
+import torch
+from mpmath import mp, mpf
+from sympy.codegen.cfunctions import expm1, log1p
+from torch import Tensor
+
+from cosnb.accuracy.balls import Ball, evaluate
+from cosnb.errors import CosnbError
+from cosnb.symbolic.functions import sigmoid, softplus
+
+_DIGITS = (40, 80, 160, 320, 640, 1280)  # 640 hold 1 beside the smallest float64
+_AGREE = mpf(10) ** -25
+_TERM, _NOTHING = 2.0**-30, 1e-100  # relative to the largest term; below any number of these formats
+_HUGE = 2100  # bits of an argument: only an exponential of an exponential has more
+
+
+def _exp(u: mpf) -> mpf:
+    """e^u; where u itself is an exponential of a large number, a stand-in that dwarfs the other factors.
+
+    What vanishes does so faster than what grows: x·e^x·e^(−e^x) has no other limit than 0.
+    """
+    if mp.mag(u) <= _HUGE:
+        return mp.exp(u)
+    return mp.ldexp(1, 1 << 2 * _HUGE if u > 0 else -(1 << 4 * _HUGE))
+
+
+def _erfc(u: mpf) -> mpf:
+    # mpmath's fails at 1e308; from 2^60 on the first term of the asymptotic series has 36 digits
+    return mp.erfc(u) if mp.mag(u) <= _LARGE else mpf(2) if u < 0 else _exp(-u * u) / (u * mp.sqrt(mp.pi))
+
+
+_LARGE = 60  # bits
+_FUNCTIONS: dict[str, Any] = {
+    "exp": _exp,
+    "sinh": lambda u: mp.sinh(u) if mp.mag(u) <= _HUGE else (_exp(u) - _exp(-u)) / 2,
+    "cosh": lambda u: mp.cosh(u) if mp.mag(u) <= _HUGE else (_exp(u) + _exp(-u)) / 2,
+    "tanh": lambda u: mp.tanh(u) if mp.mag(u) <= _LARGE else mp.sign(u),
+    "erf": lambda u: mp.erf(u) if mp.mag(u) <= _LARGE else mp.sign(u),
+    "erfc": _erfc,
+    "sigmoid": lambda u: 1 / (1 + _exp(-u)) if u > 0 else _exp(u) / (1 + _exp(u)),
+    "softplus": lambda u: mp.log1p(_exp(u)),
+}
+
+
+class Exact(NamedTuple):
+    """The truth at one point: f and the size of its largest term, mpf."""
+
+    value: mpf
+    scale: mpf
+
+
+class Truth:
+    """True values of `expr` at `x`; `terms` are its addends, each piece's own where it is a Piecewise."""
+
+    def __init__(self, expr: sympy.Expr, x: sympy.Symbol) -> None:
+        self.x = x
+        self.expr = stable(expr)
+        self.terms = [stable(term) for term in terms(expr)]
+        self._parts = [self.expr, *self.terms]
+        self._function = _mpmath_function(self._parts, x)
+
+    def balls(self, points: Tensor) -> tuple[Ball, Tensor]:
+        """Return f with its bound, and the size of the largest term, at float64 `points` on any device."""
+        memo: dict[sympy.Basic, Ball] = {}
+        value = evaluate(self.expr, self.x, points, memo)
+        if len(self.terms) == 1:
+            return value, value.value.abs()
+        balls = [evaluate(term, self.x, points, memo) for term in self.terms]
+        scale = torch.stack([ball.value.abs() for ball in balls]).amax(0)
+        # A wrong unit is a wrong error: where a term is not known, f is not.
+        known = torch.stack([ball.error for ball in balls]).amax(0) <= (_TERM * scale).clamp_min(_NOTHING)
+        return Ball(value.value, torch.where(known, value.error, math.inf)), scale
+
+    def exact(self, point: float) -> Exact:
+        """Return f and its largest term to 25 digits or more: the precision is doubled until they stay.
+
+        A value that is 0 is believed at 1,280 digits, unless it is a literal 0. Raises CosnbError where f has no real
+        value or the digits never settle.
+        """
+        before: list[mpf] = []
+        for digits in _DIGITS:
+            with mp.workdps(digits):
+                now = self._at(point)
+                if before and all(
+                    _agree(old, new, part) for old, new, part in zip(before, now, self._parts, strict=True)
+                ):
+                    break
+                before = now
+        else:
+            if any(abs(new - old) > _AGREE * abs(new) for old, new in zip(before, now, strict=True)):
+                raise CosnbError(f"the value at {point!r} does not settle within {_DIGITS[-1]} digits")
+        return Exact(now[0], max(abs(value) for value in now))
+
+    def _at(self, point: float) -> list[mpf]:
+        try:
+            values = [mp.mpmathify(value) for value in self._function(mpf(point))]
+        except (ZeroDivisionError, ValueError) as error:
+            raise CosnbError(f"the formula has no value at {point!r}: {error}") from None
+        if any(isinstance(value, mpmath.mpc) or mpmath.isnan(value) for value in values):
+            raise CosnbError(f"the formula has no real value at {point!r}")
+        return values
+
+
+def _agree(old: mpf, new: mpf, part: sympy.Expr) -> bool:
+    if new == 0:
+        return old == 0 and part == 0
+    return bool(abs(new - old) <= _AGREE * abs(new))
+
+
+def terms(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
+    """Return the addends of an expression; of a Piecewise those of each piece, the k-th ones joined."""
+    if not isinstance(expr, sympy.Piecewise):
+        return sympy.Add.make_args(expr)
+    pieces = [(sympy.Add.make_args(piece), condition) for piece, condition in expr.args]
+    count = max(len(addends) for addends, _ in pieces)
+    return tuple(
+        sympy.Piecewise(*((addends[k] if k < len(addends) else 0, condition) for addends, condition in pieces))
+        for k in range(count)
+    )
+
+
+def stable(expr: sympy.Expr) -> sympy.Expr:
+    """Return an equal expression without the differences that lose their digits in a tail or at 0."""
+    expr = expr.replace(lambda e: isinstance(e, sympy.log), lambda e: _log1p(e.args[0]))
+    return expr.replace(lambda e: e.is_Add, _stable_sum)
+
+
+def _log1p(argument: sympy.Expr) -> sympy.Expr:
+    constant, rest = argument.as_coeff_Add()
+    return log1p(rest) if constant == 1 else sympy.log(argument)
+
+
+def _stable_sum(expr: sympy.Expr) -> sympy.Expr:
+    constant, rest = expr.as_coeff_Add()
+    weight, head = rest.as_coeff_Mul()
+    if isinstance(head, sigmoid) and constant != 0 and 2 * constant == -weight:
+        return -constant * sympy.tanh(head.args[0] / 2)
+    if constant == 0 or constant != -weight:
+        return expr
+    if isinstance(head, sigmoid):
+        return constant * sigmoid(-head.args[0])
+    if head.is_Pow and head.exp == 2 and isinstance(head.base, sympy.tanh):
+        double = 2 * head.base.args[0]
+        return 4 * constant * sigmoid(double) * sigmoid(-double)
+    if isinstance(head, sympy.exp):
+        return weight * expm1(head.args[0])
+    return expr
+
+
+def _mpmath_function(parts: Sequence[sympy.Expr], x: sympy.Symbol) -> Callable[[mpf], list[mpf]]:
+    # A Piecewise evaluates only the piece that holds; shared subexpressions would be evaluated before it.
+    shared = not any(part.has(sympy.Piecewise) for part in parts)
+    heads = {sigmoid: sympy.Function("sigmoid"), softplus: sympy.Function("softplus")}
+    plain = [part.replace(lambda e: e.func in heads, lambda e: heads[e.func](*e.args)) for part in parts]
+    return sympy.lambdify(x, plain, [_FUNCTIONS, "mpmath"], cse=shared)

@@ -1,0 +1,58 @@
+"""A claim's answer: parts with a verdict and its evidence each, and how parts make one verdict."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cosnb.results.summary import Record
+from cosnb.statistics import Comparison, Verdict
+
+Evidence = Mapping[str, Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part of a claim: its number (as "P7"), what this part says, the verdict, and what decided it."""
+
+    claim: str
+    part: str
+    verdict: Verdict
+    evidence: str
+
+    def row(self) -> list[str]:
+        """Return the cells of a table: claim and part, verdict, evidence."""
+        return [f"{self.claim}: {self.part}", str(self.verdict), self.evidence]
+
+
+def overall(findings: Iterable[Finding]) -> Verdict:
+    """Return the verdict on a claim as a whole, which says all its parts together.
+
+    Parts that are not testable decide only where all are. One refuted part refutes the claim; else one that is not
+    resolved leaves it so; else one that is real but smaller makes it that.
+    """
+    verdicts = {finding.verdict for finding in findings} - {Verdict.NOT_TESTABLE}
+    for verdict in (Verdict.REFUTED, Verdict.NOT_RESOLVED, Verdict.SMALLER, Verdict.CONFIRMED):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.NOT_TESTABLE
+
+
+def decide(holds: bool) -> Verdict:
+    """Return the verdict on a statement that a formula or an exact count decides."""
+    return Verdict.CONFIRMED if holds else Verdict.REFUTED
+
+
+def measured(comparison: Comparison, unit: str, digits: int = 2) -> str:
+    """Return a comparison in one line: mean with its Holm-level interval, p, n."""
+    interval = comparison.holm_interval
+    if interval.n < 2:
+        return f"n = {interval.n}"
+    shown = f"{interval.mean:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
+    return f"{shown}{unit and ' '}{unit}, p = {comparison.p_holm:.3f}, n = {interval.n}"
+
+
+def size(records: Sequence[Record]) -> str:
+    """Return what the records are: network, data, images, epochs."""
+    if not records:
+        return "no record"
+    config = records[0]["config"]
+    return f"{config['network']}, {config['train_images']:,} {config['dataset']}, {config['epochs']} epochs"

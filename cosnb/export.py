@@ -1,0 +1,223 @@
+"""Files that need no cosnb: an activation as one Python file for PyTorch and one C header, measured when written."""
+
+import ctypes
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from cosnb import measurement
+from cosnb.activation import Activation
+from cosnb.codegen import pytorch, targets
+from cosnb.codegen.printing import check_name
+from cosnb.errors import CosnbError
+from cosnb.kernels import cpu
+from cosnb.symbolic.catalogue import CATALOGUE
+
+LICENCE = "Licence: MIT, copyright 2026 The cosnb founders; written by `cosnb export`."
+_RESERVED = frozenset(sys.stdlib_module_names) | {"torch", "nn", "numpy", "scipy", "cosnb"}
+_C_FLAGS = ("-std=c99", "-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-shared")
+_CALLS = """#include "{name}.h"
+void value(const float *x, float *y, size_t n) {{ act_{name}_forward_f32(x, y, n); }}
+void slope(const float *x, float *y, size_t n) {{ for (size_t i = 0; i < n; i++) y[i] = act_{name}_d1_f32(x[i]); }}
+"""
+_PYTHON = '''"""The function `{name}` and the module `{module}` for PyTorch; needs torch and nothing else."""
+
+import torch
+from torch import nn
+
+
+{functions}
+
+class _Value(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return _value(x)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return _Slope.apply(dy, x)
+
+
+class _Slope(torch.autograd.Function):
+    """dy·f′(x); its own derivatives are f′ and dy·f″, so that a gradient's gradient is right at x = 0 too."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(dy, x):
+        return _slope(dy, x)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g):
+        dy, x = ctx.saved_tensors
+        return _slope(g, x), _curvature(g * dy, x)
+
+
+def _apply(x):
+    if not x.is_floating_point():
+        raise TypeError(f"{name} expects a floating-point tensor, got {{x.dtype}}")
+    return _Value.apply(x)
+
+
+def {name}(input):
+    """Return f of each element: a tensor of any shape, float dtype and device; only `input` is kept for backward."""
+    return _apply(input)
+
+
+class {module}(nn.Module):
+    """Applies `{name}` to each element; has no weights."""
+
+    def forward(self, input):
+        return _apply(input)
+'''
+
+
+def export(activation: Activation, folder: Path, name: str | None = None, force: bool = False) -> list[Path]:
+    """Write <name>.py and <name>.h into `folder` and return their paths; `name` is the activation's where not given.
+
+    Both open with formula, derivative, licence, and error and speed measured now on this machine; all else in them
+    depends on the formula only. Raises CosnbError for a name that is no identifier or that a module of Python's own
+    has, and for a file that exists, unless `force` is set.
+    """
+    name = activation.name if name is None else name
+    check_name(name, _RESERVED)
+    if name.startswith("_"):
+        raise CosnbError(f"the name of an exported file must not start with an underscore, got {name!r}")
+    paths = [folder / f"{name}.py", folder / f"{name}.h"]
+    for path in paths:
+        if path.exists() and not force:
+            raise CosnbError(f"{path} exists: give another --name or --output, or --force to write over it")
+    code = python_text(activation, name)
+    texts = [
+        python_text(activation, name, _measure_python(activation, code)),
+        targets.c_header(activation, name, measured="\n".join([LICENCE, *_measure_header(activation, name)])),
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text, encoding="utf-8")
+    return paths
+
+
+def python_text(activation: Activation, name: str, measured: list[str] | None = None) -> str:
+    """Return the text of the Python file, with the lines `measured` in its head."""
+    programs = [activation.program(0), activation.program(1, product=True), activation.program(2, product=True)]
+    names = ("_value", "_slope", "_curvature")
+    head = [*targets.formulas(activation, 2), f"f: {targets.costs(activation.program(0))}"]
+    head += [f"f′: {targets.costs(activation.program(1))}", LICENCE, *(measured or [])]
+    functions = "\n\n".join(pytorch.source(p, n) for p, n in zip(programs, names, strict=True))
+    body = _PYTHON.format(name=name, module=module_name(name), functions=functions)
+    return "".join(f"# {line}\n" for line in head) + body
+
+
+def module_name(name: str) -> str:
+    """Return the class's name: from the title of the catalogue's row `name` (LeakyReLU), else from `name` itself."""
+    title = CATALOGUE[name].title.replace("'", "") if name in CATALOGUE else name.replace("_", " ")
+    text = "".join(word[0].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", title))
+    return text + "Module" if text == name else text
+
+
+def _measure_python(activation: Activation, code: str) -> list[str]:
+    namespace: dict[str, Any] = {"__name__": "exported"}
+    exec(compile(code, "<exported>", "exec"), namespace)
+    slope = namespace["_slope"]
+
+    def value(x: numpy.ndarray) -> numpy.ndarray:
+        return namespace["_apply"](torch.from_numpy(x)).numpy()
+
+    def derivative(x: numpy.ndarray) -> numpy.ndarray:
+        return slope(torch.ones(x.shape), torch.from_numpy(x)).numpy()
+
+    x = measurement.speed_points()
+    eager = measurement.ratio(lambda: namespace["_apply"](x), lambda: torch.nn.functional.silu(x))
+    lines = _error_lines(activation, value, derivative)
+    return [*lines, _speed_line(eager, "eager mode, operation by operation", torch.get_num_threads())]
+
+
+def _measure_header(activation: Activation, name: str) -> list[str]:
+    command = cpu.compiler()
+    if command is None:
+        return ["Error and speed: not measured, for the machine had no C compiler."]
+    wide = ["-mprefer-vector-width=512"] if platform.machine() in ("x86_64", "AMD64") else []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        (path / f"{name}.h").write_text(targets.c_header(activation, name), encoding="utf-8")
+        (path / "calls.c").write_text(_CALLS.format(name=name))
+        built = path / "calls.so"
+        run = [*command, *_C_FLAGS, *wide, str(path / "calls.c"), "-o", str(built), "-lm"]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=120)
+        if done.returncode:
+            return [f"Error and speed: not measured, for {command[0]} failed on the machine that wrote this."]
+        library = ctypes.CDLL(str(built))
+
+    def through(function: Any) -> measurement.Function:
+        function.argtypes, function.restype = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t), None
+
+        def call(x: numpy.ndarray) -> numpy.ndarray:
+            y = numpy.empty_like(x)
+            function(x.ctypes.data, y.ctypes.data, x.size)
+            return y
+
+        return call
+
+    lines = _error_lines(activation, through(library.value), through(library.slope))
+    x = measurement.speed_points()
+    y = torch.empty_like(x)
+    with _one_thread():
+        speed = measurement.ratio(
+            lambda: library.value(x.data_ptr(), y.data_ptr(), x.numel()),
+            lambda: torch.ops.aten.silu.out(x, out=y),
+        )
+    return [*lines, _speed_line(speed, " ".join([*_C_FLAGS[1:4], *wide]), 1)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _error_lines(activation: Activation, *functions: measurement.Function) -> list[str]:
+    lines = []
+    for order, function in enumerate(functions):
+        near, far = measurement.errors(function, activation.derivative(order), activation.x)
+        parts = [
+            f"{worst.ulps:.2f} ulp {where} (x = {worst.at:.6g})"
+            for worst, where in ((near, "of it"), (far, "of its largest term where it is below 2^-6 of that"))
+            if worst is not None
+        ]
+        lines.append(
+            f"Error of {targets.mark(order)}, float32, at {measurement.points().size:,} points against mpmath: at most "
+            f"{', '.join(parts)}."
+        )
+    return lines
+
+
+def _speed_line(ratio: float, how: str, threads: int) -> str:
+    return (
+        f"Speed of f, 1 Mi float32: {ratio:.2f} times PyTorch's SiLU, median of {measurement.REPEATS} ({how}; "
+        f"{threads} thread{'s' * (threads > 1)}; {measurement.cpu_name()}; torch {torch.__version__})."
+    )

@@ -1,0 +1,134 @@
+"""The Triton target on CUDA devices: kernels printed into the user's cache, compiled by Triton at their first call.
+
+One launch a call, on the current stream of the tensor's device; nothing is tuned at run time. Not measured yet, since
+it needs a GPU: the block size and the number of warps (`BLOCK`, `WARPS`), for 2-, 4- and 8-byte elements; the time
+against PyTorch's SiLU and against a copy of the same bytes; a launch's cost for small tensors; sizes that are no
+multiple of 16, for which Triton loads element by element; whether the arithmetic hides behind the memory. ptxas makes
+about 50 instructions an element of Swish and 70 of CoS for compute capability 9.0, 26 to 75 registers in float32 and up
+to 174 in float64 (serf), none spilled. By the data sheets that is near float32's time for memory, but more than
+bfloat16's, where an approximate division (2 ulp of float32, far below 0.01 ulp of bfloat16) might pay. Where terms
+cancel, float16 and some of float32 are computed in double, as in C: on cards with few units for double that may be too
+dear, and two floats for a number cheaper. So far the kernels have run under the interpreter and through ptxas only:
+tests/test_triton_cuda.py waits for a device.
+"""
+
+import hashlib
+import importlib.util
+import linecache
+import logging
+import os
+import shutil
+import tempfile
+from contextlib import nullcontext
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cosnb.codegen import triton
+from cosnb.codegen.program import Program
+from cosnb.kernels.cpu import computes_in_double
+from cosnb.kernels.layout import dense, matching
+from cosnb.paths import cache_dir
+
+# Still to be measured on a GPU. 8 elements a thread: two 16-byte loads of float32, one of float16 and bfloat16.
+BLOCK, WARPS = 1024, 4
+_FORMATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_CAPABILITY = (7, 0)  # what Triton compiles for
+logger = logging.getLogger(__name__)
+
+
+class Library:
+    """The kernels of one activation's programs, made for each arithmetic when it is first needed."""
+
+    def __init__(self, value: Program, product: Program) -> None:
+        self.value = value
+        self.product = product
+        self._modules: dict[str, ModuleType] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x) for a tensor of any shape and strides, laid out as x."""
+        x = dense(x)
+        y = torch.empty_like(x)
+        self._run("forward", x, y)
+        return y
+
+    def backward(self, dy: Tensor, x: Tensor) -> Tensor:
+        """Return dy·f′(x), laid out as x."""
+        x = dense(x)
+        dx = torch.empty_like(x)
+        self._run("backward", matching(dy, x), x, dx)
+        return dx
+
+    def _run(self, name: str, *tensors: Tensor) -> None:
+        out = tensors[-1]
+        count = out.numel()
+        if count == 0:
+            return
+        program = self.value if name == "forward" else self.product
+        double = out.dtype == torch.float64 or computes_in_double(program, out.dtype)
+        kernel: Any = getattr(self._module("double" if double else "float"), name)
+        with torch.cuda.device(out.device) if out.is_cuda else nullcontext():  # the interpreter takes CPU tensors
+            # Without fusion each result is that of the C target: every fma is written out.
+            kernel[(-(-count // BLOCK),)](*tensors, count, BLOCK=BLOCK, num_warps=WARPS, enable_fp_fusion=False)
+
+    def _module(self, dtype: str) -> ModuleType:
+        if dtype not in self._modules:
+            self._modules[dtype] = load(triton.source(self.value, self.product, dtype))
+        return self._modules[dtype]
+
+
+def build(value: Program, product: Program) -> Library:
+    """Return the kernels of f from `value` and of dy·f′ from `product`; they are compiled at the first call."""
+    return Library(value, product)
+
+
+def supports(x: Tensor) -> bool:
+    """Say whether the Triton target has the tensor's format, and its machine what Triton needs."""
+    return x.dtype in _FORMATS and _device_supports(x.device)
+
+
+@lru_cache
+def _device_supports(device: torch.device) -> bool:
+    obstacle = _obstacle()
+    if obstacle is None and torch.cuda.get_device_capability(device) < _CAPABILITY:
+        obstacle = f"{torch.cuda.get_device_name(device)} is older than what Triton compiles for"
+    if obstacle is not None:
+        logger.warning(
+            "%s: activations on %s run as PyTorch operations, correct but several times slower", obstacle, device
+        )
+    return obstacle is None
+
+
+def _obstacle() -> str | None:
+    """Return what keeps Triton from working on this machine; its launchers are small C programs."""
+    if importlib.util.find_spec("triton") is None:
+        return "the package triton is not installed"
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        return "Triton finds no C compiler (set CC)"
+    return None
+
+
+def load(text: str) -> ModuleType:
+    """Return the module of printed kernels, with its source in the user's cache: Triton reads it from a file."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    path = cache_dir() / "kernels" / f"triton_{digest}.py"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:  # cut short by a full disk, or edited
+        _write(text, path)
+    linecache.checkcache(str(path))
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    # Our own text, not the file's: what runs is what was printed, whatever happens to the file meanwhile.
+    exec(compile(text, str(path), "exec"), module.__dict__)
+    return module
+
+
+def _write(text: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
+        aside = Path(folder) / path.name
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)

@@ -1,0 +1,95 @@
+"""Error and speed of one activation's code, measured when asked: what the heads of exported files state."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import mpmath
+import numpy
+import sympy
+import torch
+
+Function = Callable[[numpy.ndarray], numpy.ndarray]
+_DIGITS = 100  # e^−104, below which float32 has nothing, beside 1, and float32's digits of it
+REPEATS = 15
+ELEMENTS = 1 << 20
+
+
+class Worst(NamedTuple):
+    """The largest error of a class and where it is."""
+
+    ulps: float
+    at: float
+
+
+@lru_cache(maxsize=1)
+def points() -> numpy.ndarray:
+    """Return 2,017 float32 points: 0, every octave from 2^-32 to 2^13 on both sides, and [−20, 20] evenly."""
+    octaves = numpy.exp2(numpy.linspace(-32, 13, 504))
+    even = numpy.linspace(-20, 20, 1008)
+    return numpy.concatenate([-octaves, octaves, even, [0]]).astype(numpy.float32)
+
+
+def errors(function: Function, expr: sympy.Expr, x: sympy.Symbol) -> tuple[Worst | None, Worst | None]:
+    """Return the largest errors at `points` in the project's two classes; None where a class has no point.
+
+    First where |f| is at least 2^-6 of its largest term, in ulp of f; then elsewhere, in ulp of the largest term.
+    `function` maps float32 to float32; an ulp is no smaller than the subnormals' 2^-149. The truth is mpmath's to 100
+    digits. A result that is not finite where the true value is counts as an infinite error.
+    """
+    truth = _truth(expr, x, tuple(points().tolist()))
+    worst: list[Worst | None] = [None, None]
+    with mpmath.workdps(_DIGITS):
+        for (exact, size), point, got in zip(truth, points(), function(points()), strict=True):
+            if size == 0 or abs(exact) > numpy.finfo(numpy.float32).max:
+                continue
+            elsewhere = abs(exact) * 64 < size
+            ulp = mpmath.ldexp(1, max(mpmath.frexp(size if elsewhere else abs(exact))[1] - 24, -149))
+            ulps = float(abs(mpmath.mpf(float(got)) - exact) / ulp) if numpy.isfinite(got) else numpy.inf
+            known = worst[elsewhere]
+            if known is None or ulps > known.ulps:
+                worst[elsewhere] = Worst(ulps, float(point))
+    return worst[0], worst[1]
+
+
+@lru_cache(maxsize=8)
+def _truth(expr: sympy.Expr, x: sympy.Symbol, at: tuple[float, ...]) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
+    """Return the value of `expr` and the size of its largest term at each point."""
+    pieces = expr.args if isinstance(expr, sympy.Piecewise) else [(expr, sympy.true)]
+    terms = [[sympy.lambdify(x, term, "mpmath") for term in sympy.Add.make_args(value)] for value, _ in pieces]
+    conditions = [sympy.lambdify(x, condition, "mpmath") for _, condition in pieces]
+    found = []
+    with mpmath.workdps(_DIGITS):
+        for point in map(mpmath.mpf, at):
+            row = [term(point) for term in next(t for t, holds in zip(terms, conditions, strict=True) if holds(point))]
+            found.append((mpmath.fsum(row), max(abs(value) for value in row)))
+    return found
+
+
+def ratio(function: Callable[[], object], reference: Callable[[], object]) -> float:
+    """Return the median time of `function` over that of `reference`, called in turns, 15 times after 3 to warm up."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(REPEATS + 3):
+        for call, taken in zip((function, reference), times, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return statistics.median(times[0][3:]) / statistics.median(times[1][3:])
+
+
+def speed_points() -> torch.Tensor:
+    """Return the 1 Mi float32 elements on which speed is measured: normal, of standard deviation 3."""
+    return torch.randn(ELEMENTS, generator=torch.Generator().manual_seed(0)) * 3
+
+
+def cpu_name() -> str:
+    """Return the name of the machine's processor."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

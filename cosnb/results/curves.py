@@ -1,0 +1,140 @@
+"""Experiments that vary one setting: accuracy against a learning rate, a gain or a depth, and areas under it."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from cosnb.results.summary import Record, figures, group
+
+Values = TypeVar("Values")
+ORDER = ("relu", "swish", "mish", "cos")
+Curve = dict[float, dict[int, float]]
+DEFAULTS = {"gain": 1.0, "depth": 0}  # settings that a record leaves out where they have this value
+
+
+def setting(record: Record, parameter: str) -> float:
+    """Return the value of a record's setting."""
+    return float(record["config"].get(parameter, DEFAULTS.get(parameter, math.nan)))
+
+
+def varied(records: Iterable[Record], parameter: str) -> list[Record]:
+    """Return the records that differ in `parameter` (and activation and seed) alone: of several such sets the largest.
+
+    The largest has most values of the parameter, then most images × epochs, then most records.
+    """
+    sets: dict[str, list[Record]] = {}
+    for settings, found in group(records):
+        rest = {key: value for key, value in settings.items() if key != parameter}
+        sets.setdefault(repr(sorted(rest.items())), []).extend(found)
+
+    def size(found: Sequence[Record]) -> tuple[int, int, int]:
+        config = found[0]["config"]
+        values = {setting(record, parameter) for record in found}
+        return len(values), config["train_images"] * config["epochs"], len(found)
+
+    return max(sets.values(), key=size, default=[])
+
+
+def curves(records: Iterable[Record], parameter: str, metric: str = "accuracy") -> dict[str, Curve]:
+    """Return {activation: {value of the parameter: {seed: figure}}}: the final epoch, accuracy in percent.
+
+    A run that diverged counts as chance, 10 % and log 10: leaving it out would reward it. Failed runs are left out.
+    """
+    found: dict[str, Curve] = {}
+    chance = {"accuracy": 10.0, "loss": math.log(10)}
+    for record in records:
+        if record["status"] in ("ok", "diverged"):
+            value = figures(record)["final"][metric] if record["status"] == "ok" else chance[metric]
+            points = found.setdefault(record["config"]["activation"], {})
+            points.setdefault(setting(record, parameter), {})[record["seed"]] = value
+    return _in_order(found)
+
+
+def areas(curve: Mapping[float, Mapping[int, float]], log: bool = True) -> dict[int, float]:
+    """Return {seed: mean height of the curve}: the area under it by trapezoids, over its width, seeds that have all.
+
+    With `log` the axis is the logarithm of the parameter, so each factor counts alike.
+    """
+    places = sorted(curve)
+    if len(places) < 2:
+        return {}
+    x = [math.log(place) if log else place for place in places]
+    found = {}
+    for seed in sorted(set.intersection(*(set(curve[place]) for place in places))):
+        y = [curve[place][seed] for place in places]
+        steps = zip(x, x[1:], y, y[1:], strict=False)
+        found[seed] = math.fsum((b - a) * (c + d) / 2 for a, b, c, d in steps) / (x[-1] - x[0])
+    return found
+
+
+def means_from(curve: Mapping[float, Mapping[int, float]], least: float) -> dict[int, float]:
+    """Return {seed: mean over the values of the parameter from `least` on}, seeds that have all of them."""
+    places = [place for place in sorted(curve) if place >= least]
+    if not places:
+        return {}
+    common = set.intersection(*(set(curve[place]) for place in places))
+    return {seed: math.fsum(curve[place][seed] for place in places) / len(places) for seed in sorted(common)}
+
+
+def samples(curve: Mapping[float, Mapping[int, float]]) -> dict[float, list[float]]:
+    """Return {value: figures}, as `plots.against` takes a line."""
+    return {place: list(by_seed.values()) for place, by_seed in curve.items()}
+
+
+def over_epochs(records: Iterable[Record], key: str) -> dict[str, dict[float, list[float]]]:
+    """Return {activation: {epoch: values of the entry `key`}} of finished runs, epoch 0 being before training."""
+    found: dict[str, dict[float, list[float]]] = {}
+    for record in records:
+        points = found.setdefault(record["config"]["activation"], {})
+        for entry in record["epochs"] if record["status"] == "ok" else ():
+            for place, name in ((entry["epoch"], key), (0, f"{key}_at_start")):
+                if name in entry:
+                    points.setdefault(place, []).append(entry[name])
+    return _in_order(found)
+
+
+def by_layer(records: Iterable[Record], key: str, trained: bool = True) -> dict[str, dict[float, list[float]]]:
+    """Return {activation: {layer from 1 on: values}} of a list-valued entry, at the end or before training."""
+    found: dict[str, dict[float, list[float]]] = {}
+    for record in records:
+        points = found.setdefault(record["config"]["activation"], {})
+        if record["status"] == "ok" and record["epochs"]:
+            values = record["epochs"][-1].get(key) if trained else record["epochs"][0].get(f"{key}_at_start")
+            for layer, value in enumerate(values or (), 1):
+                points.setdefault(layer, []).append(value)
+    return _in_order(found)
+
+
+def spread(norms: Sequence[float]) -> float:
+    """Return log10 of the largest over the smallest of a network's gradient norms: 0 where it is even by layer.
+
+    Infinite where a layer has no gradient, NaN where one is not finite.
+    """
+    if not all(map(math.isfinite, norms)):
+        return math.nan
+    return math.log10(max(norms) / min(norms)) if min(norms) > 0 else math.inf
+
+
+def last(records: Iterable[Record], key: str) -> dict[str, dict[int, float]]:
+    """Return {activation: {seed: the last epoch's entry `key`}} of finished runs that have one."""
+    found: dict[str, dict[int, float]] = {}
+    for record in records:
+        if record["status"] == "ok" and key in record["epochs"][-1]:
+            found.setdefault(record["config"]["activation"], {})[record["seed"]] = record["epochs"][-1][key]
+    return _in_order(found)
+
+
+def spreads(records: Iterable[Record], trained: bool = True) -> dict[str, dict[int, float]]:
+    """Return {activation: {seed: spread of the gradient norms}}, at the end of training or before it."""
+    found: dict[str, dict[int, float]] = {}
+    for record in records:
+        entry = record["epochs"][-1 if trained else 0] if record["epochs"] else {}
+        norms = entry.get("gradient_norms" if trained else "gradient_norms_at_start")
+        if norms and record["status"] == "ok":
+            found.setdefault(record["config"]["activation"], {})[record["seed"]] = spread(norms)
+    return _in_order(found)
+
+
+def _in_order(found: dict[str, Values]) -> dict[str, Values]:
+    """Return the same with the activations of P's tables first, in their order."""
+    return {name: found[name] for name in sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else 9)}

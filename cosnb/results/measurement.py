@@ -1,0 +1,137 @@
+"""Measurements that are no training runs, kept like runs: one small record a (settings, seed), written once."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+import cosnb
+from cosnb import results
+from cosnb.display import Markdown
+from cosnb.results.summary import Record, by_activation, group
+from cosnb.results.tables import name_pair
+from cosnb.statistics import Claim, Comparison, Direction, judge
+from cosnb.training.device import describe_device
+from cosnb.training.digest import canonical
+
+Settings = Mapping[str, Any]
+
+
+def measure_missing(
+    experiment: str,
+    settings: Iterable[Settings],
+    seeds: Iterable[int],
+    measure: Callable[[Settings, int], Mapping[str, Any]],
+    code: ModuleType,
+    device: str | torch.device = "cpu",
+    root: Path | None = None,
+) -> int:
+    """Record `measure(settings, seed)` for every pair that has no record yet; return how many were written.
+
+    `settings` are JSON types with the key "activation"; what `measure` returns are JSON types too, kept under
+    "measured". `code` is the module whose code decides the numbers; its digest is kept.
+    """
+    written = 0
+    listed = list(settings)
+    for seed in seeds:
+        for chosen in listed:
+            if results.find(experiment, _digest(chosen), seed, root) is None:
+                started = datetime.now(UTC)
+                results.write(_record(experiment, chosen, seed, measure(chosen, seed), code, device, started), root)
+                written += 1
+    return written
+
+
+def largest(records: Iterable[Record]) -> list[Record]:
+    """Return the records of the configuration that has most of them, the finer or longer one of equals; or none."""
+
+    def size(found: tuple[Mapping[str, Any], list[Record]]) -> tuple[int, float]:
+        numbers = [value for value in found[0].values() if isinstance(value, int | float)]
+        return len(found[1]), float(sum(numbers))
+
+    return max(group(records), key=size, default=({}, []))[1]
+
+
+def measured(records: Iterable[Record], key: str) -> dict[str, dict[int, float]]:
+    """Return {activation: {seed: number}} of one configuration's records."""
+    return {
+        name: {seed: record["measured"][key] for seed, record in runs.items()}
+        for name, runs in by_activation(records).items()
+    }
+
+
+def paired(values: Mapping[str, Mapping[int, float]], first: str, second: str) -> list[float]:
+    """Return first − second over the seeds that both have."""
+    a, b = values.get(first, {}), values.get(second, {})
+    return [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
+
+
+def judge_pairs(
+    values: Mapping[str, Mapping[int, float]], pairs: Sequence[tuple[str, str]], claim: Claim
+) -> dict[str, Comparison]:
+    """Judge the differences of `pairs` (first − second), one family with one claim."""
+    return judge({name_pair(*pair): (paired(values, *pair), claim) for pair in pairs})
+
+
+def judge_landscape(records: Sequence[Record], key: str) -> dict[str, Comparison]:
+    """Judge P18: ReLU's number `key` lies above Swish's and CoS's; networks that are flat with ReLU are left out."""
+    flat = {seed for seed, share in measured(records, "flat").get("relu", {}).items() if share == 1}
+    values = {
+        name: {seed: value for seed, value in by_seed.items() if seed not in flat}
+        for name, by_seed in measured(records, key).items()
+    }
+    return judge_pairs(values, (("relu", "swish"), ("relu", "cos")), Direction.HIGHER)
+
+
+def origin(records: Sequence[Record]) -> Markdown:
+    """Return where measurements come from: seeds, device, dates."""
+    seeds = sorted({record["seed"] for record in records})
+    devices = sorted({_device(record) for record in records})
+    days = sorted({record["finished"][:10] for record in records})
+    shown = f"{len(records)} measurements, seeds {seeds[0]} to {seeds[-1]}. Device: {'; '.join(devices)}."
+    return Markdown(f"*{shown} Measured {' to '.join(dict.fromkeys((days[0], days[-1])))}.*")
+
+
+def _device(record: Record) -> str:
+    device = record["device"]
+    threads = f", {device['threads']} thread{'s' * (device['threads'] > 1)}" if "threads" in device else ""
+    return f"{device['name']}{threads}"
+
+
+def _digest(settings: Settings) -> str:
+    return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _record(
+    experiment: str,
+    settings: Settings,
+    seed: int,
+    found: Mapping[str, Any],
+    code: ModuleType,
+    device: str | torch.device,
+    started: datetime,
+) -> dict[str, Any]:
+    source = Path(str(code.__file__)).read_text(encoding="utf-8")
+    return {
+        "schema": results.SCHEMA,
+        "experiment": experiment,
+        "config": dict(settings),
+        "config_digest": _digest(settings),
+        "seed": seed,
+        "status": "ok",
+        "error": None,
+        "epochs": [],
+        "measured": dict(found),
+        "code_digest": hashlib.sha256(canonical(source).encode()).hexdigest()[:16],
+        "data": None,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "cosnb": cosnb.__version__},
+        "device": describe_device(device),
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

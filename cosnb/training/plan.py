@@ -1,0 +1,27 @@
+"""The configurations of one experiment: the same settings for each activation."""
+
+import torch
+
+from cosnb.data import ImageData
+from cosnb.training.config import TrainingConfig, parse_activations
+from cosnb.training.device import resolve_precision
+
+
+def plan(
+    activations: str, images: ImageData, device: str | torch.device, precision: str = "float32", **settings: object
+) -> list[TrainingConfig]:
+    """Return a configuration for each name in `activations` (commas between), on `images` as they are.
+
+    `precision` may be "auto" (by device); `settings` are further fields of `TrainingConfig`. Raises CosnbError as that
+    does.
+    """
+    return [
+        TrainingConfig(
+            activation=name,
+            dataset=images.name,
+            train_images=len(images.train_images),
+            precision=resolve_precision(precision, device),
+            **settings,  # type: ignore[arg-type]
+        )
+        for name in parse_activations(activations)
+    ]

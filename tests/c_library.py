@@ -1,0 +1,58 @@
+"""Many programs as one C library: one call of the compiler for a whole catalogue."""
+
+import ctypes
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cosnb.codegen import c
+from cosnb.codegen.program import Program
+from cosnb.kernels import cpu
+
+TYPES = {torch.float64: ("double", "f64"), torch.float32: ("float", "f32")}
+# Each fma is written out and contraction is off, so -O1 gives the bits of the kernels' -O3 in half the time.
+FLAGS = tuple("-O1" if flag == "-O3" else flag for flag in cpu.FLAGS)
+
+
+def source(programs: Mapping[str, Program]) -> str:
+    """Return C with a function and a loop for each program and number format, computed as the kernels do."""
+    parts = ["#include <math.h>", "#include <stddef.h>", "#include <stdint.h>", "#include <string.h>"]
+    for torch_type, (dtype, suffix) in TYPES.items():
+        parts.append(c.helpers(list(programs.values()), dtype))
+        for name, program in programs.items():
+            call = f"{name}_{suffix}(x[i])"
+            if cpu.computes_in_double(program, torch_type):
+                call = f"(float){name}_f64((double)x[i])"
+            else:
+                parts.append(c.function(program, f"{name}_{suffix}", dtype))
+            parts.append(
+                f"void loop_{name}_{suffix}(const {dtype} *x, {dtype} *y, size_t n)"
+                f" {{ for (size_t i = 0; i < n; i++) y[i] = {call}; }}"
+            )
+    return "\n".join(parts)
+
+
+def build(programs: Mapping[str, Program], folder: Path) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Compile the programs in one go; return a function of a float32 or float64 tensor for each."""
+    command = cpu.compiler()
+    assert command is not None
+    text, library = folder / "programs.c", folder / "programs.so"
+    text.write_text(source(programs))
+    subprocess.run(
+        [*command, *FLAGS, "-Wall", "-Werror", str(text), "-o", str(library), "-lm"], check=True, timeout=250
+    )
+    loaded = ctypes.CDLL(str(library))
+    return {name: _function(loaded, name) for name in programs}
+
+
+def _function(library: ctypes.CDLL, name: str) -> Callable[[Tensor], Tensor]:
+    def call(x: Tensor) -> Tensor:
+        y = torch.empty_like(x)
+        loop = getattr(library, f"loop_{name}_{TYPES[x.dtype][1]}")
+        loop(ctypes.c_void_p(x.data_ptr()), ctypes.c_void_p(y.data_ptr()), ctypes.c_size_t(x.numel()))
+        return y
+
+    return call

@@ -1,0 +1,231 @@
+"""Every claim has its verdict, from formulas or records; a changed record changes the verdict it decides."""
+
+import copy
+
+import pytest
+from synthetic import full_table, run, table_records
+
+from cosnb import claims, results
+from cosnb.claims import costs, experiments, formulas
+from cosnb.claims.finding import Finding, overall
+from cosnb.measure.cost import NAMES, NO_SQUARE
+from cosnb.results.tables import EXPERIMENTS
+from cosnb.statistics import Verdict
+
+FULL = {experiment: full_table(network) for network, experiment in EXPERIMENTS.items()}
+
+
+def whole(claim, evidence):
+    return str(overall(claims.CLAIMS[claim](evidence)))
+
+
+def verdicts(findings):
+    return {finding.part: str(finding.verdict) for finding in findings}
+
+
+def measured(name, seed, **numbers):
+    return {
+        "config": {"activation": name, "points": 400},
+        "seed": seed,
+        "status": "ok",
+        "epochs": [],
+        "measured": numbers,
+    }
+
+
+def sweep(parameter, values, heights, seeds=8, **settings):
+    """Return runs whose accuracy falls by `heights` points a decade or block, per activation, with a little noise."""
+    return [
+        run(
+            "squeezenet",
+            name,
+            seed,
+            60 - fall * place + 0.1 * (seed % 3),
+            1.0,
+            epochs=2,
+            **{parameter: value},
+            **settings,
+        )
+        for name, fall in heights.items()
+        for place, value in enumerate(values)
+        for seed in range(seeds)
+    ]
+
+
+class TestAll:
+    def test_every_number_has_a_function_and_a_sentence(self):
+        expected = [f"P{n}" for n in range(7, 22)] + [f"B{n}" for n in range(1, 12)]
+        assert list(claims.CLAIMS) == expected
+        assert all(function.__doc__ for function in claims.CLAIMS.values())
+
+    def test_without_records_only_formulas_decide(self):
+        found = {claim: str(overall(parts)) for claim, parts in claims.examine({}).items()}
+        assert {c for c, v in found.items() if v == "confirmed"} == {"P20", "B1", "B2", "B4", "B5"}
+        assert {c for c, v in found.items() if v == "refuted"} == {"P7", "P15", "B6", "B8", "B9", "B11"}
+        assert {c for c, v in found.items() if v == "not testable"} == {"P21", "B3", "B10"}
+        assert sum(v == "not resolved" for v in found.values()) == 12
+
+    def test_tables_show_each_claim_and_part_once(self):
+        found = claims.examine({})
+        assert str(claims.summary(found, "P")).count("| P") == 15
+        assert str(claims.summary(found, "B")).count("| B") == 11
+        assert str(claims.details(found, ["B5"])).count("B5:") == 4
+
+    def test_records_are_gathered_by_experiment(self, tmp_path):
+        record = full_table("squeezenet", seeds=1)[0]
+        record |= {"schema": 1, "experiment": "some", "config_digest": "0" * 10, "data": {}, "started": "2026"}
+        results.write(record, tmp_path)
+        assert claims.gather(tmp_path) == {"some": [record]}
+        assert claims.gather(tmp_path / "nothing") == {}
+
+    @pytest.mark.parametrize(
+        ("parts", "whole"),
+        [
+            (("confirmed", "confirmed"), "confirmed"),
+            (("confirmed", "not testable"), "confirmed"),
+            (("confirmed", "real, but smaller"), "real, but smaller"),
+            (("confirmed", "not resolved", "real, but smaller"), "not resolved"),
+            (("not resolved", "refuted", "confirmed"), "refuted"),
+            (("not testable",), "not testable"),
+        ],
+    )
+    def test_a_claim_is_as_good_as_its_parts(self, parts, whole):
+        assert overall(Finding("P0", "", Verdict(verdict), "") for verdict in parts) == whole
+
+
+class TestTables:
+    def test_records_like_ps_confirm_p12(self):
+        assert whole("P12", FULL) == "confirmed"
+
+    def test_ps_ranges_are_refuted_by_its_own_tables_whatever_the_records(self):
+        assert whole("P15", FULL) == "refuted"
+        found = verdicts(claims.CLAIMS["P15"](FULL))
+        assert found["the leads themselves"] == "confirmed"
+        assert found["CoS − ReLU is 0.46 to 0.77, by P's own tables"] == "confirmed"
+
+    @pytest.mark.parametrize(("claim", "network"), [("P12", "shufflenet_v2"), ("P13", "mobilenet_v2")])
+    def test_one_changed_record_changes_the_verdict(self, claim, network):
+        changed = copy.deepcopy(FULL)
+        before = verdicts(claims.CLAIMS[claim](changed))["accuracy, CoS − ReLU"]
+        record = next(r for r in changed[EXPERIMENTS[network]] if r["config"]["activation"] == "cos")
+        for epoch in record["epochs"]:
+            epoch["test_accuracy"] -= 0.02
+        after = verdicts(claims.CLAIMS[claim](changed))["accuracy, CoS − ReLU"]
+        assert (before, after) == ("confirmed", "not resolved")
+
+    def test_short_runs_resolve_nothing_of_p(self):
+        short = {experiment: full_table(n, epochs=8) for n, experiment in EXPERIMENTS.items()}
+        assert {whole(claim, short) for claim in ("P12", "P13", "P14")} == {"not resolved"}
+
+    def test_over_fitting_is_judged_by_the_gap(self):
+        arms = {"relu": (88, 0.5), "swish": (88, 0.4)}  # the training loss is half of the test loss
+        evidence = {EXPERIMENTS["squeezenet"]: table_records("squeezenet", arms, noise=0.02)}
+        assert verdicts(claims.CLAIMS["P9"](evidence))["it reduces over-fitting"] == "confirmed"
+        for record in evidence[EXPERIMENTS["squeezenet"]]:
+            for epoch in record["epochs"] if record["config"]["activation"] == "swish" else ():
+                epoch["train_loss"] = 0.1
+        assert verdicts(claims.CLAIMS["P9"](evidence))["it reduces over-fitting"] == "refuted"
+
+
+class TestExperiments:
+    RATES = (1e-4, 1e-3, 1e-2)
+
+    def test_the_flatter_curve_is_less_sensitive(self):
+        records = sweep("lr", self.RATES, {"relu": 3, "swish": 2, "cos": 4})
+        found = verdicts(experiments.p8({"sensitivity": records}))
+        assert found == {
+            "less sensitive to the learning rate": "confirmed",
+            "less sensitive to initial weights": "not resolved",
+        }
+        assert verdicts(experiments.p10({"sensitivity": records}))["less sensitive to the learning rate"] == "refuted"
+
+    def test_a_run_that_diverges_counts_as_chance(self):
+        records = sweep("lr", self.RATES, {"relu": 3, "swish": 2})
+        for record in records:
+            if record["config"]["activation"] == "swish" and record["config"]["lr"] == 1e-2:
+                record["status"] = "diverged"
+        assert verdicts(experiments.p8({"sensitivity": records}))["less sensitive to the learning rate"] == "refuted"
+
+    def test_depth_is_judged_in_its_deeper_half(self):
+        records = sweep("depth", (15, 20, 25), {"relu": 3, "swish": 1, "cos": 1})
+        for record in records:
+            record["config"] |= {"network": "depth_mlp", "dataset": "mnist"}
+        assert set(verdicts(experiments.p17({"figure-15-depth": records})).values()) == {"confirmed"}
+        for record in records:
+            if record["config"]["activation"] == "cos" and record["config"]["depth"] > 15:
+                record["epochs"][-1]["test_accuracy"] -= 0.1
+        assert set(verdicts(experiments.p17({"figure-15-depth": records})).values()) == {"refuted"}
+
+    def test_the_landscape_leaves_out_flat_networks(self):
+        kinks = {"relu": 0.8, "swish": 0.01, "cos": 0.1}
+        records = [
+            measured(name, seed, kinks=kink + seed / 1e3, mean_turn=1 / (kink + seed / 1e3), flat=0.0)
+            for name, kink in kinks.items()
+            for seed in range(8)
+        ]
+        found = verdicts(experiments.p18({"figure-16-landscape": records}))
+        assert found["ReLU sharp, the others smooth, by jumps of the gradient"] == "confirmed"
+        assert found["ReLU sharp, the others smooth, by mean change of its direction"] == "refuted"
+        for record in records[:3]:
+            record["measured"]["flat"] = 1.0
+        assert "confirmed" not in verdicts(experiments.p18({"figure-16-landscape": records})).values()
+
+    def test_one_dead_unit_refutes_that_none_dies(self):
+        records = [run("squeezenet", "mish", seed, 60, 1.0, epochs=2) for seed in range(6)]
+        for record in records:
+            record["epochs"][-1]["dead_units"] = 0.0
+        assert verdicts(experiments.b7({"dead-units": records}))["no neuron dies"] == "confirmed"
+        assert verdicts(experiments.b7({"dead-units": records[:5]}))["no neuron dies"] == "not resolved"
+        records[0]["epochs"][-1]["dead_units"] = 1e-4
+        assert verdicts(experiments.b7({"dead-units": records}))["no neuron dies"] == "refuted"
+
+    def test_roughness_of_the_loss_surface(self):
+        records = [
+            measured(n, s, bend=b + s / 1e3, roughness=8.0) for n, b in (("relu", 0.2), ("mish", 0.1)) for s in range(7)
+        ]
+        found = list(experiments.b8({"loss-surface": records}))
+        assert [str(part.verdict) for part in found] == ["refuted", "confirmed", "not resolved"]
+
+    def test_even_gradients(self):
+        records = []
+        for name, factor in (("relu", 3.0), ("mish", 2.0), ("swish", 2.0)):
+            for seed in range(8):
+                records.append(run("depth_mlp", name, seed, 60, 1.0, epochs=2))
+                records[-1]["epochs"][-1]["gradient_norms"] = [1.0, factor + seed / 100]
+        found = verdicts(experiments.b11({"gradient-flow": records}))
+        assert found["spreads more evenly than ReLU's"] == "confirmed"
+
+
+class TestFormulas:
+    def test_the_article_s_product_is_refuted(self):
+        assert verdicts(formulas.b6({})) == {"f′ as printed, a product of three factors": "refuted"}
+
+    def test_diverged_runs_are_counted(self):
+        records = full_table("squeezenet", seeds=2)
+        records[0]["status"] = "diverged"
+        assert "relu 1 of 2" in formulas.b2({"some": records})[1].evidence
+
+
+class TestCosts:
+    def record(self, plain_cos=1.5, no_square=1.2, compiled_cos=1.1):
+        steps = {
+            "relu, plain": 1.0,
+            "swish, plain": 1.15,
+            "mish, plain": 1.4,
+            "cos, plain": plain_cos,
+            NO_SQUARE: no_square,
+        }
+        steps |= {f"{name}, compiled": 1.05 for name in NAMES} | {"cos, compiled": compiled_cos}
+        found = {k: {"step": [v, 2 * v, 3 * v], "inference": [v, v, v], "saved": 100} for k, v in steps.items()}
+        return {"config": {"activation": "all", "network": "squeezenet"}, "measured": found}
+
+    def test_the_square_is_to_blame_for_most_of_the_time(self):
+        assert [str(f.verdict) for f in costs.p16({"cost": [self.record()]})] == ["confirmed", "confirmed"]
+        assert [str(f.verdict) for f in costs.p16({"cost": [self.record(no_square=1.45)]})] == ["confirmed", "refuted"]
+
+    def test_a_cos_that_is_faster_than_swish_refutes_slowest(self):
+        assert str(costs.p16({"cost": [self.record(plain_cos=1.1)]})[0].verdict) == "refuted"
+
+    def test_computing_it_otherwise_saves_time(self):
+        assert verdicts(costs.p19({"cost": [self.record()]}))["time improves"] == "confirmed"
+        assert verdicts(costs.p19({"cost": [self.record(compiled_cos=1.6)]}))["time improves"] == "refuted"

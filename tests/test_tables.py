@@ -1,0 +1,103 @@
+"""The pages of Tables 1 to 3: a record's numbers decide the verdicts, and only runs at full length answer P."""
+
+import pytest
+from synthetic import full_table, table_records
+
+from cosnb.results import paper, tables
+from cosnb.statistics import Verdict
+
+
+def verdicts(records, network="squeezenet", metric="accuracy"):
+    return [str(c.verdict) for c in tables.judge_table(records, network, metric).values()]
+
+
+def test_ps_differences_are_those_of_its_tables():
+    assert tables.claimed("shufflenet_v2", "cos", "swish") == 0.64
+    assert tables.claimed("mobilenet_v2", "cos", "relu") == 0.46
+    assert tables.claimed("squeezenet", "cos", "swish", "loss") == 0.0117
+    assert tables.claimed("shufflenet_v2", "cos", "relu", "loss") == -0.0159
+
+
+def test_runs_like_ps_confirm_p_and_one_changed_record_does_not():
+    records = full_table("squeezenet")
+    assert verdicts(records) == ["confirmed", "confirmed"]
+    worse = next(r for r in records if r["config"]["activation"] == "cos" and r["seed"] == 3)
+    for epoch in worse["epochs"]:
+        epoch["test_accuracy"] -= 0.02
+    assert verdicts(records) == ["not resolved", "not resolved"]
+
+
+def test_runs_without_a_difference_refute_p():
+    records = table_records("squeezenet", {"relu": (88, 0.4), "swish": (88, 0.4), "cos": (88, 0.4)}, noise=0.05)
+    assert verdicts(records) == ["refuted", "refuted"]
+
+
+def test_losses_alike_is_judged_within_ps_own_spread():
+    records = full_table("squeezenet")
+    assert tables.judge_alike(records, "squeezenet") == (Verdict.NOT_RESOLVED, 0.0383)  # P's spread sits on its margin
+    near = table_records("squeezenet", {"relu": (88, 0.40), "swish": (88, 0.39), "cos": (88, 0.40)}, noise=0.05)
+    assert tables.judge_alike(near, "squeezenet")[0] is Verdict.CONFIRMED
+    far = table_records("squeezenet", {"relu": (88, 0.60), "swish": (88, 0.39), "cos": (88, 0.40)}, noise=0.05)
+    assert tables.judge_alike(far, "squeezenet")[0] is Verdict.REFUTED
+
+
+def test_the_claims_of_loss_differ_by_network():
+    assert list(tables.loss_verdicts(full_table("shufflenet_v2"), "shufflenet_v2").values()) == ["confirmed"] * 2
+    found = tables.loss_verdicts(full_table("mobilenet_v2"), "mobilenet_v2")
+    assert found["loss of CoS above Swish's"] == "confirmed"
+
+
+def test_whole_curves_are_judged_by_sign():
+    judged = tables.judge_curves(full_table("shufflenet_v2"))
+    assert [c.verdict for c in judged.values()] == ["confirmed", "confirmed"]
+    judged = tables.judge_curves(full_table("shufflenet_v2"), "loss")
+    assert [c.verdict for c in judged.values()] == ["confirmed", "confirmed"]
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 100}, {"train_images": 5_000}, {"dataset": "digits"}])
+def test_only_full_length_answers_p(changes):
+    records = full_table("squeezenet", **changes)
+    settings = tables.configurations(records)[0][0]
+    assert not tables.is_full(settings)
+    assert "**P14: not resolved**" in str(tables.conclusion(records, settings, "squeezenet", "P14"))
+
+
+def test_full_length_answers_p():
+    records = full_table("squeezenet")
+    settings = tables.configurations(records)[0][0]
+    assert tables.is_full(settings)
+    text = str(tables.conclusion(records, settings, "squeezenet", "P14"))
+    assert "accuracy, CoS − ReLU: confirmed" in text
+    assert "the verdicts on P14" in text
+
+
+def test_the_nearest_configuration_comes_first():
+    few, many = full_table("squeezenet", epochs=8), full_table("squeezenet", epochs=100)
+    digits = full_table("squeezenet", dataset="digits")
+    groups = tables.configurations([*few, *digits, *many])
+    assert [(s["dataset"], s["epochs"]) for s, _ in groups] == [("cifar10", 100), ("cifar10", 8), ("digits", 200)]
+
+
+def test_selection_is_best_minus_last():
+    records = full_table("squeezenet")
+    for record in records:
+        if record["config"]["activation"] == "cos":
+            record["epochs"][5]["test_accuracy"] = 1.0
+    effects = tables.selection_effects(records)
+    assert effects["cos"].mean == pytest.approx(100 - 89.18, abs=0.2)
+    assert effects["relu"].mean == pytest.approx(0, abs=1e-9)
+    assert effects["mish"].n == 0
+
+
+def test_tables_show_every_way_of_reporting():
+    records = full_table("squeezenet")
+    text = str(tables.three_ways(records, "squeezenet"))
+    assert all(meaning in text for meaning in ("mean of the last epochs", "final epoch", "best epoch"))
+    assert text.count("confirmed") == 6
+    assert "missing" in str(tables.means(records))
+
+
+def test_the_bootstrap_stands_beside_from_20_runs():
+    few, many = (tables.judge_table(full_table("squeezenet", seeds=n), "squeezenet") for n in (8, 20))
+    assert "BCa" not in str(paper.judged_table(few))
+    assert "BCa" in str(paper.judged_table(many))
