@@ -32,7 +32,15 @@ def _run(options: argparse.Namespace) -> int:
     from cosnb import notebooks
 
     overrides = dict(notebooks.parse_override(text) for text in options.parameter)
-    failures = notebooks.run(options.name, options.profile, overrides, options.jobs)
+    overrides |= {name: given for name in ("seeds", "activations") if (given := getattr(options, name)) is not None}
+    failures = notebooks.run(
+        options.name,
+        options.profile,
+        overrides,
+        options.jobs,
+        scheduler=options.scheduler,
+        together=options.together,
+    )
     failed = {failure.name for failure in failures}
     for name in dict.fromkeys(options.name):
         if name not in failed:
@@ -156,6 +164,21 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="set a parameter, over the profile's value; a TOML number, boolean or array, anything else is text",
+    )
+    run.add_argument("--seeds", metavar="SEEDS", help="the parameter of that name, for example 0:20 (0 to 19) or 0,4,7")
+    run.add_argument("--activations", metavar="NAMES", help="the parameter of that name, for example relu,cos")
+    run.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="share the missing runs out on this Dask cluster (tcp://host:8786), whose workers see the same clone and "
+        "results folder; GPU notebooks go to workers started with --resources GPU=1",
+    )
+    run.add_argument(
+        "--together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seeds of a configuration that one task trains (default: 1)",
     )
     run.set_defaults(command=_run)
 

@@ -7,27 +7,14 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
 import pytest
+from processes import alive
 from tiny_book import code, markdown, write_notebook, write_runs
 
 from cosnb import notebooks
 from cosnb.errors import CosnbError
 
 DEFAULTS = {"count": 1, "scale": 1.0, "label": "a", "flag": False, "sizes": [1], "anything": None}
-
-
-def alive(mark: str) -> list[str]:
-    """Return the command lines of the processes that have `mark` in their environment, this one left out."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get("COSNB_TEST_MARK") == mark:
-                found.append(" ".join(process.cmdline()))
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return found
-
 
 # --- parameters
 

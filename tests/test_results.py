@@ -13,10 +13,11 @@ import pytest
 from cosnb import results
 from cosnb.data import ImageData, load
 from cosnb.errors import CosnbError
+from cosnb.results import assignment
 from cosnb.training import TrainingConfig, run_missing
 
 run_module = importlib.import_module("cosnb.training.run")  # the package's attribute of that name is the function
-CONFIG = TrainingConfig("cos", "digits", 64, epochs=1, batch_size=64)
+CONFIG = TrainingConfig("cos", "digits", 64, epochs=1, batch_size=32)
 EPOCH = {
     "epoch": 1,
     "train_loss": 2.0,
@@ -222,6 +223,27 @@ def test_only_what_is_missing_is_run(tmp_path: Path, data: ImageData, trained: l
     assert len(results.read("table", tmp_path)) == 4
 
 
+def test_in_a_sweep_a_notebook_asks_or_trains_its_share(
+    tmp_path: Path, data: ImageData, trained: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, asked = tmp_path / "order.json", tmp_path / "asked.json"
+    monkeypatch.setenv("COSNB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv(assignment.VARIABLE, str(order))
+    both = configs("relu", "cos")
+    relu, cos = ([["table", one.digest(), seed] for seed in (0, 1)] for one in both)
+    order.write_text(json.dumps({"ask": str(asked), "without": relu}))
+    with pytest.raises(assignment.Handed, match="2 runs"):
+        run_missing("table", both, [0, 1], data, "cpu")
+    named = [[run["experiment"], run["digest"], run["seed"]] for run in json.loads(asked.read_text())]
+    assert (named, trained) == (cos, [])
+    order.write_text(json.dumps({"train": cos[1:]}))
+    with pytest.raises(assignment.Handed):
+        run_missing("table", both, [0, 1], data, "cpu")
+    assert trained == [("cos", 1)]
+    assert run_missing("table", both, [0, 1], data, "cpu") == 0  # its share is done, and the rest is not its own
+    assert run_missing("table", both, [0], data, "cpu", tmp_path / "elsewhere") == 2
+
+
 def test_a_record_says_what_was_run_on_what(tmp_path: Path, data: ImageData, trained: list[tuple[str, int]]) -> None:
     run_missing("table", [CONFIG], [5], data, "cpu", tmp_path)
     (made,) = results.read("table", tmp_path)
@@ -287,7 +309,7 @@ def test_two_processes_may_train_the_same_seed(
 def test_wrong_data_and_a_refusing_folder_end_before_any_training(
     tmp_path: Path, data: ImageData, trained: list[tuple[str, int]]
 ) -> None:
-    wrong = dataclasses.replace(CONFIG, train_images=63)
+    wrong = dataclasses.replace(CONFIG, train_images=63, batch_size=63)
     with pytest.raises(CosnbError, match=r"asks for 63 images of digits, the data given are 64 of digits"):
         run_missing("table", [wrong], [0], data, "cpu", tmp_path)
     (tmp_path / "file").write_text("")

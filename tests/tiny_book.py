@@ -41,10 +41,10 @@ def write_notebook(path: Path, *cells: dict[str, Any], parameters: str = PARAMET
     return path
 
 
-def write_runs(root: Path, timeouts: dict[str, int], quick: str = "{}") -> None:
+def write_runs(root: Path, timeouts: dict[str, int], quick: str = "{}", gpu: bool = False) -> None:
     """Write a runs.toml for notebooks with these time limits (s)."""
     entries = [
-        f'[{name}]\ntitle = "{name}"\ngpu = false\ntimeout = {{ quick = {limit}, full = {limit} }}\n'
+        f'[{name}]\ntitle = "{name}"\ngpu = {str(gpu).lower()}\ntimeout = {{ quick = {limit}, full = {limit} }}\n'
         f"quick = {quick}\nfull = {{}}\n"
         for name, limit in timeouts.items()
     ]
@@ -60,3 +60,46 @@ def copy_book(root: Path) -> Path:
     for name in ("_config.yml", "_toc.yml", "notebooks/runs.toml"):
         shutil.copyfile(source / name, root / name)
     return root
+
+
+SWEPT = 'activations = "relu,cos"\nseeds = 2\nkeep = False\ntrouble = ""'
+# What `cosnb.training.run_missing` does, without PyTorch and without training.
+SWEEP = """
+import os, time
+from dataclasses import dataclass
+from pathlib import Path
+from cosnb.errors import CosnbError
+from cosnb.results import assignment, record
+
+@dataclass(frozen=True)
+class Config:
+    activation: str
+    def digest(self):
+        return self.activation.ljust(10, "0")
+
+if trouble == "settings":
+    raise CosnbError("epochs must be at least 1, got 0")
+wanted = [(Config(name), seed) for seed in range(seeds) for name in activations.split(",")]
+missing = [run for run in wanted if record.find(NAME, run[0].digest(), run[1]) is None]
+missing = assignment.take(NAME, missing, None)
+for config, seed in missing:
+    with open("begun", "a") as log:
+        log.write(f"{config.activation} {seed}\\n")
+    if trouble == "slow":
+        time.sleep(1.5)
+    if trouble == "disk" and seed == 1:
+        raise CosnbError("cannot write the record: No space left on device; free the disk")
+    if trouble == "failed" and (config.activation, seed) == ("cos", 1):
+        continue
+    new = {"schema": 1, "experiment": NAME, "config": {"activation": config.activation}, "seed": seed, "status": "ok"}
+    new |= {"config_digest": config.digest(), "epochs": [], "code_digest": "", "data": {}, "device": {}}
+    record.write(new)
+assignment.leave(missing, None)
+"""
+
+
+def write_swept(root: Path, name: str, trouble: str = "") -> None:
+    """Write a notebook whose runs a sweep may share out: two seeds of two activations, recorded with keep."""
+    parameters = SWEPT.replace('trouble = ""', f'trouble = "{trouble}"')
+    cells = [code(f'NAME = "{name}"' + SWEEP), code("print(len(record.read(NAME)), 'records')")]
+    write_notebook(root / "notebooks" / f"{name}.ipynb", *cells, parameters=parameters)

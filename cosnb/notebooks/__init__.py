@@ -1,6 +1,6 @@
-"""The book's notebooks: `runs.toml` says what to run, parameters are checked first, papermill does the work."""
+"""The book's notebooks: `runs.toml` says what to run, parameters are checked first, papermill does the work on Dask."""
 
-from cosnb.notebooks.execution import Failure, Job, execute
+from cosnb.notebooks.execution import Failure, Job
 from cosnb.notebooks.parameters import check_parameters, parse_override, read_defaults
 from cosnb.notebooks.runs import PROFILES, Run, executed_path, plan, read_runs, run
 
@@ -10,7 +10,6 @@ __all__ = [
     "Job",
     "Run",
     "check_parameters",
-    "execute",
     "executed_path",
     "parse_override",
     "plan",

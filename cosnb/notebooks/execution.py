@@ -1,31 +1,37 @@
-"""Several notebooks at a time, each in a worker process with a time limit; nothing half-written or running stays."""
+"""One notebook in a worker process with a time limit; nothing half-written or running stays."""
 
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import psutil
+
+from cosnb.results.assignment import VARIABLE
 
 KERNEL = "cosnb"
 _WORKER = Path(__file__).with_name("worker.py")
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 3.0  # between asking a process to end and killing it
+_running = set[subprocess.Popen[bytes]]()
+_lock = threading.Lock()  # between looking at the guards with a start after it, and end_all()
 
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook to run: `timeout` in seconds for the whole notebook; exclusive: one such job at a time."""
+    """One notebook to run: `timeout` in seconds for the whole notebook; exclusive: it takes a worker's GPU.
+
+    keep: it records runs, so a sweep may share them out, `together` seeds of a configuration to a task. order: what of
+    them this process is to do (see `cosnb.results.assignment`), for a share with its name in `part`. environment: set
+    over the worker's own.
+    """
 
     name: str
     source: Path
@@ -33,6 +39,11 @@ class Job:
     parameters: dict[str, Any]
     timeout: float
     exclusive: bool = False
+    keep: bool = False
+    together: int = 1
+    order: dict[str, Any] | None = None
+    part: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,47 +61,57 @@ class Failure:
         return f"notebook {self.name}, {where}: {self.error}" + (f"\n  see {self.kept}" if self.kept else "")
 
 
-@dataclass
-class _Running:
-    job: Job
-    process: subprocess.Popen[bytes]
-    folder: Path
-    started: float = field(default_factory=time.monotonic)
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its failure, or the runs that it handed over, each with experiment, digest, seed, activation.
 
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
-
-
-def execute(jobs: Sequence[Job], workers: int, cores: int, say: Callable[[str], object] = print) -> list[Failure]:
-    """Run `jobs`, `workers` at a time on `cores` cores; return the failures in the order they happened.
-
-    A job's output appears only when it is whole; a failed one's is kept beside it as `<name>.failed.ipynb`. A job
-    that runs alone passes what its cells write to stderr (progress bars) on to this process's. On Ctrl-C, SIGTERM and
-    SIGHUP all workers and kernels are ended before the exception goes on. To be called from the main thread.
+    left: the runs of its order that have no record. stopped: a guard was gone.
     """
-    waiting, running, failures = list(jobs), list[_Running](), list[Failure]()
-    environment = kernel_environment(max(1, cores // workers))
-    with _ended_by_exception(), tempfile.TemporaryDirectory(prefix="cosnb-run-") as scratch:
+
+    failure: Failure | None = None
+    missing: tuple[dict[str, Any], ...] = ()
+    left: tuple[tuple[str, str, int], ...] = ()
+    seconds: float = 0.0
+    stopped: bool = False
+
+
+def perform(job: Job, guards: tuple[Path, ...], threads: int, live: bool = False) -> Outcome:
+    """Run `job` in a worker process and return how it ended; it is ended where one of the files `guards` goes.
+
+    An output appears only when it is whole; a failed one's is kept beside it as `<name>.failed.ipynb`. `live` passes
+    what the cells write to stderr (progress bars) on to this process's. Where this process is killed, the worker
+    process ends itself and its kernel.
+    """
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cosnb-run-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        with _lock:
+            if not all(guard.exists() for guard in guards):
+                return Outcome(stopped=True)
+            process = _start(job, folder, {**kernel_environment(threads), **job.environment}, live)
+            _running.add(process)
         try:
-            while waiting or running:
-                while len(running) < workers and (job := _next(waiting, running)):
-                    waiting.remove(job)
-                    say(f"{job.name}: started")
-                    running.append(_start(job, Path(scratch), environment, live=workers == 1))
+            while process.poll() is None and time.monotonic() - start < job.timeout:
+                if not all(guard.exists() for guard in guards):
+                    return Outcome(stopped=True)
                 time.sleep(_POLL_SECONDS)
-                for one in list(running):
-                    if one.process.poll() is None and one.seconds < one.job.timeout:
-                        continue
-                    failure = _finish(one)
-                    running.remove(one)
-                    say(f"{one.job.name}: {'failed' if failure else 'done'} after {one.seconds:.0f} s")
-                    if failure:
-                        failures.append(failure)
+            if not all(guard.exists() for guard in guards):  # end_all() was quicker
+                return Outcome(stopped=True)
+            failure = _finish(job, process, folder)
+            asked = folder / "missing.json"
+            missing = json.loads(asked.read_text(encoding="utf-8")) if failure is None and asked.exists() else ()
+            return Outcome(failure, tuple(missing), seconds=time.monotonic() - start)
         finally:
-            for one in running:
-                end_tree(one.process)
-    return failures
+            end_tree(process)
+            _running.discard(process)
+
+
+def end_all() -> None:
+    """End the worker processes that this process has started, and their kernels."""
+    with _lock:
+        processes = list(_running)
+    for process in processes:
+        end_tree(process)
 
 
 def kernel_environment(threads: int) -> dict[str, str]:
@@ -109,11 +130,13 @@ def kernel_environment(threads: int) -> dict[str, str]:
 
 def end_tree(process: subprocess.Popen[bytes]) -> None:
     """End a process and all its descendants: asked first, killed after 3 s; returns when they are gone."""
-    try:
-        root = psutil.Process(process.pid)
-        tree = [*root.children(recursive=True), root]
-    except psutil.NoSuchProcess:
-        tree = []
+    tree: list[psutil.Process] = []
+    if process.poll() is None:  # else the number may be another process's by now
+        try:
+            root = psutil.Process(process.pid)
+            tree = [*root.children(recursive=True), root]
+        except psutil.NoSuchProcess:
+            pass
     for one in tree:
         try:
             one.terminate()
@@ -127,16 +150,11 @@ def end_tree(process: subprocess.Popen[bytes]) -> None:
             continue
     psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
     process.wait()
+    if process.stdin:
+        process.stdin.close()
 
 
-def _next(waiting: Sequence[Job], running: Sequence[_Running]) -> Job | None:
-    busy = any(one.job.exclusive for one in running)
-    return next((job for job in waiting if not (busy and job.exclusive)), None)
-
-
-def _start(job: Job, scratch: Path, environment: dict[str, str], live: bool) -> _Running:
-    folder = scratch / job.name
-    folder.mkdir()
+def _start(job: Job, folder: Path, environment: dict[str, str], live: bool) -> subprocess.Popen[bytes]:
     job.output.parent.mkdir(parents=True, exist_ok=True)
     installed = Path(sys.prefix, "share", "jupyter", "kernels", KERNEL, "kernel.json").exists()
     # The cells' stderr goes to a copy of this process's; the worker's and the kernel's own goes to the log.
@@ -150,12 +168,18 @@ def _start(job: Job, scratch: Path, environment: dict[str, str], live: bool) -> 
         "live": console,
     }
     (folder / "job.json").write_text(json.dumps(order), encoding="utf-8")
+    if job.order is not None:
+        assignment = folder / "assignment.json"
+        asked = {"ask": str(folder / "missing.json")} if "train" not in job.order else {}
+        assignment.write_text(json.dumps(job.order | asked), encoding="utf-8")
+        environment = environment | {VARIABLE: str(assignment)}
     with (folder / "log").open("wb") as log:
         # A session of its own: Ctrl-C in a terminal reaches this process only, which then ends the others in order.
+        # Its stdin is a pipe that nothing is written to: it closes when this process is gone, however that ended.
         process = subprocess.Popen(
             [sys.executable, "-P", str(_WORKER), str(folder / "job.json")],
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             pass_fds=[] if console is None else [console],
@@ -163,29 +187,31 @@ def _start(job: Job, scratch: Path, environment: dict[str, str], live: bool) -> 
         )
     if console is not None:
         os.close(console)
-    return _Running(job, process, folder)
+    return process
 
 
-def _finish(one: _Running) -> Failure | None:
-    job, written, report = one.job, one.folder / "notebook.ipynb", one.folder / "report.json"
-    kept = job.output.with_suffix(".failed.ipynb")
-    if one.process.poll() is None:
-        end_tree(one.process)
+def _finish(job: Job, process: subprocess.Popen[bytes], folder: Path) -> Failure | None:
+    written, report = folder / "notebook.ipynb", folder / "report.json"
+    name = f"{job.name}, {job.part}" if job.part else job.name
+    kept = job.output.with_suffix(f".{job.part.replace(' ', '-')}.failed.ipynb" if job.part else ".failed.ipynb")
+    if process.poll() is None:
+        end_tree(process)
         error: str | None = f"TimeoutError: not finished after {job.timeout:.0f} s, its limit in runs.toml"
-    elif one.process.returncode == 0 and report.exists():
+    elif process.returncode == 0 and report.exists():
         error = json.loads(report.read_text(encoding="utf-8"))["error"]
     else:
-        log = (one.folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        error = f"the worker ended with exit code {one.process.returncode}" + (f": {log[-1]}" if log else "")
-    if error is None:
-        _move(written, job.output)
+        log = (folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        error = f"the worker ended with exit code {process.returncode}" + (f": {log[-1]}" if log else "")
+    if error is None or error.startswith("Handed: "):
+        if error is None and not job.part:
+            _move(written, job.output)
         kept.unlink(missing_ok=True)
         return None
     if not written.exists():
-        return Failure(job.name, error, None, "", None)
+        return Failure(name, error, None, "", None)
     cell, line = _last_started(written)
     _move(written, kept)
-    return Failure(job.name, error, cell, line, kept)
+    return Failure(name, error, cell, line, kept)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -208,16 +234,3 @@ def _last_started(notebook: Path) -> tuple[int | None, str]:
             if cell["metadata"].get("papermill", {}).get("start_time"):
                 found = number, "".join(cell["source"]).strip().partition("\n")[0]
     return found
-
-
-@contextmanager
-def _ended_by_exception() -> Iterator[None]:
-    def end(signum: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + signum)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,14 +3,14 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cosnb.errors import CosnbError
-from cosnb.notebooks.execution import Failure, Job, execute
+from cosnb.notebooks.execution import Failure, Job
 from cosnb.notebooks.parameters import check_parameters, did_you_mean, read_defaults
-from cosnb.paths import repository_root
+from cosnb.paths import repository_root, results_dir
 
 PROFILES = ("quick", "full")
 _KEYS = {"title": str, "gpu": bool, "timeout": dict, "quick": dict, "full": dict}
@@ -72,9 +72,11 @@ def plan(
 ) -> list[Job]:
     """Return the jobs for `names`, all parameters checked; `overrides` win over the profile's parameters.
 
-    Raises CosnbError on an unknown name or profile and on an unknown or ill-typed parameter.
+    Raises CosnbError on an unknown name or profile, on an unknown or ill-typed parameter, and on overrides of seeds and
+    activations that name none.
     """
     root = root or repository_root()
+    _check_lists(overrides or {})
     runs = read_runs(root)
     if profile not in PROFILES:
         raise CosnbError(f"There is no profile {profile!r}: choose one of {', '.join(PROFILES)}.")
@@ -85,6 +87,7 @@ def plan(
         source = root / "notebooks" / f"{name}.ipynb"
         defaults = read_defaults(source)
         values = check_parameters(name, defaults, {**runs[name].parameters[profile], **(overrides or {})})
+        keep = {**defaults, **values}.get("keep") is True
         jobs.append(
             Job(
                 name=name,
@@ -93,9 +96,29 @@ def plan(
                 parameters=values,
                 timeout=runs[name].timeout[profile],
                 exclusive=profile == "full" and runs[name].gpu,
+                keep=keep,
+                environment={"COSNB_RESULTS": str(results_dir().absolute())} if keep else {},
             )
         )
     return jobs
+
+
+def _check_lists(overrides: Mapping[str, Any]) -> None:
+    if not {"seeds", "activations"} & overrides.keys():
+        return
+    from cosnb.training import parse_activations, parse_seeds  # with PyTorch, which takes seconds
+
+    for name, parse in (("seeds", parse_seeds), ("activations", parse_activations)):
+        if isinstance(overrides.get(name), str):
+            parse(overrides[name])
+
+
+def _together(job: Job, together: int | None) -> Job:
+    values = {**read_defaults(job.source), **job.parameters}
+    if "together" not in values:
+        return replace(job, together=together or 1)
+    together = together or values["together"]
+    return replace(job, together=max(1, together), parameters=job.parameters | {"together": together})
 
 
 def run(
@@ -104,13 +127,25 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     jobs: int | None = None,
     root: Path | None = None,
+    scheduler: str | None = None,
+    together: int | None = None,
 ) -> list[Failure]:
-    """Run notebooks with papermill, `jobs` at a time (default: two, or one on a single core); return the failures.
+    """Run notebooks with papermill and return the failures; one notebook's failure does not stop the others.
 
-    One notebook's failure does not stop the others. Raises CosnbError as `plan` does, before anything runs.
+    They run on Dask: on the cluster of a scheduler's address, else on this machine, `jobs` at a time (default: two, or
+    one on a single core, or as many as there are GPUs). Recorded runs are shared out where several may be trained at a
+    time, `together` seeds of a configuration to a task (default: the notebook's parameter of that name, which is set to
+    it, else 1). Raises CosnbError as `plan` and `sweep.execute` do.
     """
     if jobs is not None and jobs < 1:
         raise CosnbError(f"jobs is {jobs}: give a number from 1 on.")
-    planned = plan(names, profile, overrides, root)
+    if jobs is not None and scheduler is not None:
+        raise CosnbError("jobs is for this machine; how many notebooks run at a time is up to the scheduler's workers.")
+    if together is not None and together < 1:
+        raise CosnbError(f"together is {together}: give the number of seeds that a task trains, from 1 on.")
+    planned = [_together(job, together) for job in plan(names, profile, overrides, root)]
+    from cosnb.notebooks import cluster, sweep  # with Dask, which takes half a second
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return execute(planned, min(jobs or min(2, cores), max(len(planned), 1)), cores)
+    workers = jobs or max(min(2, cores), len(cluster.visible_gpus()))
+    return sweep.execute(planned, workers, cores, scheduler=scheduler)

@@ -7,10 +7,12 @@ call a cell complete after its kernel died.
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import papermill
+import psutil
 from papermill.exceptions import PapermillExecutionError
 
 START_SECONDS = 120  # a busy machine's first import of IPython takes tens of seconds
@@ -38,6 +40,18 @@ def execute(job: dict[str, Any]) -> str | None:
     return None if all(cell.execution_count for cell in code) else "SystemExit: the notebook ended before its last cell"
 
 
+def end_with_parent() -> None:
+    """Wait until the process that started this one is gone, which closes stdin; then end the kernel and this one."""
+    os.read(0, 1)  # not sys.stdin, whose lock would be held when Python shuts down
+    for child in psutil.Process().children(recursive=True):
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     Path(job["report"]).write_text(json.dumps({"error": execute(job)}), encoding="utf-8")

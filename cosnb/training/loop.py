@@ -16,6 +16,7 @@ from cosnb.errors import CosnbError
 from cosnb.training import probes
 from cosnb.training.checkpoint import Checkpoint
 from cosnb.training.config import TrainingConfig
+from cosnb.training.device import memory_kept
 from cosnb.training.execution import Forward, logits, make_forward, resolve_execution, warm_up
 from cosnb.training.protocol import PROTOCOLS
 from cosnb.training.state import Epoch, State
@@ -44,6 +45,19 @@ def train(
     device = torch.device(device)
     execution = resolve_execution(execution, device)
     data = fitted(data, config.network).to(device)
+    with memory_kept(device):
+        return _train(config, seed, data, after_epoch, checkpoint, execution)
+
+
+def _train(
+    config: TrainingConfig,
+    seed: int,
+    data: ImageData,
+    after_epoch: Callable[[Epoch], None],
+    checkpoint: Checkpoint | None,
+    execution: str,
+) -> tuple[str, list[Epoch], nn.Module]:
+    device = data.train_images.device
     state = State(config, seed, data)
     saved = checkpoint.load() if checkpoint is not None else None
     if saved is not None:

@@ -31,6 +31,7 @@ from cosnb.errors import CosnbError
 from cosnb.training import probes
 from cosnb.training.checkpoint import Checkpoint
 from cosnb.training.config import TrainingConfig, distinct
+from cosnb.training.device import memory_kept
 from cosnb.training.execution import warm_up
 from cosnb.training.loop import diverged, epoch_batches, evaluate, fitted, now, train
 from cosnb.training.protocol import PROTOCOLS
@@ -69,7 +70,8 @@ def train_many(
     data = fitted(data, config.network)
     if way == "processes":
         return _train_in_processes(config, seeds, data, device, after_epoch, checkpoints or {})
-    return _train_fused(config, seeds, data.to(device), after_epoch, checkpoints or {})
+    with memory_kept(device):
+        return _train_fused(config, seeds, data.to(device), after_epoch, checkpoints or {})
 
 
 def resolve_way(way: str, device: str | torch.device) -> str:

@@ -18,6 +18,7 @@ from cosnb import results
 from cosnb.data import ImageData
 from cosnb.errors import CosnbError
 from cosnb.paths import repository_root, results_dir
+from cosnb.results import assignment
 from cosnb.training.checkpoint import Checkpoint
 from cosnb.training.config import TrainingConfig, distinct
 from cosnb.training.device import describe_device
@@ -52,9 +53,12 @@ def run_missing(
     if together < 1:
         raise CosnbError(f"together must be at least 1, got {together}")
     results.require_writable(experiment, root)
+    wanted = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
+    mine = assignment.take(experiment, wanted, root)  # all, but for a sweep's processes
 
     def missing(config: TrainingConfig, seeds: list[int]) -> list[int]:
-        return [seed for seed in seeds if results.find(experiment, config.digest(), seed, root) is None]
+        own = [seed for seed in seeds if (config, seed) in mine]
+        return [seed for seed in own if results.find(experiment, config.digest(), seed, root) is None]
 
     parts = [seeds[start : start + together] for start in range(0, len(seeds), together)]
     jobs = [(config, found) for part in parts for config in configs if (found := missing(config, part))]
@@ -83,6 +87,7 @@ def run_missing(
                     results.write(record, root)
                     written += 1
                 checkpoints[record["seed"]].delete()
+    assignment.leave(mine, root)
     return written
 
 

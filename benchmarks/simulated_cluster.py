@@ -1,0 +1,148 @@
+"""What Dask costs a run, and whether one is lost or doubled: short runs on a cluster whose workers come and go.
+
+    python benchmarks/simulated_cluster.py [--workers 100] [--runs 2000] [--seconds 0.2] [--killed 0.2]
+
+The workers live ten to a process, one thread each, without a nanny; processes are killed (SIGKILL) in the middle of the
+work, and as many new ones join. A run sleeps, then writes a real record; its task goes the same way as a notebook's.
+Nothing here imports PyTorch. Overhead of a run: wall time less the time that the runs slept divided by the number of
+workers, divided by the number of runs; so it holds the writing of records and the work that is lost and done again.
+Exits with 1 where a record is missing or doubled, or the overhead is above 20 ms.
+"""
+
+import argparse
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import LocalCluster, Worker
+
+from cosnb.notebooks.cluster import QUIET, Calls, connect
+from cosnb.results import record
+
+LIMIT = 0.020
+EXPERIMENT = "simulated"
+DIGEST = "0123456789"
+READY_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a simulation: records by seed, calls that wrote one, and times in seconds."""
+
+    records: Counter[int]
+    wrote: int
+    killed: int
+    joined: int
+    wall: float
+    overhead: float
+    cpu: float
+    torch: bool
+
+
+def short_run(seed: int, folder: str, seconds: float) -> tuple[bool, bool]:
+    """Sleep and write the record of `seed`; return whether this call wrote it, and whether PyTorch was imported."""
+    root = Path(folder)
+    if record.find(EXPERIMENT, DIGEST, seed, root) is not None:  # its worker died between the record and the answer
+        return False, "torch" in sys.modules
+    time.sleep(seconds)
+    content: dict[str, Any] = {"schema": record.SCHEMA, "experiment": EXPERIMENT, "config": {"activation": "cos"}}
+    content |= {"config_digest": DIGEST, "seed": seed, "status": "ok", "epochs": [], "code_digest": "", "data": {}}
+    record.write(content | {"device": {}, "process": os.getpid()}, root)
+    return True, "torch" in sys.modules
+
+
+def host(address: str, number: int) -> None:
+    """Be `number` workers of the scheduler at an address until it goes."""
+
+    async def work() -> None:
+        workers = [Worker(address, nthreads=1, memory_limit=0, dashboard=False) for _ in range(number)]
+        await asyncio.gather(*workers)
+        await asyncio.gather(*(worker.finished() for worker in workers))
+
+    dask.config.set(QUIET)  # a hundred workers share this machine
+    logging.getLogger("distributed").handlers[0].setLevel(logging.CRITICAL)
+    asyncio.run(work())
+
+
+def simulate(workers: int, runs: int, seconds: float, killed: float, hosts: int) -> Result:
+    """Do `runs` runs on `workers` workers in so many processes, kill that share of them, and count what is there."""
+    each = workers // hosts
+    deaths = round(killed * hosts)
+    context = multiprocessing.get_context("forkserver")  # imports Dask once
+    context.set_forkserver_preload(["distributed", "cosnb.notebooks.cluster"])
+    processes: list[Any] = []
+
+    def start_host() -> None:
+        processes.append(context.Process(target=host, args=(local.scheduler_address, each), daemon=True))
+        processes[-1].start()
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(
+            n_workers=0, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        ) as local,
+        connect(local.scheduler_address, 0, 0) as client,
+    ):
+        try:
+            for _ in range(hosts):
+                start_host()
+            client.wait_for_workers(each * hosts, timeout=READY_SECONDS)
+            calls: Calls[int, tuple[bool, bool]] = Calls(client, short_run, folder, seconds)
+            start, cpu = time.perf_counter(), time.process_time()
+            calls.add(range(runs))
+            ended: list[tuple[bool, bool]] = []
+            lost = 0
+            while len(calls):
+                for seed, result in calls.ended():
+                    if isinstance(result, BaseException):
+                        raise RuntimeError(f"seed {seed} was lost: {result}") from result
+                    ended.append(result)
+                if lost < deaths and len(ended) > (lost + 1) * runs / (deaths + 2):
+                    os.kill(processes[lost].pid, signal.SIGKILL)
+                    start_host()
+                    lost += 1
+                time.sleep(0.01)
+            wall = time.perf_counter() - start
+            cpu = time.process_time() - cpu
+            seeds = Counter(one["seed"] for one in record.read(EXPERIMENT, Path(folder)))
+        finally:
+            for process in processes:
+                process.kill()
+                process.join()
+    overhead = (wall - runs * seconds / (each * hosts)) / runs
+    return Result(
+        seeds, sum(w for w, _ in ended), lost * each, lost * each, wall, overhead, cpu / runs, any(t for _, t in ended)
+    )
+
+
+def main() -> None:
+    """Print the counts and the overhead."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=0.2, help="what a run sleeps")
+    parser.add_argument("--killed", type=float, default=0.2, help="share of the workers that is killed")
+    arguments = parser.parse_args()
+    hosts = min(10, arguments.workers)
+    done = simulate(arguments.workers, arguments.runs, arguments.seconds, arguments.killed, hosts)
+    once = sum(count == 1 for count in done.records.values())
+    print(f"{arguments.runs} runs of {arguments.seconds} s, {arguments.workers} workers in {hosts} processes")
+    print(f"{done.killed} workers killed, {done.joined} joined; PyTorch imported: {done.torch}")
+    print(f"{once} runs recorded once, {sum(done.records.values())} records ({done.wrote} answered)")
+    print(f"{done.wall:.1f} s in all; scheduler and client: {1000 * done.cpu:.2f} ms of processor time a run")
+    print(f"overhead {1000 * done.overhead:.2f} ms a run (at most {1000 * LIMIT:.0f} allowed)")
+    sys.exit(not once == arguments.runs == sum(done.records.values()) or done.overhead > LIMIT)
+
+
+if __name__ == "__main__":
+    main()
