@@ -164,10 +164,15 @@ print(limited.call(w.process_id, seconds=60), flush=True)
 def test_ctrl_c_costs_the_worker_but_not_the_next_answer() -> None:
     pid = call("process_id")
     main = os.getpid()
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: (time.sleep(0.5), os.kill(main, signal.SIGINT)))
-        with pytest.raises(KeyboardInterrupt):
-            limited.call(worker_functions.endless, seconds=30)
+    # A shell without job control starts background processes, a CI run among them, with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: (time.sleep(0.5), os.kill(main, signal.SIGINT)))
+            with pytest.raises(KeyboardInterrupt):
+                limited.call(worker_functions.endless, seconds=30)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert call("process_id") != pid
     gc.collect()  # pipes left open would warn here
 
