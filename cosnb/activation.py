@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from cosnb.codegen import targets
-from cosnb.codegen.lower import lower
+from cosnb.codegen.lower import lower, lower_directly
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.kernels import operators
@@ -91,6 +91,11 @@ class Activation:
     def program(self, order: int = 0, product: bool = False) -> Program:
         """Return the intermediate form of the `order`-th derivative, or of dy times it: operations, counts, note."""
         return lower(self.derivative(order), self.x, product)
+
+    def operations(self, order: int = 0) -> dict[str, dict[str, int]]:
+        """Return the operations of the `order`-th derivative: "before", as the formula is written, and "after"."""
+        before = lower_directly(self.derivative(order), {self.x: "x"})
+        return {"before": before.operations(), "after": self.program(order).operations()}
 
     def source(self, target: str = "pytorch", order: int = 0) -> str:
         """Return readable code of the `order`-th derivative for a target: see `cosnb.codegen.targets`."""

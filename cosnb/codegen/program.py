@@ -193,7 +193,7 @@ class Program:
                 counts["additions"] += step.op == "fma"
             elif step.op in ("add", "sub"):
                 counts["additions"] += 1
-            elif step.op == "where":
+            elif step.op in ("where", "min", "max"):
                 counts["selections"] += 1
             elif step.op not in ("number", "edge", "input", "neg", "abs", *CONDITIONS):
                 counts["functions"] += 1
