@@ -8,6 +8,7 @@ from mpmath import mp
 
 from cosnb.activation import activation
 from cosnb.symbolic import asymptotes, limited
+from cosnb.symbolic.asymptotes import far_limit, far_line
 from cosnb.symbolic.calculus import asymptote, limit, study, tail_bound
 from cosnb.symbolic.catalogue import x
 from cosnb.symbolic.functions import sigmoid, softplus
@@ -100,3 +101,48 @@ def test_a_limit_that_sympy_does_not_find_in_time_is_numerical(monkeypatch: pyte
     assert finding.how == "numerical"
     assert finding.value == (sympy.Rational(1, 7), oo)
     assert finding.reason.startswith("values at |x| = 1003")
+
+
+@pytest.mark.parametrize(
+    ("expr", "left", "right"),
+    [
+        (TANHEXP, (0, 0), (1, 0)),
+        (GELU, (0, 0), (1, 0)),
+        (COS, (0, sympy.Rational(1, 4)), (1, sympy.Rational(1, 4))),
+        (x - sympy.tanh(x), (1, 1), (1, -1)),
+        (x * sympy.erf(softplus(x)), (0, 0), (1, 0)),
+        (sympy.sqrt(1 + x**2), (-1, 0), (1, 0)),
+        (sympy.Max(0, x) ** 2, (0, 0), None),
+        (sympy.sin(sympy.pi * x), None, None),
+        (x + sympy.sin(x) ** 2, None, None),
+        (sympy.Piecewise((-sympy.log(1 - x), x < 0), (sympy.log(1 + x), True)), None, None),
+        (1 / sympy.log(2 + x**2), (0, 0), (0, 0)),
+        (sympy.exp(sympy.exp(x)), (0, 1), None),
+    ],
+    ids=str,
+)
+def test_lines_read_off_values(expr: sympy.Expr, left: object, right: object) -> None:
+    assert (far_line(expr, x, -oo), far_line(expr, x, oo)) == (left, right)
+
+
+def test_lines_read_off_values_with_digits() -> None:
+    found = far_line(sympy.atan(x) + sympy.log(2) * sympy.tanh(x) * x, x, oo)
+    assert found is not None
+    assert abs(found[0] - sympy.log(2)) < 1e-38
+    assert abs(found[1] - sympy.pi / 2) < 1e-38
+
+
+@pytest.mark.parametrize(
+    ("expr", "left", "right"),
+    [
+        (x + sympy.sin(x) ** 2, -oo, oo),
+        (x * sympy.sin(x), None, None),
+        (sympy.sin(x), None, None),
+        (x**2 * sigmoid(x), 0, oo),
+        (sympy.log(1 + x**2), oo, oo),
+        (x - sympy.tanh(x), -oo, oo),
+    ],
+    ids=str,
+)
+def test_limits_read_off_values(expr: sympy.Expr, left: object, right: object) -> None:
+    assert (far_limit(expr, x, -oo), far_limit(expr, x, oo)) == (left, right)

@@ -17,7 +17,7 @@ from mpmath import mp
 from cosnb.codegen.numpy import NUMPY
 from cosnb.codegen.printing import assignments
 from cosnb.codegen.program import Program
-from cosnb.symbolic.asymptotes import asymptote, limit
+from cosnb.symbolic.asymptotes import far_limit, far_line
 from cosnb.symbolic.pieces import numeric
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
@@ -107,7 +107,7 @@ def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: in
         return None
     if _has_died_away(functions, edges):
         return Tail((edges[0], edges[1]), sympy.Integer(0), sympy.Integer(0))
-    line = asymptote(expr, x, sympy.oo if side > 0 else -sympy.oo)
+    line = far_line(expr, x, sympy.oo if side > 0 else -sympy.oo)
     if line is None:
         return None
     f = numeric(expr, x)
@@ -183,4 +183,4 @@ def _limit(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: i
     values = [f(numpy.array([side * numpy.inf], dtype))[0] for f, dtype in zip(functions, _TYPES, strict=True)]
     if not any(numpy.isnan(values)):
         return None
-    return limit(expr, x, sympy.oo if side > 0 else -sympy.oo)
+    return far_limit(expr, x, sympy.oo if side > 0 else -sympy.oo)
