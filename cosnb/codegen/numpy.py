@@ -2,55 +2,29 @@
 
 import linecache
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import sympy
 
-from cosnb.codegen.printing import Target, assignments, check_name
+from cosnb.codegen.printing import Target, assignments, check_name, python_number, python_templates
 from cosnb.codegen.program import Program
 
 TEMPLATES = {
-    "exp_scaled": "numpy.square(numpy.exp(0.5 * {0}) * 2.0**50)",
-    "exp_nonpositive": "numpy.exp({0})",
-    "expm1_nonpositive": "numpy.expm1({0})",
-    "exp": "numpy.exp({0})",
-    "expm1": "numpy.expm1({0})",
-    "log": "numpy.log({0})",
-    "log1p": "numpy.log1p({0})",
-    "log1p_unit": "numpy.log1p({0})",
-    "sqrt": "numpy.sqrt({0})",
-    "tanh": "numpy.tanh({0})",
-    "sinh": "numpy.sinh({0})",
-    "cosh": "numpy.cosh({0})",
-    "sin": "numpy.sin({0})",
-    "cos": "numpy.cos({0})",
-    "tan": "numpy.tan({0})",
+    **python_templates("numpy"),
     "atan": "numpy.arctan({0})",
     "asinh": "numpy.arcsinh({0})",
-    "sign": "numpy.sign({0})",
-    "abs": "numpy.abs({0})",
     "pow": "numpy.power({0}, {1})",
     "min": "numpy.minimum({0}, {1})",
     "max": "numpy.maximum({0}, {1})",
-    "where": "numpy.where({0}, {1}, {2})",
     "where_numbers": "numpy.where({0}, x.dtype.type({1}), x.dtype.type({2}))",
-    "and": "({0}) & ({1})",
-    "or": "({0}) | ({1})",
-    "not": "~({0})",
     "erf": "scipy.special.erf({0})",
     "erfc": "scipy.special.erfc({0})",
     # SciPy's expit is 0 in float32 from −89 on, where the value is still a subnormal.
     "sigmoid": "(numpy.exp(numpy.minimum({0}, 0)) / (1 + numpy.exp(-numpy.abs({0}))))",
     "softplus": "numpy.logaddexp(0, {0})",
 }
-
-
-def number(value: sympy.Expr) -> str:
-    """Return the shortest literal of the float64 nearest to an exact number; integers without a point."""
-    if value.is_infinite:
-        return "numpy.inf" if value > 0 else "-numpy.inf"
-    nearest = float(value)
-    return str(int(nearest)) if nearest.is_integer() and abs(nearest) < 1e6 else repr(nearest)
+number = partial(python_number, module="numpy")
 
 
 def _edge(single: sympy.Expr, double: sympy.Expr) -> str:

@@ -54,6 +54,30 @@ def check_name(name: str, reserved: Collection[str] = ()) -> str:
     return name
 
 
+def python_templates(module: str) -> dict[str, str]:
+    """Return the templates that NumPy and PyTorch share but for the module's name."""
+    same = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asinh", "sign", "abs")
+    return {
+        **{name: f"{module}.{name}({{0}})" for name in same},
+        "exp_scaled": f"{module}.square({module}.exp(0.5 * {{0}}) * 2.0**50)",
+        "exp_nonpositive": f"{module}.exp({{0}})",
+        "expm1_nonpositive": f"{module}.expm1({{0}})",
+        "log1p_unit": f"{module}.log1p({{0}})",
+        "where": f"{module}.where({{0}}, {{1}}, {{2}})",
+        "and": "({0}) & ({1})",
+        "or": "({0}) | ({1})",
+        "not": "~({0})",
+    }
+
+
+def python_number(value: sympy.Expr, module: str) -> str:
+    """Return the shortest literal of the float64 nearest to an exact number; integers without a point."""
+    if value.is_infinite:
+        return f"{module}.inf" if value > 0 else f"-{module}.inf"
+    nearest = float(value)
+    return str(int(nearest)) if nearest.is_integer() and abs(nearest) < 1e6 else repr(nearest)
+
+
 class _Printer:
     def __init__(self, program: Program, target: Target, named: bool = True) -> None:
         self.program = program

@@ -3,57 +3,30 @@
 import keyword
 import linecache
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FunctionType
 
 import sympy
 import torch
 
-from cosnb.codegen.printing import Target, assignments
+from cosnb.codegen.printing import Target, assignments, python_number, python_templates
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 
 TEMPLATES = {
-    "exp_scaled": "torch.square(torch.exp(0.5 * {0}) * 2.0**50)",
-    "exp_nonpositive": "torch.exp({0})",
-    "expm1_nonpositive": "torch.expm1({0})",
-    "exp": "torch.exp({0})",
-    "expm1": "torch.expm1({0})",
-    "log": "torch.log({0})",
-    "log1p": "torch.log1p({0})",
-    "log1p_unit": "torch.log1p({0})",
-    "sqrt": "torch.sqrt({0})",
-    "tanh": "torch.tanh({0})",
-    "sinh": "torch.sinh({0})",
-    "cosh": "torch.cosh({0})",
-    "sin": "torch.sin({0})",
-    "cos": "torch.cos({0})",
-    "tan": "torch.tan({0})",
+    **python_templates("torch"),
     "atan": "torch.atan({0})",
-    "asinh": "torch.asinh({0})",
-    "sign": "torch.sign({0})",
-    "abs": "torch.abs({0})",
     "pow": "torch.pow({0}, {1})",
     "min": "torch.clamp_max({0}, {1})",
     "max": "torch.clamp_min({0}, {1})",
-    "where": "torch.where({0}, {1}, {2})",
     "where_numbers": "torch.where({0}, torch.full_like(x, {1}), {2})",
-    "and": "({0}) & ({1})",
-    "or": "({0}) | ({1})",
-    "not": "~({0})",
     "erf": "torch.erf({0})",
     "erfc": "torch.erfc({0})",
     # torch.sigmoid is 0 in float32 below −88.7, where the value is still a float
     "sigmoid": "(torch.exp(torch.clamp_max({0}, 0)) / (1 + torch.exp(-torch.abs({0}))))",
     "softplus": "torch.logaddexp({0}, torch.zeros_like({0}))",
 }
-
-
-def number(value: sympy.Expr) -> str:
-    """Return the shortest literal of the float64 nearest to an exact number; integers without a point."""
-    if value.is_infinite:
-        return "torch.inf" if value > 0 else "-torch.inf"
-    nearest = float(value)
-    return str(int(nearest)) if nearest.is_integer() and abs(nearest) < 1e6 else repr(nearest)
+number = partial(python_number, module="torch")
 
 
 def _edge(single: sympy.Expr, double: sympy.Expr) -> str:

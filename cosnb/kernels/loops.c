@@ -119,16 +119,16 @@ static void run(job *j, unsigned threads) {
         part(j, 0, j->n);
 }
 
-#define FORWARD(S, T, FROM, TO)                                                                   \
-    static void forward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) { \
-        const T *restrict x = xs;                                                                    \
-        T *restrict y = outs;                                                                        \
-        (void)dys;                                                                                   \
-        for (size_t i = begin; i < end; i++) y[i] = TO(value_in_##S(FROM(x[i])));                       \
-    }                                                                                                \
-    void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) {     \
-        job j = {forward_##S, x, dy, y, n, n, n, sizeof(T)};                                                          \
-        run(&j, threads);                                                                            \
+#define FORWARD(S, T, FROM, TO)                                                                       \
+    static void forward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) {  \
+        const T *restrict x = xs;                                                                     \
+        T *restrict y = outs;                                                                         \
+        (void)dys;                                                                                    \
+        for (size_t i = begin; i < end; i++) y[i] = TO(value_in_##S(FROM(x[i])));                     \
+    }                                                                                                 \
+    void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) {      \
+        job j = {forward_##S, x, dy, y, n, n, n, sizeof(T)};                                          \
+        run(&j, threads);                                                                             \
     }
 
 FORWARD(f32, float, SAME, SAME)
@@ -137,15 +137,15 @@ FORWARD(bf16, uint16_t, from_bf16, to_bf16)
 FORWARD(f16, uint16_t, from_f16, to_f16)
 
 #ifdef COSNB_BACKWARD
-#define BACKWARD(S, T, FROM, TO)                                                                   \
+#define BACKWARD(S, T, FROM, TO)                                                                      \
     static void backward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) { \
         const T *restrict x = xs, *restrict dy = dys;                                                 \
         T *restrict dx = outs;                                                                        \
-        for (size_t i = begin; i < end; i++) dx[i] = TO(product_in_##S(FROM(dy[i]), FROM(x[i])));        \
+        for (size_t i = begin; i < end; i++) dx[i] = TO(product_in_##S(FROM(dy[i]), FROM(x[i])));     \
     }                                                                                                 \
     void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads,      \
                             size_t columns, size_t stride) {                                          \
-        job j = {backward_##S, x, dy, dx, n, columns, stride, sizeof(T)};                                                         \
+        job j = {backward_##S, x, dy, dx, n, columns, stride, sizeof(T)};                             \
         run(&j, threads);                                                                             \
     }
 
