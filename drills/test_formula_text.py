@@ -26,7 +26,10 @@ def is_one_sentence(message: str) -> bool:
     """Say whether a refusal is one line of sensible length; the text and a mark under its column may follow."""
     first, *rest = message.split("\n")
     return (
-        15 < len(first) < 400 and len(rest) in (0, 2) and len(message) < 800 and message.replace("\n", "").isprintable()
+        15 < len(first) < 1000
+        and len(rest) in (0, 2)
+        and len(message) < 1200
+        and message.replace("\n", "").isprintable()
     )
 
 
