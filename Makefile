@@ -2,6 +2,7 @@
 # make test    set everything up, run the tests
 # make check   what CI runs: format, lint, types, tests, notebooks and site, the site in a browser
 # make check-all  the same, then every activation, derivative, target and number format: an hour
+# make drills  faults, hostile input and long use: each item with its cases and failures, half an hour
 # make bench   speed and memory, each against its peers
 # make clean   remove what was built; the virtual environment stays
 #
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRITON := $(VENV)/.triton
 
-.PHONY: book test check check-all lint browser bench clean
+.PHONY: book test check check-all lint browser drills bench clean
 .NOTPARALLEL:
 
 book: $(READY)
@@ -34,6 +35,9 @@ lint: $(READY)
 
 browser: $(READY)
 	$(BIN)/python -m pytest tests/browser
+
+drills: $(TRITON)
+	$(BIN)/python -m pytest drills -m 'drill or not drill' --timeout 3600
 
 bench: $(READY)
 	@set -e; for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python "$$program"; done

@@ -2,20 +2,17 @@
 
 import gzip
 import hashlib
-import io
 import os
 import resource
 import tarfile
 import tempfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data_server import Server, archive, link, serving
 
 from cosnb.data import cifar10, files, load, mnist
 from cosnb.errors import CosnbError
@@ -23,64 +20,15 @@ from cosnb.errors import CosnbError
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
 
-@dataclass
-class Server:
-    """What the server gives: body by path, the share of it that it sends, and the requests it saw."""
-
-    url: str
-    bodies: dict[str, bytes] = field(default_factory=dict)
-    sent: float = 1.0
-    requests: list[str] = field(default_factory=list)
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.requests.append(self.path)
-            body = state.bodies.get(self.path)
-            if body is None:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: int(len(body) * state.sent)])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        state = Server(f"http://127.0.0.1:{http.server_port}")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving() as state:
         yield state
-        http.shutdown()
-        thread.join()
 
 
 def md5(content: bytes) -> str:
     return f"md5:{hashlib.md5(content).hexdigest()}"
-
-
-def archive(members: dict[str, bytes | tarfile.TarInfo]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in members.items():
-            if isinstance(content, tarfile.TarInfo):
-                tar.addfile(content)
-            else:
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def link(name: str, target: str) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = tarfile.SYMTYPE, target
-    return info
 
 
 def everything_in(folder: Path) -> list[str]:

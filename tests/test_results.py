@@ -103,9 +103,48 @@ def test_a_failing_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_is_no_json_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(CosnbError, match="was not written: data must be object or null"):
         results.write(record(data=object()), tmp_path)
+    (tmp_path / "table").mkdir()
+    with pytest.raises(TypeError):
+        results.write(record(versions={}, extra=object()), tmp_path)
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"seed": "3"}, "seed must be integer"),
+        ({"seed": -1}, "seed must be bigger than or equal to 0"),
+        ({"status": "fine"}, "status must be one of"),
+        ({"config": {}}, r"config must contain \['activation'\]"),
+        ({"config_digest": "../../x"}, "config_digest must match pattern"),
+        ({"epochs": [EPOCH | {"test_loss": "2"}]}, r"epochs\[0\].test_loss must be number"),
+        ({"device": {"threads": 0}}, "device.threads must be bigger"),
+    ],
+)
+def test_what_the_schema_does_not_allow_is_neither_written_nor_read(
+    tmp_path: Path, changes: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(CosnbError, match=problem):
+        results.write(record(**changes), tmp_path)
+    assert not (tmp_path / "table").exists()
+    path = results.write(record(), tmp_path)
+    path.write_text(json.dumps(record(**changes)))
+    with pytest.warns(UserWarning, match=f"was left out: {problem}"):
+        assert results.read("table", tmp_path) == []
+
+
+def test_unknown_fields_are_named_and_kept(tmp_path: Path) -> None:
+    results.write(record(mood="good"), tmp_path)
+    with pytest.warns(UserWarning, match="fields that this program does not know: mood"):
+        assert results.read("table", tmp_path)[0]["mood"] == "good"
+
+
+def test_failures_within_one_second_are_all_kept(tmp_path: Path) -> None:
+    for _ in range(3):
+        results.write(record(status="failed", error="it failed"), tmp_path)
+    assert len(names(tmp_path)) == 3
 
 
 def test_nan_of_a_diverged_run_survives(tmp_path: Path) -> None:

@@ -13,9 +13,32 @@ from typing import Any
 
 import papermill
 import psutil
+from papermill import engines
 from papermill.exceptions import PapermillExecutionError
 
 START_SECONDS = 120  # a busy machine's first import of IPython takes tens of seconds
+OUTPUT_LIMIT = 20_000_000  # characters of a notebook's outputs; the site's largest page has a tenth
+
+
+class OutputLimit(Exception):  # noqa: N818  (named for what was reached)
+    """A notebook's outputs are larger than any page should be."""
+
+
+class _Client(engines.PapermillNotebookClient):
+    """papermill's client, which ends a notebook that prints without end before it fills memory and disk."""
+
+    size = 0
+
+    def process_message(self, msg: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        content = msg["content"]
+        texts = [content.get("text", ""), *(content.get("data") or {}).values()]
+        self.size += sum(len(text) for text in texts if isinstance(text, str))
+        if self.size > OUTPUT_LIMIT:
+            raise OutputLimit(f"the outputs exceed {OUTPUT_LIMIT // 10**6} MB, the limit of a notebook: print less")
+        return super().process_message(msg, *args, **kwargs)
+
+
+engines.PapermillNotebookClient = _Client  # papermill has no other way to choose it
 
 
 def execute(job: dict[str, Any]) -> str | None:

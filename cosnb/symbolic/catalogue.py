@@ -373,7 +373,8 @@ def get(name: str) -> Formula:
     """Return the catalogue's row called `name` (or an alias of it); CosnbError names the known ones."""
     row = _BY_NAME.get(name.lower()) if isinstance(name, str) else None
     if row is None:
-        near = difflib.get_close_matches(str(name).lower(), _BY_NAME, n=1)
+        shown = str(name)[:60]
+        near = difflib.get_close_matches(shown.lower(), _BY_NAME, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise CosnbError(f"unknown activation {name!r}: {hint}the catalogue has {', '.join(names())}")
+        raise CosnbError(f"unknown activation {shown!r}: {hint}the catalogue has {', '.join(names())}")
     return row
