@@ -1,9 +1,10 @@
 """What sites that quote a page show of it: title, description and picture, as Open Graph and Twitter metadata.
 
-The description is made of the sentences of the page's first paragraph that need no typesetting: formulas would arrive
-as TeX, citations as labels.
+The description is made of sentences of the page's first paragraphs that need no typesetting: formulas would arrive as
+TeX.
 """
 
+import itertools
 import re
 from html import escape
 from typing import Any
@@ -13,32 +14,35 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 LIMIT = 200  # characters of a description that are shown; whole sentences up to there
+PARAGRAPHS = 3  # in which a description is looked for
+_CITATION = re.compile(r"\s*\[[^\]]*\d{4}[a-z]?\]")
 _FORMULA = "\N{REPLACEMENT CHARACTER}"
 
 
 def describe(doctree: nodes.document, default: str) -> str:
-    """Return the first paragraph's sentences without formulas, at most `LIMIT` characters; `default` without any."""
-    paragraph = next(doctree.findall(nodes.paragraph), None)
-    text = _read(paragraph) if paragraph is not None else ""
-    sentences = re.split(r"(?<=[.?!])\s+(?=[A-Z])", re.sub(r"\s+", " ", text).strip())
-    description = ""
-    for sentence in sentences:
-        if _FORMULA not in sentence and sentence.endswith((".", "?", "!")):
+    """Return a paragraph's first sentences in a row without formulas, at most `LIMIT` characters together.
+
+    Only the first `PARAGRAPHS` are read; a page without such a sentence gets `default`.
+    """
+    paragraphs = (node for node in doctree.findall(nodes.paragraph) if not isinstance(node.parent, nodes.citation))
+    for paragraph in itertools.islice(paragraphs, PARAGRAPHS):
+        text = re.sub(r"\s+", " ", _CITATION.sub("", _read(paragraph))).strip()
+        description = ""
+        for sentence in re.split(r"(?<=[.?!])\s+(?=[A-Z])", text):
             longer = f"{description} {sentence}".strip()
-            if len(longer) > LIMIT:
-                break
-            description = longer
-    return description or default
+            if _FORMULA not in sentence and sentence.endswith((".", "?", "!")) and len(longer) <= LIMIT:
+                description = longer
+            elif description:
+                break  # what follows may speak of what was left out
+        if description:
+            return description
+    return default
 
 
 def _read(node: nodes.Node) -> str:
     if isinstance(node, nodes.math):
         return _FORMULA
-    if isinstance(node, nodes.Text):
-        return node.astext()
-    if "bibtex" in getattr(node, "attributes", {}).get("classes", ()) or isinstance(node, nodes.citation_reference):
-        return ""
-    return "".join(map(_read, node.children))
+    return node.astext() if isinstance(node, nodes.Text) else "".join(map(_read, node.children))
 
 
 def add_metadata(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
