@@ -18,7 +18,9 @@ _SCRIPT = "_static/scripts/fontawesome.js"
 _SHEET = "_static/styles/pydata-sphinx-theme.css"
 _RULE = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
 _NAMED = re.compile(r'--pst-icon-[\w-]+:"(.)"')  # icons that the theme's own rules use
-_SOURCE = re.compile(r'url\(\.\./(vendor/[\w/.-]+?)\.woff2\) format\("woff2"\),url\([\w/.-]+\.ttf\) format\("truetype"\)')
+_SOURCE = re.compile(
+    r'url\(\.\./(vendor/[\w/.-]+?)\.woff2\) format\("woff2"\),url\([\w/.-]+\.ttf\) format\("truetype"\)'
+)
 
 
 def used_icons(pages: Iterable[str]) -> set[str]:

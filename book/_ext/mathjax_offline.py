@@ -1,8 +1,7 @@
 """MathJax with no network, as one file: the parts of the package sphinx-mathjax-offline that the pages use.
 
-The package's own bundles are 1.3 MB without the fonts (CHTML, which then loads them from files, refused by some browsers
-where a page was opened from a folder) or 2.3 MB with them (SVG). The parts without the menu and with the fonts inside
-are 1.3 MB together.
+The package's own bundles are 1.3 MB without the fonts (CHTML, which loads them from files: some browsers refuse that
+where a page was opened from a folder) or 2.3 MB with them (SVG). With the fonts, without the menu it is 1.4 MB.
 """
 
 import base64

@@ -65,7 +65,8 @@ def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
             said = (CLAIMS[claim].__doc__ or "").strip().rstrip(".")
             counts = Counter(str(part.verdict) for part in parts)
             shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) if len(parts) > 1 else None
-            rows.append([claim, said, str(overall(parts)), shown])
+            anchor = f'<a id="claim-{claim.lower()}"></a>'  # so that other pages can point at the answer
+            rows.append([anchor + claim, said, str(overall(parts)), shown])
     return Table(["no.", "claim", "verdict", "its parts"], rows)
 
 
