@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import sympy
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from cosnb.activation import activation
 from cosnb.plots.formulas import several
@@ -55,7 +56,7 @@ def social_card() -> Figure:
         axes.legend(loc="upper left", fontsize=20, handlelength=3)
         figure.suptitle("CoS, Swish, Mish: formula, properties, code, verdict", fontsize=27)
         engine = figure.get_layout_engine()
-        assert engine is not None  # the style's, which keeps the title inside
+        assert isinstance(engine, ConstrainedLayoutEngine)  # the style's, which keeps the title inside
         engine.set(w_pad=0.3, h_pad=0.25)
     return figure
 
