@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from cosnb.errors import CosnbError
-from cosnb.notebooks import executed_path, read_runs
+from cosnb.notebooks import cache, executed_path, read_runs
 from cosnb.paths import repository_root
 from cosnb.sitecheck import check, pages
 
@@ -72,6 +72,7 @@ def _stage(root: Path, stage: Path) -> Path:
 def _publish(notebook: dict) -> dict:
     """Strip what differs from run to run: papermill's times, the injected cell's random id, progress bars."""
     notebook["metadata"].pop("papermill", None)
+    notebook["metadata"].pop(cache.KEY, None)
     notebook["metadata"].get("language_info", {}).pop("version", None)
     for cell in notebook["cells"]:
         cell["metadata"].pop("papermill", None)

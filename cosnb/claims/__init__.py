@@ -12,6 +12,7 @@ from cosnb.claims import costs, experiments, formulas, tables
 from cosnb.claims.finding import Evidence, Finding, overall
 from cosnb.display import Table
 from cosnb.paths import results_dir
+from cosnb.results import record
 
 __all__ = ["CLAIMS", "Evidence", "Finding", "details", "examine", "gather", "overall", "summary"]
 
@@ -48,6 +49,7 @@ CLAIMS: dict[str, Callable[[Evidence], list[Finding]]] = {
 def gather(root: Path | None = None) -> Evidence:
     """Return all recorded runs by experiment."""
     folder = root or results_dir()
+    record.note_read("*")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     return {name: results.read(name, root) for name in names}
 

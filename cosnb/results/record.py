@@ -11,6 +11,7 @@ from cosnb.errors import CosnbError
 from cosnb.paths import results_dir
 
 SCHEMA = 1
+READ_LOG = "COSNB_READ_LOG"  # names a file that gets the experiments whose records were read, a line each
 _REQUIRED = {
     "schema",
     "experiment",
@@ -62,6 +63,7 @@ def write(record: Record, root: Path | None = None) -> Path:
 
 def read(experiment: str, root: Path | None = None) -> list[Record]:
     """Return the records of `experiment` by file name; an unreadable file is named in a warning and left out."""
+    note_read(experiment)
     folder = (root or results_dir()) / experiment
     records = []
     for path in sorted(folder.glob("*.json")):
@@ -76,6 +78,13 @@ def read(experiment: str, root: Path | None = None) -> list[Record]:
         else:
             records.append(record)
     return records
+
+
+def note_read(experiment: str) -> None:
+    """Add `experiment`, or `*` for all, to the file that says what a notebook's pictures and tables came from."""
+    if os.environ.get(READ_LOG):
+        with open(os.environ[READ_LOG], "a", encoding="utf-8") as log:
+            log.write(f"{experiment}\n")
 
 
 def find(experiment: str, config_digest: str, seed: int, root: Path | None = None) -> Record | None:
