@@ -104,3 +104,14 @@ def test_axe_is_run_and_finds_what_is_wrong(page: "playwright.Page") -> None:
     )
     page.evaluate(AXE)
     assert [finding.partition(":")[0] for finding in serious(page)] == ["image-alt"]
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("notebooks/")])
+def test_the_colab_button_opens_this_notebook(name: str) -> None:
+    config = yaml.safe_load((repository_root() / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    source = f"notebooks/{name.removeprefix('notebooks/').removesuffix('.html')}.ipynb"
+    soup = BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
+    links = [a["href"] for a in soup.find_all("a", href=True) if "colab.research" in a["href"]]
+    path = urlsplit(config["url"]).path
+    assert links == [f"https://colab.research.google.com/github{path}/blob/{config['branch']}/{source}"]
+    assert (repository_root() / source).is_file()
