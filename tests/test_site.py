@@ -63,6 +63,16 @@ def test_pages_show_executed_notebooks(book: Path) -> None:
     assert (book / "_build" / "site" / "_static" / "mathjax.js").stat().st_size > 1_000_000
 
 
+def test_the_icons_in_use_are_inside_the_style_sheet(book: Path) -> None:
+    static = book / "_build" / "site" / "_static"
+    sheet = (static / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    assert sheet.count("url(data:font/woff;base64,") == 3
+    assert "webfonts" not in sheet
+    assert ".fa-rocket:before" in sheet
+    assert ".fa-dragon:before" not in sheet
+    assert (static / "scripts" / "fontawesome.js").stat().st_size < 1000
+
+
 def test_the_public_address_reaches_the_pages(book: Path) -> None:
     page = (book / "_build" / "site" / "notebooks" / "derive-cos.html").read_text()
     assert "https://colab.research.google.com/github/cosnb/" in page
