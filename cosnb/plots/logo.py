@@ -27,7 +27,7 @@ def curve_path() -> str:
     y = sympy.lambdify(cos.x, cos.expr, "numpy")(x)
     across = 4 + (x - _X[0]) / (_X[1] - _X[0]) * (_SIDE - 8)
     down = _SIDE - 4 - (y - _Y[0]) / (_Y[1] - _Y[0]) * (_SIDE - 8)
-    return "M" + " L".join(f"{a:.2f} {d:.2f}" for a, d in zip(across, down, strict=True))
+    return "M" + " L".join(f"{a:.2f} {d:.3f}" for a, d in zip(across, down, strict=True))
 
 
 def logo(stroke: float = 4.0) -> str:
