@@ -1,7 +1,7 @@
 # make book    set everything up, run every notebook's quick profile, build the site, print where it is
 # make test    set everything up, run the tests
 # make check   what CI runs: format, lint, types, tests, notebooks and site, the site in a browser
-# make check-all  the same, then every activation, derivative, target and number format: an hour
+# make check-all  the same, then every activation, derivative, target and number format, and each notebook alone: an hour
 # make drills  faults, hostile input and long use: each item with its cases and failures, half an hour
 # make bench   speed and memory, each against its peers
 # make clean   remove what was built; the virtual environment stays
@@ -26,7 +26,7 @@ test: $(TRITON)
 check: lint test book browser
 
 check-all: check
-	$(BIN)/python -m pytest -m matrix --ignore=tests/browser
+	$(BIN)/python -m pytest -m "matrix or drill" --ignore=tests/browser
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

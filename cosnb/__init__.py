@@ -9,9 +9,10 @@ from cosnb.errors import CosnbError
 
 if TYPE_CHECKING:
     from cosnb.activation import Activation, activation, swap
+    from cosnb.colab import setup
     from cosnb.models.fused import fuse_bn
 
-__all__ = ["Activation", "CosnbError", "activation", "fuse_bn", "swap"]
+__all__ = ["Activation", "CosnbError", "activation", "fuse_bn", "setup", "swap"]
 __version__ = "0.1.0"
 
 # Imported when first asked for: the process that does the algebra (cosnb.symbolic.worker) needs no PyTorch.
@@ -19,6 +20,7 @@ _LAZY = {
     "Activation": "cosnb.activation",
     "activation": "cosnb.activation",
     "fuse_bn": "cosnb.models.fused",
+    "setup": "cosnb.colab",
     "swap": "cosnb.activation",
 }
 

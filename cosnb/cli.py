@@ -52,7 +52,8 @@ def _book(options: argparse.Namespace) -> int:
     from cosnb import notebooks, site
 
     if not options.reuse:
-        code = _report(notebooks.run(list(notebooks.read_runs()), "quick", jobs=options.jobs))
+        names = list(notebooks.read_runs())
+        code = _report(notebooks.run(names, "quick", jobs=options.jobs, reuse=not options.all))
         if code:
             return code
     print("site: building")
@@ -184,10 +185,13 @@ def _parser() -> argparse.ArgumentParser:
 
     book = commands.add_parser(
         "book",
-        help="run every notebook's quick profile, then build the site",
-        description="Run every notebook's quick profile, then build the site and print the path of its first page.",
+        help="run the notebooks' quick profile, then build the site",
+        description="Run every notebook's quick profile, except where source, parameters, code and records are as they "
+        "were, then build the site and print the path of its first page.",
     )
-    book.add_argument("--reuse", action="store_true", help="build from the notebooks executed last, running none")
+    which = book.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="run every notebook, changed or not")
+    which.add_argument("--reuse", action="store_true", help="build from the notebooks executed last, running none")
     book.set_defaults(command=_book)
     for command in (run, book):
         command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: 2, 1 on one core)")

@@ -6,19 +6,18 @@ import re
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import yaml
 
 from cosnb.errors import CosnbError
-from cosnb.notebooks import executed_path, read_runs
+from cosnb.notebooks import cache, executed_path, read_runs
 from cosnb.paths import repository_root
+from cosnb.sitecheck import check, pages
+
+__all__ = ["build", "check", "pages"]
 
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
-_LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
-_NOT_LOADED = {"canonical", "next", "prev", "search", "index", "license", "author"}  # <link rel=...> that fetch nothing
 
 
 def build(root: Path | None = None) -> Path:
@@ -46,28 +45,10 @@ def build(root: Path | None = None) -> Path:
     new = stage / "_build" / "html"
     faults = check(new)
     if faults:
-        raise CosnbError("The site is not self-contained:\n" + "\n".join(faults))
+        raise CosnbError("The site has broken pages:\n" + "\n".join(faults))
     _swap(new, site)
     shutil.rmtree(stage)
     return site / "index.html"
-
-
-def pages(site: Path) -> list[Path]:
-    """Return the site's pages, sorted; `_static` holds some of the theme's templates too, which are none."""
-    return sorted(page for page in site.rglob("*.html") if "_static" not in page.relative_to(site).parts)
-
-
-def check(site: Path) -> list[str]:
-    """Return what in a built site's pages loads from the network or from a file that is not there, a line each."""
-    faults = []
-    for page in pages(site):
-        for tag, url in _resources(page):
-            parts = urlsplit(url)
-            if parts.scheme in ("http", "https") or parts.netloc:
-                faults.append(f"{page.relative_to(site)}: <{tag}> loads {url}")
-            elif not parts.scheme and parts.path and not (page.parent / unquote(parts.path)).exists():
-                faults.append(f"{page.relative_to(site)}: <{tag}> needs {url}, which is missing")
-    return faults
 
 
 def _stage(root: Path, stage: Path) -> Path:
@@ -91,6 +72,7 @@ def _stage(root: Path, stage: Path) -> Path:
 def _publish(notebook: dict) -> dict:
     """Strip what differs from run to run: papermill's times, the injected cell's random id, progress bars."""
     notebook["metadata"].pop("papermill", None)
+    notebook["metadata"].pop(cache.KEY, None)
     notebook["metadata"].get("language_info", {}).pop("version", None)
     for cell in notebook["cells"]:
         cell["metadata"].pop("papermill", None)
@@ -109,17 +91,3 @@ def _swap(new: Path, site: Path) -> None:
         site.rename(old)
     new.rename(site)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _resources(page: Path) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-
-    class Reader(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            values = dict(attrs)
-            url = values.get(_LOADED.get(tag, ""))
-            if url and not (tag == "link" and _NOT_LOADED & set((values.get("rel") or "").split())):
-                found.append((tag, url))
-
-    Reader().feed(page.read_text(encoding="utf-8"))
-    return found

@@ -54,9 +54,20 @@ def sweep(parameter, values, heights, seeds=8, **settings):
 
 class TestAll:
     def test_every_number_has_a_function_and_a_sentence(self):
-        expected = [f"P{n}" for n in range(7, 22)] + [f"B{n}" for n in range(1, 12)]
-        assert list(claims.CLAIMS) == expected
-        assert all(function.__doc__ for function in claims.CLAIMS.values())
+        expected = [f"P{n}" for n in range(22)] + [f"B{n}" for n in range(1, 12)]
+        assert [*claims.DEFINITIONS, *claims.CLAIMS] == expected
+        assert all(function.__doc__ for function in (claims.DEFINITIONS | claims.CLAIMS).values())
+
+    def test_definitions_need_no_record(self):
+        found = claims.examine({}, claims.DEFINITIONS)
+        whole = {claim: str(overall(parts)) for claim, parts in found.items()}
+        assert {c for c, v in whole.items() if v == "refuted"} == {"P3", "P6"}
+        assert {c for c, v in whole.items() if v == "confirmed"} == {"P0", "P1", "P2", "P4", "P5"}
+        evidence = {(part.claim, part.part): part.evidence for parts in found.values() for part in parts}
+        assert evidence["P0", "no derivative at 0"].startswith("it jumps from 0 to 1 at 0")
+        assert evidence["P1", "the output is not zero-centred"] == "its range is (0, 1)"
+        assert evidence["P4", "non-monotone"] == "turns at -1.2785"
+        assert verdicts(found["P3"])["gradient 0 at x = 0"] == "refuted"
 
     def test_without_records_only_formulas_decide(self):
         found = {claim: str(overall(parts)) for claim, parts in claims.examine({}).items()}
@@ -67,8 +78,8 @@ class TestAll:
 
     def test_tables_show_each_claim_and_part_once(self):
         found = claims.examine({})
-        assert str(claims.summary(found, "P")).count("| P") == 15
-        assert str(claims.summary(found, "B")).count("| B") == 11
+        assert str(claims.summary(found, "P")).count('id="claim-p') == 15
+        assert str(claims.summary(found, "B")).count('id="claim-b') == 11
         assert str(claims.details(found, ["B5"])).count("B5:") == 4
 
     def test_records_are_gathered_by_experiment(self, tmp_path):

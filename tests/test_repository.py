@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from importlib import metadata
 from pathlib import Path
 
@@ -76,6 +77,16 @@ def test_a_notebook_imports_only_what_colab_has(path: Path) -> None:
             elif isinstance(node, ast.ImportFrom):
                 modules.add(node.module or "")
     assert {module for module in modules if module.partition(".")[0] not in ALLOWED} == set()
+
+
+@each_notebook
+def test_a_notebooks_first_cell_prepares_colab(path: Path) -> None:
+    """The text is CONTRIBUTING's, with the notebook's own name."""
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    wanted = textwrap.dedent("  " + re.search(r"```python\n  (.*?)```", contributing, re.DOTALL)[1]).strip()
+    cell, source = code_cells(path)[0]
+    assert source == wanted.replace("NAME", path.stem)
+    assert cell["metadata"] == {"tags": ["remove-cell"]}
 
 
 def test_the_public_address_stands_in_one_place() -> None:

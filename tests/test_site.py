@@ -60,7 +60,17 @@ def test_pages_show_executed_notebooks(book: Path) -> None:
     assert "result of derive-cos" in page
     assert "aa" not in json.loads((book / "_build/site/_sources/notebooks/derive-cos.ipynb").read_text())["cells"][3]
     assert site.check(book / "_build" / "site") == []
-    assert (book / "_build" / "site" / "_static" / "tex-svg-full.js").stat().st_size > 1_000_000
+    assert (book / "_build" / "site" / "_static" / "mathjax.js").stat().st_size > 1_000_000
+
+
+def test_the_icons_in_use_are_inside_the_style_sheet(book: Path) -> None:
+    static = book / "_build" / "site" / "_static"
+    sheet = (static / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    assert sheet.count("url(data:font/woff;base64,") == 3
+    assert "webfonts" not in sheet
+    assert ".fa-rocket:before" in sheet
+    assert ".fa-dragon:before" not in sheet
+    assert (static / "scripts" / "fontawesome.js").stat().st_size < 1000
 
 
 def test_the_public_address_reaches_the_pages(book: Path) -> None:
@@ -109,10 +119,16 @@ def test_a_notebook_that_was_not_run_is_named(tmp_path: Path) -> None:
     [
         ('<script src="https://cdn.example/x.js"></script>', "<script> loads https://cdn.example/x.js"),
         ('<link rel="stylesheet" href="//cdn.example/x.css">', "<link> loads //cdn.example/x.css"),
-        ('<img src="gone.png">', "<img> needs gone.png, which is missing"),
+        ('<img src="gone.png" alt="x">', "<img> needs gone.png, which is missing"),
+        ('<a href="gone.html#x">x</a>', "the link to gone.html#x leads nowhere"),
+        ('<i id="here"></i><a href="#gone">x</a>', "the link to #gone names an anchor that is not there"),
+        ('<a href="page.html#gone">x</a>', "the link to page.html#gone names an anchor that is not there"),
+        ('<img src="data:,">', "the image data:, has no alternative text, but None"),
+        ('<article><img src="data:," alt=" "></article>', "the image data:, has no alternative text, but ' '"),
+        ('<article><img src="data:," alt="a.svg"></article>', "the image data:, has no alternative text, but 'a.svg'"),
     ],
 )
-def test_check_finds_what_a_page_would_load(html: str, fault: str, tmp_path: Path) -> None:
+def test_check_finds_what_is_broken(html: str, fault: str, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(html)
     assert site.check(tmp_path) == [f"page.html: {fault}"]
 
@@ -121,7 +137,9 @@ def test_check_takes_links_and_local_files(tmp_path: Path) -> None:
     (tmp_path / "a b.css").touch()
     (tmp_path / "page.html").write_text(
         '<a href="https://example.org">x</a><link rel="canonical" href="https://example.org">'
-        '<link rel="stylesheet" href="a%20b.css?v=1"><img src="data:image/png;base64,xyz"><script>1</script>'
+        '<link rel="stylesheet" href="a%20b.css?v=1"><img alt="" src="data:image/png;base64,xyz"><script>1</script>'
+        '<a href="#here">x</a> <a href="page.html#here">x</a> <b id="here">x</b>'
+        '<a href="a%20b.css#x">x</a> <a href="#">x</a>'
     )
     assert site.check(tmp_path) == []
 

@@ -1,37 +1,54 @@
-"""MathJax with no network: one file of the package sphinx-mathjax-offline, copied into the site.
+"""MathJax with no network, as one file: the parts of the package sphinx-mathjax-offline that the pages use.
 
-The package's own extension copies all of its 24 MB and picks the CHTML output, which loads fonts from files; the SVG
-output with all of TeX's extensions is one file, so pages work when opened from a folder.
+The package's own bundles are 1.3 MB without the fonts (CHTML, which loads them from files: some browsers refuse that
+where a page was opened from a folder) or 2.3 MB with them (SVG). With the fonts, without the menu it is 1.4 MB.
 """
 
+import base64
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
-from sphinx.util.fileutil import copy_asset_file
 
-BUNDLE = "tex-svg-full.js"
+BUNDLE = "mathjax.js"
+# The first starts the others when the script that holds them all has been read.
+PARTS = ("startup", "core", "input/tex-full", "output/chtml", "output/chtml/fonts/tex", "a11y/assistive-mml")
+_FONT = re.compile(r"%%URL%%/(MathJax_[\w-]+\.woff)")
 
 
-def find_bundle() -> Path:
-    """Return the path of the MathJax bundle inside the installed package."""
+def find_parts() -> Path:
+    """Return the folder of MathJax's parts inside the installed package."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None or spec.origin is None:
         raise ExtensionError("sphinx-mathjax-offline is not installed: pip install -r requirements.lock")
-    return Path(spec.origin).parent / "static" / "mathjax" / BUNDLE
+    return Path(spec.origin).parent / "static" / "mathjax"
 
 
-def copy_bundle(app: Sphinx, error: Exception | None) -> None:
-    """Copy the bundle into the site's `_static` when the build has succeeded."""
+def bundle(folder: Path) -> str:
+    """Return the parts in `folder` as one script, its fonts inside, that loads nothing."""
+
+    def embed(match: re.Match[str]) -> str:
+        font = (folder / "output" / "chtml" / "fonts" / "woff-v2" / match[1]).read_bytes()
+        return f"data:font/woff;base64,{base64.b64encode(font).decode()}"
+
+    scripts = [_FONT.sub(embed, (folder / f"{part}.js").read_text(encoding="utf-8")) for part in PARTS]
+    # The names under which parts ask for one another, so that none is fetched.
+    names = ", ".join(f'"{part}"' for part in (*PARTS, "loader", "output/chtml/fonts/tex.js"))
+    return ";\n".join([*scripts, f"MathJax.loader.preLoad({names});\n"])
+
+
+def write_bundle(app: Sphinx, error: Exception | None) -> None:
+    """Write the bundle into the site's `_static` when the build has succeeded."""
     if error is None and app.builder.format == "html":
-        copy_asset_file(str(find_bundle()), str(Path(app.outdir) / "_static" / BUNDLE))
+        (Path(app.outdir) / "_static" / BUNDLE).write_text(bundle(find_parts()), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.setup_extension("sphinx.ext.mathjax")
     app.config.mathjax_path = BUNDLE
-    app.connect("build-finished", copy_bundle)
+    app.connect("build-finished", write_bundle)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

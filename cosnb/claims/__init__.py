@@ -1,19 +1,31 @@
 """Every numbered claim of the two sources with its verdict, computed from formulas or from recorded runs.
 
-One function a claim, `p7(evidence)` to `b11(evidence)`, returns its parts; `evidence` is {experiment: its records}.
+One function a claim, `p0(evidence)` to `b11(evidence)`, returns its parts; `evidence` is {experiment: its records}.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cosnb import results
-from cosnb.claims import costs, experiments, formulas, tables
+from cosnb.claims import costs, definitions, experiments, formulas, tables
 from cosnb.claims.finding import Evidence, Finding, overall
 from cosnb.display import Table
 from cosnb.paths import results_dir
+from cosnb.results import record
 
-__all__ = ["CLAIMS", "Evidence", "Finding", "details", "examine", "gather", "overall", "summary"]
+__all__ = ["CLAIMS", "DEFINITIONS", "Evidence", "Finding", "details", "examine", "gather", "overall", "summary"]
+
+# What the paper presents before it claims anything of its own.
+DEFINITIONS: dict[str, Callable[[Evidence], list[Finding]]] = {
+    "P0": definitions.p0,
+    "P1": definitions.p1,
+    "P2": definitions.p2,
+    "P3": definitions.p3,
+    "P4": definitions.p4,
+    "P5": definitions.p5,
+    "P6": definitions.p6,
+}
 
 CLAIMS: dict[str, Callable[[Evidence], list[Finding]]] = {
     "P7": formulas.p7,
@@ -48,13 +60,16 @@ CLAIMS: dict[str, Callable[[Evidence], list[Finding]]] = {
 def gather(root: Path | None = None) -> Evidence:
     """Return all recorded runs by experiment."""
     folder = root or results_dir()
+    record.note_read("*")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     return {name: results.read(name, root) for name in names}
 
 
-def examine(evidence: Evidence) -> dict[str, list[Finding]]:
-    """Return {claim: its parts} for every claim."""
-    return {claim: function(evidence) for claim, function in CLAIMS.items()}
+def examine(
+    evidence: Evidence, claims: Mapping[str, Callable[[Evidence], list[Finding]]] = CLAIMS
+) -> dict[str, list[Finding]]:
+    """Return {claim: its parts} for every claim of `claims`."""
+    return {claim: function(evidence) for claim, function in claims.items()}
 
 
 def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
@@ -62,10 +77,11 @@ def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
     rows = []
     for claim, parts in findings.items():
         if claim.startswith(letter):
-            said = (CLAIMS[claim].__doc__ or "").strip().rstrip(".")
+            said = ((DEFINITIONS | CLAIMS)[claim].__doc__ or "").strip().rstrip(".")
             counts = Counter(str(part.verdict) for part in parts)
             shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) if len(parts) > 1 else None
-            rows.append([claim, said, str(overall(parts)), shown])
+            anchor = f'<a id="claim-{claim.lower()}"></a>'  # so that other pages can point at the answer
+            rows.append([anchor + claim, said, str(overall(parts)), shown])
     return Table(["no.", "claim", "verdict", "its parts"], rows)
 
 

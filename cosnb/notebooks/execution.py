@@ -14,7 +14,9 @@ from typing import Any
 
 import psutil
 
+from cosnb.notebooks import cache
 from cosnb.results.assignment import VARIABLE
+from cosnb.results.record import READ_LOG
 
 KERNEL = "cosnb"
 _WORKER = Path(__file__).with_name("worker.py")
@@ -30,7 +32,7 @@ class Job:
 
     keep: it records runs, so a sweep may share them out, `together` seeds of a configuration to a task. order: what of
     them this process is to do (see `cosnb.results.assignment`), for a share with its name in `part`. environment: set
-    over the worker's own.
+    over the worker's own. fingerprint, records: digests for the stamp (see `cosnb.notebooks.cache`).
     """
 
     name: str
@@ -44,6 +46,8 @@ class Job:
     order: dict[str, Any] | None = None
     part: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+    records: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,7 @@ def _start(job: Job, folder: Path, environment: dict[str, str], live: bool) -> s
         asked = {"ask": str(folder / "missing.json")} if "train" not in job.order else {}
         assignment.write_text(json.dumps(job.order | asked), encoding="utf-8")
         environment = environment | {VARIABLE: str(assignment)}
+    environment = environment | {READ_LOG: str(folder / "read")}
     with (folder / "log").open("wb") as log:
         # A session of its own: Ctrl-C in a terminal reaches this process only, which then ends the others in order.
         # Its stdin is a pipe that nothing is written to: it closes when this process is gone, however that ended.
@@ -204,6 +209,8 @@ def _finish(job: Job, process: subprocess.Popen[bytes], folder: Path) -> Failure
         error = f"the worker ended with exit code {process.returncode}" + (f": {log[-1]}" if log else "")
     if error is None or error.startswith("Handed: "):
         if error is None and not job.part:
+            if job.fingerprint:
+                cache.stamp(written, job, folder / "read")
             _move(written, job.output)
         kept.unlink(missing_ok=True)
         return None

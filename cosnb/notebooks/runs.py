@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cosnb.errors import CosnbError
+from cosnb.notebooks import cache
 from cosnb.notebooks.execution import Failure, Job
 from cosnb.notebooks.parameters import check_parameters, did_you_mean, read_defaults
 from cosnb.paths import repository_root, results_dir
@@ -129,13 +130,15 @@ def run(
     root: Path | None = None,
     scheduler: str | None = None,
     together: int | None = None,
+    reuse: bool = False,
 ) -> list[Failure]:
     """Run notebooks with papermill and return the failures; one notebook's failure does not stop the others.
 
     They run on Dask: on the cluster of a scheduler's address, else on this machine, `jobs` at a time (default: two, or
     one on a single core, or as many as there are GPUs). Recorded runs are shared out where several may be trained at a
     time, `together` seeds of a configuration to a task (default: the notebook's parameter of that name, which is set to
-    it, else 1). Raises CosnbError as `plan` and `sweep.execute` do.
+    it, else 1). With `reuse`, executed notebooks that would come out of what they came out of before are kept. Raises
+    CosnbError as `plan` and `sweep.execute` do.
     """
     if jobs is not None and jobs < 1:
         raise CosnbError(f"jobs is {jobs}: give a number from 1 on.")
@@ -144,6 +147,15 @@ def run(
     if together is not None and together < 1:
         raise CosnbError(f"together is {together}: give the number of seeds that a task trains, from 1 on.")
     planned = [_together(job, together) for job in plan(names, profile, overrides, root)]
+    records = cache.record_digests()
+    planned = [cache.mark(job, records) for job in planned]
+    if reuse:
+        kept = [job.name for job in planned if cache.is_current(job)]
+        if kept:
+            print(f"unchanged since they were executed: {len(kept)} of {len(planned)} notebooks")
+        planned = [job for job in planned if job.name not in kept]
+        if not planned:
+            return []
     from cosnb.notebooks import cluster, sweep  # with Dask, which takes half a second
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,5 +1,6 @@
 """Figures of a quantity against a setting, of pictures side by side, and of ratios with their spread."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,20 +72,29 @@ def profiles(values: Mapping[str, Sequence[float]], reach: float, xlabel: str, y
 def pictures(
     images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str, center: float | None = None
 ) -> Figure:
-    """Return one panel an activation of {name: heights (rows y, columns x)} over a square, one colour scale for all."""
+    """Return one panel an activation of {name: heights (rows y, columns x)} over a square, one colour scale for all.
+
+    They stand two beside one another: four would be as small as stamps on a telephone.
+    """
     low = min(float(image.min()) for image in images.values())
     high = max(float(image.max()) for image in images.values())
     with style():
-        figure = Picture(figsize=(7.0, 2.25))
-        panels = np.atleast_1d(figure.subplots(1, len(images), sharey=True))
+        rows = math.ceil(len(images) / 2)
+        figure = Picture(figsize=(5.0, 0.4 + 2.1 * rows))
+        grid = figure.subplots(rows, min(2, len(images)), sharex=True, sharey=True, squeeze=False)
+        panels = list(grid.flat)
         shown: Any = None
-        for axes, (name, image) in zip(panels, images.items(), strict=True):
+        for axes in panels[len(images) :]:
+            axes.set_visible(False)
+        for axes, (name, image) in zip(panels, images.items(), strict=False):
             axes.grid(False)
             shown = axes.imshow(image, origin="lower", extent=(*extent, *extent), vmin=low, vmax=high, cmap="viridis")
             axes.set_title(title(name), fontsize=10)
+        for axes in grid[-1]:
             axes.set_xlabel("x")
-        panels[0].set_ylabel("y")
-        figure.colorbar(shown, ax=list(panels), label=label, shrink=0.8)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("y")
+        figure.colorbar(shown, ax=panels, label=label, shrink=0.8)
     return figure
 
 

@@ -15,6 +15,7 @@ from cosnb.errors import CosnbError
 from cosnb.paths import results_dir
 
 SCHEMA = 1
+READ_LOG = "COSNB_READ_LOG"  # names a file that gets the experiments whose records were read, a line each
 _DEFINITION = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 _UNREADABLE = (OSError, ValueError, RecursionError)  # the last from a file of a thousand brackets
 Record = dict[str, Any]
@@ -62,6 +63,7 @@ def read(experiment: str, root: Path | None = None) -> list[Record]:
     An unreadable file and one that schema.json does not allow are named in a warning and left out; of one with unknown
     fields these are named.
     """
+    note_read(experiment)
     folder = (root or results_dir()) / experiment
     records = []
     for path in sorted(folder.glob("*.json")):
@@ -78,6 +80,13 @@ def read(experiment: str, root: Path | None = None) -> list[Record]:
             warnings.warn(f"{path} has fields that this program does not know: {', '.join(unknown)}", stacklevel=2)
         records.append(record)
     return records
+
+
+def note_read(experiment: str) -> None:
+    """Add `experiment`, or `*` for all, to the file that says what a notebook's pictures and tables came from."""
+    if os.environ.get(READ_LOG):
+        with open(os.environ[READ_LOG], "a", encoding="utf-8") as log:
+            log.write(f"{experiment}\n")
 
 
 def find(experiment: str, config_digest: str, seed: int, root: Path | None = None) -> Record | None:

@@ -1,42 +1,13 @@
 """Every page of the built site, in a real browser, from its file: nothing fetched, nothing broken, nothing too wide."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
-
-from cosnb.paths import repository_root
-from cosnb.site import pages
+from built import PAGES, SITE, unavailable
 
 playwright = pytest.importorskip("playwright.sync_api")
-SITE = repository_root() / "_build" / "site"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PAGES = [page.relative_to(SITE).as_posix() for page in pages(SITE)]
-
-
-def unavailable(reason: str) -> None:
-    """Skip, saying why; in CI a skip is a failure."""
-    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if path is None:
-        unavailable(f"none of {', '.join(BROWSERS)} is installed")
-    with (
-        playwright.sync_playwright() as driver,
-        driver.chromium.launch(executable_path=path, args=["--no-sandbox"]) as browser,
-    ):
-        yield browser
-
-
-@pytest.fixture
-def page(browser: "playwright.Browser") -> Iterator["playwright.Page"]:
-    with browser.new_page(viewport={"width": 390, "height": 844}) as page:
-        yield page
+LIMIT = 3_000_000  # bytes that a page loads, itself included, none compressed
 
 
 def test_the_site_is_built() -> None:
@@ -49,12 +20,14 @@ def test_the_site_is_built() -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_page(name: str, page: "playwright.Page") -> None:
     errors: list[str] = []
+    loaded: set[str] = set()
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
     page.on(
         "request", lambda request: None if request.url.startswith(("file:", "data:")) else errors.append(request.url)
     )
+    page.on("requestfinished", lambda request: loaded.add(unquote(urlsplit(request.url).path)))
     page.goto((SITE / name).as_uri(), wait_until="load")
     page.wait_for_timeout(300)  # what scripts ask for late; "networkidle" never comes for some pages opened from files
     if page.locator(".math").count():
@@ -66,8 +39,9 @@ def test_page(name: str, page: "playwright.Page") -> None:
     assert errors == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, wide_elements(page)
     assert raw_tex(page) == []
-    alternatives = page.eval_on_selector_all("article img", "images => images.map(image => [image.src, image.alt])")
-    assert [source for source, text in alternatives if not text or text.endswith((".png", ".svg"))] == []
+    sizes = {path: Path(path).stat().st_size for path in loaded if Path(path).is_file()}
+    assert sizes
+    assert sum(sizes.values()) <= LIMIT, sorted(sizes.items(), key=lambda item: -item[1])[:6]
 
 
 def wide_elements(page: "playwright.Page") -> list[str]:

@@ -1,0 +1,76 @@
+"""What is wrong with a built site's pages: things loaded from elsewhere, links and anchors to nothing, mute images."""
+
+from functools import lru_cache
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+_LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
+_NOT_LOADED = {"canonical", "next", "prev", "search", "index", "license", "author"}  # <link rel=...> that fetch nothing
+_PICTURES = (".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp")
+
+
+def pages(site: Path) -> list[Path]:
+    """Return the site's pages, sorted; `_static` holds some of the theme's templates too, which are none."""
+    return sorted(page for page in site.rglob("*.html") if "_static" not in page.relative_to(site).parts)
+
+
+def check(site: Path) -> list[str]:
+    """Return the faults of a built site's pages, a line each.
+
+    A page may load nothing from the network and only files that are there; a link inside the site must lead to a file,
+    and to an anchor in it; an image needs an alternative text, which only outside the article may be empty, and which
+    a file's name is not.
+    """
+    faults = []
+    read = lru_cache(maxsize=None)(_Page)
+    for page in pages(site):
+        name, content = page.relative_to(site), read(page)
+        for tag, url in content.loaded:
+            parts = urlsplit(url)
+            if parts.scheme in ("http", "https") or parts.netloc:
+                faults.append(f"{name}: <{tag}> loads {url}")
+            elif not parts.scheme and parts.path and not (page.parent / unquote(parts.path)).exists():
+                faults.append(f"{name}: <{tag}> needs {url}, which is missing")
+        for url in content.links:
+            parts = urlsplit(url)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            if not target.exists():
+                faults.append(f"{name}: the link to {url} leads nowhere")
+            elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in read(target).anchors:
+                faults.append(f"{name}: the link to {url} names an anchor that is not there")
+        for source, text in content.mute:
+            faults.append(f"{name}: the image {source[:80]} has no alternative text, but {text!r}")
+    return faults
+
+
+class _Page(HTMLParser):
+    """A page's anchors, links, what it loads, and its images without an alternative text."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.loaded: list[tuple[str, str]] = []
+        self.mute: list[tuple[str, str | None]] = []
+        self._articles = 0
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self._articles += tag == "article"
+        self.anchors |= {name for name in (values.get("id"), values.get("name")) if name}
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"] or "")
+        url = values.get(_LOADED.get(tag, ""))
+        if url and not (tag == "link" and _NOT_LOADED & set((values.get("rel") or "").split())):
+            self.loaded.append((tag, url))
+        if tag == "img":
+            text = values.get("alt")
+            if text is None or (self._articles and (not text.strip() or text.endswith(_PICTURES))):
+                self.mute.append((values.get("src") or "", text))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._articles -= tag == "article"

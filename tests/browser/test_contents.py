@@ -1,0 +1,81 @@
+"""What the book owes its sources: every figure, table and equation of theirs, and an answer to every claim, once."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from built import PAGES, SITE, unavailable
+
+from cosnb.site import check
+
+FIGURES = [f"figure-{number}" for number in range(1, 17)]
+TABLES = [f"table-{number}" for number in range(1, 4)]
+EQUATIONS = [f"eq-{number}" for number in range(1, 6)]
+CLAIMS = [f"claim-p{number}" for number in range(22)] + [f"claim-b{number}" for number in range(1, 12)]
+
+
+@cache
+def articles() -> dict[str, Tag]:
+    """Return every page's article by the page's path."""
+    if not PAGES:
+        unavailable("there is no _build/site: run `make book` first")
+    soups = {name: BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser") for name in PAGES}
+    return {name: article for name, soup in soups.items() if (article := soup.find("article"))}
+
+
+def labelled(*labels: str) -> Iterator[Tag]:
+    """Yield what has one of these labels, on any page; where the label is an empty mark, what comes after it."""
+    for article in articles().values():
+        for mark in article.find_all(id=list(labels)):
+            yield mark if mark.get_text(strip=True) or mark.find() else mark.find_next()
+
+
+def only(*labels: str) -> Tag:
+    found = list(labelled(*labels))
+    assert len(found) == 1, f"{labels[0]} is there {len(found)} times"
+    return found[0]
+
+
+def drawn(element: Tag) -> bool:
+    """Whether an element is what a cell has shown."""
+    return element.find_parent(class_="cell_output") is not None
+
+
+@pytest.mark.parametrize("label", FIGURES)
+def test_a_figure_is_drawn_by_a_cell_with_its_caption(label: str) -> None:
+    figure = only(label)
+    assert drawn(figure)
+    assert figure.find(["img", "svg", "canvas"]) or figure.find(class_="vega-embed")
+    assert figure.find("figcaption").get_text(strip=True)
+
+
+@pytest.mark.parametrize("label", TABLES)
+def test_a_table_is_made_by_a_cell(label: str) -> None:
+    table = only(label)
+    assert drawn(table)
+    rows = (table if table.name == "table" else table.find("table")).find_all("tr")
+    assert {"ReLU", "Swish", "CoS"} <= {cell.get_text(strip=True) for row in rows for cell in row.find_all("td")}
+
+
+@pytest.mark.parametrize("label", EQUATIONS)
+def test_an_equation_is_typeset_and_numbered(label: str) -> None:
+    equation = only(label, f"equation-{label}")
+    assert "math" in equation["class"]
+    number = label.removeprefix("eq-")
+    assert rf"\tag{{{number}}}" in equation.get_text() or equation.find(class_="eqno", string=f"({number})")
+
+
+@pytest.mark.parametrize("label", CLAIMS)
+def test_a_claim_is_answered_in_one_place(label: str) -> None:
+    found = [mark for article in articles().values() for mark in article.find_all(id=label)]
+    assert len(found) == 1
+    row = found[0].find_parent("tr")
+    texts = [cell.get_text(" ", strip=True) for cell in row.find_all("td")]
+    assert texts[0].lower() == label.removeprefix("claim-")
+    assert texts[2] in {"confirmed", "refuted", "real, but smaller", "not resolved", "not testable"}
+
+
+def test_links_anchors_and_alternative_texts() -> None:
+    assert articles()
+    assert check(SITE) == []

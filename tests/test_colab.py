@@ -1,0 +1,138 @@
+"""Notebooks on Colab: what the first cell says, what a wheel carries, and each notebook alone in an empty folder."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import nbformat
+import pytest
+import torch
+from nbclient import NotebookClient
+
+import cosnb
+from cosnb import colab, notebooks
+from cosnb.paths import repository_root
+
+ROOT = repository_root()
+# What this project's own tools need, and a Colab runtime does not have.
+ABSENT = ("axe_playwright_python", "distributed", "hypothesis", "jupyter_book", "myst_nb", "onnxruntime", "papermill")
+# Read when a kernel starts: the module that tells a notebook where it is, and a refusal of what is not there.
+RUNTIME = f"""
+import sys, types
+for name in ("google", "google.colab"):
+    sys.modules[name] = types.ModuleType(name)
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {ABSENT!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}, as on Colab", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.fixture
+def on_colab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Colab with a CPU and no drive; records would go to the folder that is returned."""
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(colab, "DRIVE", tmp_path / "MyDrive")
+    monkeypatch.setattr(colab, "results_dir", lambda: tmp_path / "results")
+    monkeypatch.setenv("COSNB_RESULTS", "")
+    return tmp_path / "results"
+
+
+def test_elsewhere_the_first_cell_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    cosnb.setup("table-3-squeezenet")
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_gpu_it_says_how_to_get_one(on_colab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cosnb.setup("table-3-squeezenet")
+    said = capsys.readouterr().out
+    assert said.startswith("Device: ")
+    assert "Profile: quick" in said
+    assert "choose one under Runtime" in said
+    assert f"go to {on_colab}, which is lost with this machine" in said
+
+
+def test_with_a_gpu_it_gives_the_full_profile(
+    on_colab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    cosnb.setup("table-3-squeezenet")
+    said = capsys.readouterr().out
+    assert said.startswith("Device: Tesla T4. ")
+    lines = [line.strip() for line in said.splitlines() if line.startswith("    ") and " = " in line]
+    given: dict[str, object] = {}
+    exec("\n".join(lines), given)
+    full = notebooks.read_runs()["table-3-squeezenet"].parameters["full"]
+    assert {name: given[name] for name in full} == full
+
+
+def test_a_notebook_without_a_full_profile_suggests_none(on_colab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cosnb.setup("derive-cos")
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_records_go_to_a_mounted_drive(
+    on_colab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cosnb import paths
+
+    colab.DRIVE.mkdir()
+    monkeypatch.setattr(colab, "results_dir", paths.results_dir)
+    cosnb.setup("table-3-squeezenet")
+    assert paths.results_dir() == colab.DRIVE / "cosnb" / "results"
+    assert f"go to {colab.DRIVE / 'cosnb' / 'results'}.\n" in capsys.readouterr().out
+    monkeypatch.setenv("COSNB_RESULTS", "elsewhere")
+    cosnb.setup("table-3-squeezenet")
+    assert paths.results_dir() == Path("elsewhere")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "notebooks/runs.toml"):
+        (source / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, source / name)
+    shutil.copytree(ROOT / "cosnb", source / "cosnb", ignore=shutil.ignore_patterns("__pycache__"))
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    done = subprocess.run([*pip, str(folder), str(source)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_a_wheel_carries_all_that_the_package_reads(wheel: Path) -> None:
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    needed = {path for path in (ROOT / "cosnb").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    missing = {path.relative_to(ROOT).as_posix() for path in needed} - inside
+    assert {name for name in missing if not name.endswith((".md", ".typed"))} == set()
+    assert "cosnb/runs.toml" in inside
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", list(notebooks.read_runs()))
+def test_a_notebook_runs_alone(name: str, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, alone = tmp_path / "site", tmp_path / "alone"
+    zipfile.ZipFile(wheel).extractall(site)
+    (site / "sitecustomize.py").write_text(RUNTIME, encoding="utf-8")
+    alone.mkdir()
+    shutil.copyfile(ROOT / "notebooks" / f"{name}.ipynb", alone / f"{name}.ipynb")
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.delenv("COSNB_RESULTS", raising=False)
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    notebook = nbformat.read(alone / f"{name}.ipynb", as_version=4)
+    where = "import cosnb, google.colab\nprint(cosnb.__file__)"
+    notebook.cells.append(nbformat.v4.new_code_cell(where))
+    NotebookClient(
+        notebook, timeout=1500, kernel_name="python3", resources={"metadata": {"path": str(alone)}}
+    ).execute()
+    assert notebook.cells[-1].outputs[0].text.startswith(str(site))
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    said = "".join(output.text for output in first.outputs if output.get("name") == "stdout")
+    assert said.startswith("Device: ")
