@@ -13,7 +13,7 @@ from cosnb.claims.finding import Evidence, Finding, overall
 from cosnb.display import Table
 from cosnb.paths import results_dir
 
-__all__ = ["CLAIMS", "Evidence", "Finding", "details", "examine", "gather", "overall", "summary"]
+__all__ = ["CLAIMS", "Evidence", "Finding", "details", "examine", "gather", "overall", "say", "summary"]
 
 CLAIMS: dict[str, Callable[[Evidence], list[Finding]]] = {
     "P7": formulas.p7,
@@ -57,15 +57,19 @@ def examine(evidence: Evidence) -> dict[str, list[Finding]]:
     return {claim: function(evidence) for claim, function in CLAIMS.items()}
 
 
+def say(claim: str) -> str:
+    """Return what a claim says, in one sentence."""
+    return (CLAIMS[claim].__doc__ or "").strip().rstrip(".")
+
+
 def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
     """Return one row a claim that begins with `letter` ("P" or "B"): number, what it says, verdict."""
     rows = []
     for claim, parts in findings.items():
         if claim.startswith(letter):
-            said = (CLAIMS[claim].__doc__ or "").strip().rstrip(".")
             counts = Counter(str(part.verdict) for part in parts)
             shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) if len(parts) > 1 else None
-            rows.append([claim, said, str(overall(parts)), shown])
+            rows.append([claim, say(claim), str(overall(parts)), shown])
     return Table(["no.", "claim", "verdict", "its parts"], rows)
 
 
