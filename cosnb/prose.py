@@ -5,7 +5,7 @@
 | `table-3-squeezenet/cos.accuracy` | mean over runs with half its 95 % interval, unit and n; `loss`; a measurement's name |
 | `table-3-squeezenet/cos-relu.accuracy` | mean paired difference with its 95 % interval, unit and n |
 | `table-3-squeezenet/runs` | a count or setting: `runs`, `seeds`, `epochs`, `images` |
-| `paper/squeezenet.cos.accuracy` | what the paper reports; `paper/squeezenet.cos-relu.accuracy` its difference |
+| `paper/squeezenet.cos.accuracy` | what the paper reports; `paper/squeezenet.cos-relu.accuracy`; `epochs`, `images` |
 | `formula/cos.lipschitz` | a property of `cosnb.symbolic.findings`; of an extremum `formula/cos.minimum` and `.at` |
 | `claims/P12` | the verdict on a claim; `claims/all`, `claims/confirmed` and so on how many |
 
@@ -30,6 +30,7 @@ from cosnb.symbolic.findings import Extremum, Point, show
 LANGUAGES = ("en", "ko")
 DIGITS = {"accuracy": 2, "loss": 4}
 _UNITS = {"en": {"accuracy": " %", "difference": " points"}, "ko": {"accuracy": "%", "difference": "%p"}}
+_LENGTH = {"epochs": "epochs", "images": "train_images"}
 _ALONE = {"en": "no interval", "ko": "구간 없음"}
 _VERDICTS = {
     "ko": {
@@ -88,15 +89,15 @@ def _recorded(experiment: str, rest: str, language: str) -> str:
     records = shown_records(experiment)
     config = records[0]["config"]
     counts = {"runs": len(records), "seeds": len({record["seed"] for record in records})}
-    counts |= {word: config[key] for word, key in (("epochs", "epochs"), ("images", "train_images")) if key in config}
+    counts |= {word: config[key] for word, key in _LENGTH.items() if key in config}
     if rest in counts:
         return f"{counts[rest]:,}"
     name, dot, metric = rest.partition(".")
     if not dot:
         raise CosnbError(f"{experiment} has no {rest!r}: write cos.accuracy, or one of {', '.join(counts)}")
-    first, _, second = name.partition("-")
-    values = [_values(experiment, records, arm, metric) for arm in (first, second) if arm]
-    if not second:
+    first, minus, second = name.partition("-")
+    values = [_values(experiment, records, arm, metric) for arm in ((first, second) if minus else (first,))]
+    if not minus:
         return _mean(t_interval(list(values[0].values())), metric, language)
     common = sorted(values[0].keys() & values[1].keys())
     if not common:
@@ -142,6 +143,8 @@ def _digits(interval: Interval, metric: str) -> int:
 
 
 def _reported(rest: str, language: str) -> str:
+    if rest in _LENGTH:
+        return f"{tables.FULL[_LENGTH[rest]]:,}"
     network, _, column = rest.partition(".")
     name, _, metric = column.partition(".")
     first, _, second = name.partition("-")

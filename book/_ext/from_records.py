@@ -5,10 +5,12 @@
     {repository}`README.md`                    a link to a file or folder of the repository, at its public address
     ```{claims-table} P                        claims with their verdicts and the pages that answer them
     ```{records-table}                         where every recorded run comes from
+    ```{catalogue-table}                       where every formula of the catalogue comes from
 
 Keys are those of `cosnb.prose`. An unknown one is a warning, which fails a build with `-W`.
 """
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -23,6 +25,7 @@ from cosnb.display import Table
 from cosnb.errors import CosnbError
 from cosnb.paths import repository_address
 from cosnb.results import provenance
+from cosnb.symbolic.catalogue import CATALOGUE
 
 logger = logging.getLogger(__name__)
 MARKS = {"confirmed": "✓", "refuted": "✗", "real, but smaller": "≈", "not resolved": "?", "not testable": "–"}
@@ -118,6 +121,21 @@ class RecordsTable(Generated):
         return self.parse("\n\n".join([*parts, f"No record yet: {pages}."] if missing else parts))
 
 
+class CatalogueTable(Generated):
+    """Every formula of the catalogue with where it comes from; arXiv numbers and DOIs are links."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows = [[row.title, row.expr, link(row.source)] for row in CATALOGUE.values()]
+        return self.parse(str(Table(["name", "formula", "source"], rows)))
+
+
+def link(source: str) -> str:
+    """Return a source with its arXiv number and DOI as links."""
+    source = re.sub(r"arXiv:([0-9.]+[0-9])", r"[arXiv:\1](https://arxiv.org/abs/\1)", source)
+    return re.sub(r"doi:(\S+)", r"[doi:\1](https://doi.org/\1)", source)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     for language, suffix in (("en", ""), ("ko", "-ko")):
@@ -126,5 +144,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("repository", Repository())
     app.add_directive("claims-table", ClaimsTable)
     app.add_directive("records-table", RecordsTable)
+    app.add_directive("catalogue-table", CatalogueTable)
     app.add_css_file("records.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
