@@ -13,6 +13,7 @@ Keys are those of `cosnb.prose`. An unknown one is a warning, which fails a buil
 import re
 from typing import Any
 
+import sympy
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -102,9 +103,13 @@ class ClaimsTable(Generated):
         rows = []
         for number in PAGES:
             if number.startswith(self.arguments[0]):
-                pages = ", ".join(f"{{doc}}`/notebooks/{page}`" for page in PAGES[number])
+                pages = ", ".join(f"{{doc}}`{_short_title(page)} </notebooks/{page}>`" for page in PAGES[number])
                 rows.append([number, claims.say(number), f"{{verdict}}`{number}`", pages])
         return self.parse(str(Table(["no.", "claim", "verdict", "where"], rows)))
+
+
+def _short_title(page: str) -> str:
+    return notebooks.read_runs()[page].title.partition(":")[0]
 
 
 class RecordsTable(Generated):
@@ -116,7 +121,8 @@ class RecordsTable(Generated):
         for experiment, records in evidence.items():
             parts.append(f"{{doc}}`/notebooks/{experiment}`")
             parts += [str(provenance.details(group)) for group in provenance.split(records)]
-        missing = [name for name, run in notebooks.read_runs().items() if "keep" in run.parameters["full"] and not evidence.get(name)]
+        keeping = [name for name, run in notebooks.read_runs().items() if "keep" in run.parameters["full"]]
+        missing = [name for name in keeping if not evidence.get(name)]
         pages = ", ".join(f"{{doc}}`/notebooks/{name}`" for name in missing)
         return self.parse("\n\n".join([*parts, f"No record yet: {pages}."] if missing else parts))
 
@@ -126,8 +132,13 @@ class CatalogueTable(Generated):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        rows = [[row.title, row.expr, link(row.source)] for row in CATALOGUE.values()]
-        return self.parse(str(Table(["name", "formula", "source"], rows)))
+        rows = [[row.title, link(row.source), _rounded(row.expr)] for row in CATALOGUE.values()]
+        return self.parse(str(Table(["name", "source", "formula"], rows)))
+
+
+def _rounded(expr: sympy.Expr) -> sympy.Expr:
+    long = {q: sympy.Float(q, 6) for q in expr.atoms(sympy.Rational) if q.q > 10**6}
+    return expr.xreplace(long)
 
 
 def link(source: str) -> str:

@@ -14,6 +14,7 @@ from cosnb.results.summary import Record, title
 from cosnb.training.config import TrainingConfig
 from cosnb.training.digest import code_digest
 from cosnb.training.protocol import PROTOCOLS
+
 VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group may differ in, beside the seed
 
 
