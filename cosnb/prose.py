@@ -183,11 +183,11 @@ def _short(value: Any) -> str:
 def _claim(rest: str, language: str) -> str:
     if rest == "all":
         return str(len(claims.CLAIMS))
+    if rest not in claims.CLAIMS and rest not in {str(verdict) for verdict in Verdict}:
+        raise CosnbError(f"there is no claim {rest!r}: write P7 to P21, B1 to B11, all, or a verdict such as refuted")
     verdicts = {claim: claims.overall(parts) for claim, parts in findings().items()}
     if rest in verdicts:
         return verdict_word(verdicts[rest], language)
-    if rest not in {str(verdict) for verdict in Verdict}:
-        raise CosnbError(f"there is no claim {rest!r}: write P7 to P21, B1 to B11, all, or a verdict such as refuted")
     return str(sum(str(verdict) == rest for verdict in verdicts.values()))
 
 

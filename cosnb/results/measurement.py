@@ -101,9 +101,9 @@ def code_file(record: Record) -> Path:
     return path
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: str | Path) -> str:
     """Return 16 hexadecimal digits over a file's code, blind to comments, docstrings and layout."""
-    return hashlib.sha256(canonical(path.read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical(Path(path).read_text(encoding="utf-8")).encode()).hexdigest()[:16]
 
 
 def _digest(settings: Settings) -> str:
@@ -131,7 +131,7 @@ def _record(
         "measured": dict(found),
         **results.checked_out(),
         "code": code.__name__,
-        "code_digest": file_digest(Path(str(code.__file__))),
+        "code_digest": file_digest(str(code.__file__)),
         "data": None,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "cosnb": cosnb.__version__},
         "device": describe_device(device),

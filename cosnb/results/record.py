@@ -110,7 +110,7 @@ def require_writable(experiment: str, root: Path | None = None) -> Path:
 
 
 def checked_out() -> dict[str, str | bool | None]:
-    """Return the `commit` that is checked out and whether a tracked file differs (`dirty`); None where there is no git."""
+    """Return the `commit` checked out and whether a tracked file differs, `dirty`; None where there is no git."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(repository_root()), *arguments]
