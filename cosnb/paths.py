@@ -1,6 +1,7 @@
 """Where everything lives: the only module that knows folders."""
 
 import os
+import re
 from pathlib import Path
 
 import pooch
@@ -30,3 +31,16 @@ def results_dir() -> Path:
         return Path(os.environ["COSNB_RESULTS"])
     root = repository_root()
     return (root if (root / "pyproject.toml").exists() else Path.cwd()) / "results"
+
+
+def repository_address() -> str | None:
+    """Return the public address of the repository's branch, ".../tree/main", from `_config.yml`; None outside a clone.
+
+    Read as two lines of text: the installed package does without a YAML parser.
+    """
+    try:
+        text = (repository_root() / "_config.yml").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = {key: re.search(rf"^  {key}: *(\S+)$", text, re.MULTILINE) for key in ("url", "branch")}
+    return f"{found['url'][1]}/tree/{found['branch'][1]}" if found["url"] and found["branch"] else None

@@ -42,3 +42,11 @@ def full_table(network: str, seeds: int = 8, noise: float = 0.02, **settings: An
     """Return records that agree with P's own column of `network`."""
     figures = {name: (column.accuracy, column.loss) for name, column in TABLES[network].items()}
     return table_records(network, figures, seeds, noise, **settings)
+
+
+def complete(record: dict[str, Any], experiment: str) -> dict[str, Any]:
+    """Return a record with all that its file has."""
+    extra = {"schema": 1, "experiment": experiment, "started": "2026-01-01", "finished": "2026-01-02T00:00:00+00:00"}
+    data = {"name": "cifar10", "train_images": 50_000, "test_images": 10_000, "digest": "d" * 64}
+    extra |= {"config_digest": "0" * 10, "data": data, "commit": "c" * 40, "dirty": False}
+    return record | extra | {"versions": {"python": "3.12.0", "torch": "2.13.0"}, "error": None}

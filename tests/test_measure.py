@@ -9,6 +9,7 @@ from torch import nn
 from cosnb.errors import CosnbError
 from cosnb.measure import cost, landscape, surface
 from cosnb.results import curves, lottery, measurement
+from cosnb.results.provenance import provenance
 
 
 def linear(*weights):
@@ -145,7 +146,9 @@ class TestRecords:
         records = results.read("some", tmp_path)
         assert measurement.measured(records, "value") == {"cos": {0: 4, 1: 5}, "relu": {0: 4, 1: 5}}
         assert measurement.paired(measurement.measured(records, "value"), "cos", "relu") == [0, 0]
-        assert "4 measurements, seeds 0 to 1" in str(measurement.origin(records))
+        assert records[0]["code"] == "cosnb.measure.landscape"
+        assert records[0]["commit"] is None or len(records[0]["commit"]) == 40
+        assert "4 measurements, seeds 0 to 1 (CoS 2, ReLU 2)" in str(provenance(records))
         more = [{"activation": "relu", "points": 9}]
         measurement.measure_missing("some", more, [0], measure, landscape, root=tmp_path)
         assert measurement.largest(results.read("some", tmp_path)) == records

@@ -10,9 +10,9 @@ import psutil
 import torch
 
 import cosnb
+from cosnb.results import checked_out
 from cosnb.symbolic import catalogue
 from cosnb.training.device import describe_device
-from cosnb.training.run import _commit
 
 from . import rivals
 
@@ -38,7 +38,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     return {
         "schema": 1,
         "date": datetime.date.today().isoformat(),
-        **_commit(),
+        **checked_out(),
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "cosnb": cosnb.__version__},
         "device": describe_device(device),
         "threads": torch.get_num_threads(),

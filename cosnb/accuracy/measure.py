@@ -1,7 +1,8 @@
 """The accuracy of an activation: every derivative, target and number format asked for, against the truth."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -66,24 +67,47 @@ def measure(
                 ]
                 if there:
                     progress(f"f{chr(8242) * order}, {name}, {', '.join(there)}")
-                    measurements += _measure(activation, truth, order, name, there, device, full)
+                    functions = {target: targets.function(activation, target, order) for target in there}
+                    measurements += _measure(activation, truth, order, name, functions, device, full)
+    return measurements
+
+
+def measure_own(
+    activation: Activation, formats: Sequence[str] = ("bfloat16",), orders: Sequence[Literal[0, 1]] = (0, 1)
+) -> list[Measurement]:
+    """Return the measurements of what runs here on a CPU, C where there is a compiler, and of PyTorch's own, "own".
+
+    Inputs are those of `measure`. Raises CosnbError where torch.nn has no such function.
+    """
+    own, ours = targets.own(activation), targets.available()[0]
+    measurements = []
+    for order in orders:
+        truth = Truth(activation.derivative(order), activation.x)
+        both = {ours: targets.function(activation, ours, order), "own": own[order]}
+        for name in formats:
+            measurements += _measure(activation, truth, order, name, both, "cpu", False)
     return measurements
 
 
 def _measure(
-    activation: Activation, truth: Truth, order: int, name: str, there: Sequence[str], device: str, full: bool
+    activation: Activation,
+    truth: Truth,
+    order: int,
+    name: str,
+    functions: Mapping[str, Callable[[Tensor], Tensor]],
+    device: str,
+    full: bool,
 ) -> list[Measurement]:
     dtype = targets.FORMATS[name]
     exactly = dtype == torch.float64
     every = dtype.itemsize == 2 or (dtype == torch.float32 and full and device == "cuda")
-    functions = {target: targets.function(activation, target, order) for target in there}
-    errors = {target: Errors(dtype) for target in there}
+    errors = {target: Errors(dtype) for target in functions}
     for x in _inputs(activation, truth, order, dtype, device, every, full):
         ball, scale = truth.balls(x.double())
         for target, function in functions.items():
             errors[target].add(x, function(x), ball, scale, exactly)
     result = []
-    for target in there:
+    for target in functions:
         errors[target].decide(truth)
         checked, tightness = (0, 0.0) if exactly else _check(truth, errors[target], dtype)
         result.append(Measurement(order, target, name, errors[target], checked, tightness, every))

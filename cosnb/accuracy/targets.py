@@ -58,3 +58,22 @@ def function(activation: Activation, target: str, order: int) -> Callable[[Tenso
         return wrap(kernel.forward_operations)
     product = wrap(kernel.backward_operations)
     return lambda x: product(torch.ones_like(x), x)
+
+
+def own(activation: Activation) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """Return PyTorch's own function and, by autograd, its derivative; CosnbError where torch.nn has no such function.
+
+    Only the default parameters will do: the class of torch.nn that the catalogue names computes with them.
+    """
+    row = activation.formula
+    if not row.torch_name or activation.parameters != row.parameters:
+        raise CosnbError(f"torch.nn has no {activation!r}: choose one whose row in the catalogue has a torch_name")
+    function = getattr(torch.nn, row.torch_name)()
+
+    def derivative(x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            places = x.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(function(places).sum(), places)
+        return slope
+
+    return function, derivative

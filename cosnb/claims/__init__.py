@@ -14,7 +14,7 @@ from cosnb.display import Table
 from cosnb.paths import results_dir
 from cosnb.results import record
 
-__all__ = ["CLAIMS", "DEFINITIONS", "Evidence", "Finding", "details", "examine", "gather", "overall", "summary"]
+__all__ = ["CLAIMS", "DEFINITIONS", "Evidence", "Finding", "details", "examine", "gather", "overall", "say", "summary"]
 
 # What the paper presents before it claims anything of its own.
 DEFINITIONS: dict[str, Callable[[Evidence], list[Finding]]] = {
@@ -72,16 +72,20 @@ def examine(
     return {claim: function(evidence) for claim, function in claims.items()}
 
 
+def say(claim: str) -> str:
+    """Return what a claim says, in one sentence."""
+    return ((DEFINITIONS | CLAIMS)[claim].__doc__ or "").strip().rstrip(".")
+
+
 def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
     """Return one row a claim that begins with `letter` ("P" or "B"): number, what it says, verdict."""
     rows = []
     for claim, parts in findings.items():
         if claim.startswith(letter):
-            said = ((DEFINITIONS | CLAIMS)[claim].__doc__ or "").strip().rstrip(".")
             counts = Counter(str(part.verdict) for part in parts)
             shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) if len(parts) > 1 else None
             anchor = f'<a id="claim-{claim.lower()}"></a>'  # so that other pages can point at the answer
-            rows.append([anchor + claim, said, str(overall(parts)), shown])
+            rows.append([anchor + claim, say(claim), str(overall(parts)), shown])
     return Table(["no.", "claim", "verdict", "its parts"], rows)
 
 

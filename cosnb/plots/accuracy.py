@@ -17,6 +17,7 @@ _DASHES: dict[str, Any] = {
     "compiled": (0, (1.2, 1.2)),
     "numpy": (0, (6, 1.5, 1.2, 1.5)),
     "triton": (0, (2, 2, 6, 2)),
+    "own": (0, (3, 1)),
 }
 _LOWEST = 1e-2  # ulp: exact results are drawn here
 _RANGE = (2.0**-20, 2.0**8)  # of |x|: beyond it the errors stay what they are at its ends, but for the tails
@@ -70,5 +71,6 @@ def _handles(record: Mapping[str, Any]) -> list[Line2D]:
     targets = dict.fromkeys(measured["target"] for measured in record["measurements"])
     colors = [Line2D([], [], color=_COLORS[name], label=name) for name in formats]
     names = {"c": "C", "pytorch": "PyTorch", "compiled": "compiled", "numpy": "NumPy", "triton": "Triton"}
+    names["own"] = "PyTorch's own function"
     dashes = [Line2D([], [], color="0.3", linestyle=_DASHES[name], label=names[name]) for name in targets]
     return colors + dashes

@@ -1,5 +1,5 @@
 """Recorded runs: small JSON files, one a (configuration, seed), written once and never changed."""
 
-from cosnb.results.record import SCHEMA, find, read, require_writable, write
+from cosnb.results.record import SCHEMA, checked_out, find, read, require_writable, write
 
-__all__ = ["SCHEMA", "find", "read", "require_writable", "write"]
+__all__ = ["SCHEMA", "checked_out", "find", "read", "require_writable", "write"]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,8 @@ import torch
 
 import cosnb
 from cosnb import results
-from cosnb.display import Markdown
+from cosnb.errors import CosnbError
+from cosnb.paths import repository_root
 from cosnb.results.summary import Record, by_activation, group
 from cosnb.results.tables import name_pair
 from cosnb.statistics import Claim, Comparison, Direction, judge
@@ -21,6 +23,7 @@ from cosnb.training.device import describe_device
 from cosnb.training.digest import canonical
 
 Settings = Mapping[str, Any]
+_BEFORE = {"figure-16-landscape": "cosnb.measure.landscape"}  # what the first records, which lack "code", came from
 
 
 def measure_missing(
@@ -89,19 +92,18 @@ def judge_landscape(records: Sequence[Record], key: str) -> dict[str, Comparison
     return judge_pairs(values, (("relu", "swish"), ("relu", "cos")), Direction.HIGHER)
 
 
-def origin(records: Sequence[Record]) -> Markdown:
-    """Return where measurements come from: seeds, device, dates."""
-    seeds = sorted({record["seed"] for record in records})
-    devices = sorted({_device(record) for record in records})
-    days = sorted({record["finished"][:10] for record in records})
-    shown = f"{len(records)} measurements, seeds {seeds[0]} to {seeds[-1]}. Device: {'; '.join(devices)}."
-    return Markdown(f"*{shown} Measured {' to '.join(dict.fromkeys((days[0], days[-1])))}.*")
+def code_file(record: Record) -> Path:
+    """Return the file whose code decided a measurement's numbers; CosnbError where the record names none of ours."""
+    module = record.get("code", _BEFORE.get(record["experiment"], ""))
+    path = repository_root().joinpath(*str(module).split(".")).with_suffix(".py")
+    if not re.fullmatch(r"cosnb(\.[a-z_]+)+", str(module)) or not path.is_file():
+        raise CosnbError(f"the record's code is {module!r}, expected a module of cosnb: it may have been renamed since")
+    return path
 
 
-def _device(record: Record) -> str:
-    device = record["device"]
-    threads = f", {device['threads']} thread{'s' * (device['threads'] > 1)}" if "threads" in device else ""
-    return f"{device['name']}{threads}"
+def file_digest(path: str | Path) -> str:
+    """Return 16 hexadecimal digits over a file's code, blind to comments, docstrings and layout."""
+    return hashlib.sha256(canonical(Path(path).read_text(encoding="utf-8")).encode()).hexdigest()[:16]
 
 
 def _digest(settings: Settings) -> str:
@@ -117,7 +119,6 @@ def _record(
     device: str | torch.device,
     started: datetime,
 ) -> dict[str, Any]:
-    source = Path(str(code.__file__)).read_text(encoding="utf-8")
     return {
         "schema": results.SCHEMA,
         "experiment": experiment,
@@ -128,7 +129,9 @@ def _record(
         "error": None,
         "epochs": [],
         "measured": dict(found),
-        "code_digest": hashlib.sha256(canonical(source).encode()).hexdigest()[:16],
+        **results.checked_out(),
+        "code": code.__name__,
+        "code_digest": file_digest(str(code.__file__)),
         "data": None,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "cosnb": cosnb.__version__},
         "device": describe_device(device),

@@ -1,40 +1,148 @@
-"""Where numbers come from: data, runs, devices, dates and code of a group of records, in one sentence each."""
+"""Where numbers come from: data, runs, devices, dates, code and the records themselves, of groups of records."""
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from cosnb.display import Markdown
+from cosnb.display import Markdown, Table
+from cosnb.errors import CosnbError
+from cosnb.paths import repository_address, repository_root, results_dir
 from cosnb.results.curves import setting
-from cosnb.results.summary import Record
+from cosnb.results.measurement import code_file, file_digest
+from cosnb.results.summary import Record, title
 from cosnb.training.config import TrainingConfig
 from cosnb.training.digest import code_digest
 from cosnb.training.protocol import PROTOCOLS
 
+VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group may differ in, beside the seed
 
-def provenance(records: Sequence[Record]) -> Markdown:
-    """Return what a table or figure must say of its `records`, of one configuration but for the activation.
 
-    Where they differ in learning rate, gain or depth too, all values are named.
+def provenance(*groups: Sequence[Record]) -> Markdown:
+    """Return what a table or figure must say of its records: a paragraph a group, of one configuration each.
+
+    In a group records may differ in seed and in what `VARIED` names; all values are given. Groups without records are
+    left out.
     """
-    first = records[0]
-    config, data = first["config"], first["data"]
-    seeds = sorted({record["seed"] for record in records})
-    devices = sorted({_device(record) for record in records})
-    commits = sorted({str(record["commit"])[:7] + (" (changed)" if record["dirty"] else "") for record in records})
-    days = sorted({record["finished"][:10] for record in records})
-    older = sum(record["code_digest"] != code_digest(TrainingConfig(**record["config"])) for record in records)
-    age = f" **{older} of them were recorded with code that has changed since.**" if older else ""
-    shown = [f"Data: {data['name']}, {data['train_images']:,} training images"]
-    shown[0] += f", tested on all {data['test_images']:,} test images."
+    return Markdown("\n\n".join(_sentences(records) for records in groups if records) or "*No records.*")
+
+
+def split(records: Iterable[Record]) -> list[list[Record]]:
+    """Return the records in groups that `provenance` and `details` take: alike but for what they may differ in."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        config = {key: value for key, value in record["config"].items() if key not in VARIED}
+        found.setdefault(json.dumps(config, sort_keys=True), []).append(record)
+    return list(found.values())
+
+
+def details(records: Sequence[Record]) -> Table:
+    """Return all that a group's records say of their origin, a line each."""
+    older = sum(map(is_older, records))
+    states = Counter(record["status"] for record in records)
+    data = sorted({f"{r['data']['name']}, SHA-256 {r['data']['digest'][:16]}…" for r in records if r["data"]})
+    link = address(records[0].get("experiment", ""))
+    rows = [
+        ["settings", settings(records)],
+        ["n", f"{len(records)}: {arms(records)}; seeds {_ranges(sorted({r['seed'] for r in records}))}"],
+        ["ended", ", ".join(f"{count} {state}" for state, count in states.items())],
+        ["data", "; ".join(data) or "none"],
+        ["device", devices(records)],
+        ["versions", versions(records)],
+        ["recorded", days(records)],
+        ["commit", commits(records)],
+        ["code", f"changed since for {older} of {len(records)}" if older else "unchanged since"],
+    ]
+    return Table(["records", f"[{len(records)} files]({link})" if link else "not in the repository"], rows)
+
+
+def is_older(record: Record) -> bool:
+    """Say whether the code that decided a record's numbers has changed since, or takes its settings no longer."""
+    try:
+        now = file_digest(code_file(record)) if "measured" in record else code_digest(_config(record))
+    except (CosnbError, TypeError):
+        return True
+    return bool(now != record["code_digest"])
+
+
+def address(experiment: str) -> str | None:
+    """Return the public address of an experiment's records; None where they are not in the repository."""
+    folder, root = results_dir() / experiment, repository_address()
+    inside = folder.is_dir() and folder.is_relative_to(repository_root())
+    return f"{root}/{folder.relative_to(repository_root()).as_posix()}" if root and inside else None
+
+
+def devices(records: Sequence[Record]) -> str:
+    """Return the devices' names and numbers of threads."""
+    return "; ".join(sorted({_device(record) for record in records}))
+
+
+def days(records: Sequence[Record]) -> str:
+    """Return the first and the last day of recording, UTC."""
+    found = sorted({record["finished"][:10] for record in records})
+    return " to ".join(dict.fromkeys((found[0], found[-1])))
+
+
+def commits(records: Sequence[Record]) -> str:
+    """Return the commits that were checked out; "(changed)" where a tracked file differed."""
+    known = {(str(r["commit"])[:7] if r.get("commit") else "(not noted)", bool(r.get("dirty"))) for r in records}
+    return ", ".join(sorted(name + " (changed)" * dirty for name, dirty in known))
+
+
+def versions(records: Sequence[Record]) -> str:
+    """Return the versions of Python and packages, those that differ between records side by side."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        for name, version in record.get("versions", {}).items():
+            found.setdefault(name, set()).add(version)
+    return ", ".join(f"{name} {' and '.join(sorted(values))}" for name, values in found.items())
+
+
+def settings(records: Sequence[Record]) -> str:
+    """Return a group's settings in words: for training data, protocol and what varies, else the names and values."""
+    config = records[0]["config"]
+    if "protocol" not in config or "measured" in records[0]:
+        return ", ".join(f"{key} {value}" for key, value in config.items() if key != "activation")
     optimizer = {"adam": "Adam", "sgd": "SGD"}[PROTOCOLS[config["protocol"]].optimizer]
-    epochs = f"{config['epochs']} epoch{'s' * (config['epochs'] > 1)}"
-    shown.append(f"Protocol `{config['protocol']}`: {epochs}, batch {config['batch_size']}, {optimizer},")
-    shown.append(f"learning rate {_values(records, 'lr')}, {config['precision']}.")
-    for key, meaning in (("depth", "Depth"), ("gain", "Initial weights times")):
+    shown = f"protocol `{config['protocol']}`, {config['network']}, {config['train_images']:,} images of "
+    shown += f"{config['dataset']}, {_count(config['epochs'], 'epoch')}, batch {config['batch_size']}, {optimizer}, "
+    shown += f"learning rate {_values(records, 'lr')}, {config['precision']}"
+    for key, meaning in (("depth", "depth"), ("gain", "initial weights times")):
         if any(key in record["config"] for record in records):
-            shown.append(f"{meaning} {_values(records, key)}.")
-    shown.append(f"{len(records)} runs, seeds {_ranges(seeds)}. Device: {'; '.join(devices)}.")
-    shown.append(f"Recorded {' to '.join(dict.fromkeys((days[0], days[-1])))} at commit {', '.join(commits)}.")
-    return Markdown(f"*{' '.join(shown)}*{age}")
+            shown += f", {meaning} {_values(records, key)}"
+    return shown
+
+
+def arms(records: Sequence[Record]) -> str:
+    """Return the number of records by activation: "ReLU 8, CoS 7"."""
+    counts: dict[str, int] = {}
+    for record in records:
+        name = record["config"]["activation"]
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{title(name)} {count}" for name, count in counts.items())
+
+
+def _sentences(records: Sequence[Record]) -> str:
+    first, measured = records[0], "measured" in records[0]
+    words = settings(records)
+    shown = [f"{words[:1].upper()}{words[1:]}."]
+    if first["data"]:
+        shown.append(f"Tested on all {first['data']['test_images']:,} test images.")
+    seeds = _ranges(sorted({record["seed"] for record in records}))
+    shown.append(f"{_count(len(records), 'measurement' if measured else 'run')}, seeds {seeds} ({arms(records)}).")
+    shown.append(f"Device: {devices(records)}. Recorded {days(records)} at commit {commits(records)}.")
+    older = sum(map(is_older, records))
+    age = f" **{older} of them were recorded with code that has changed since.**" if older else ""
+    link = address(first.get("experiment", ""))
+    return f"*{' '.join(shown)}*{age}" + (f" [Records]({link})." if link else "")
+
+
+def _config(record: Record) -> TrainingConfig:
+    return TrainingConfig(**record["config"])
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def _values(records: Sequence[Record], key: str) -> str:
@@ -42,8 +150,8 @@ def _values(records: Sequence[Record], key: str) -> str:
 
 
 def _device(record: Record) -> str:
-    device = record["device"]
-    threads = f", {device['threads']} thread{'s' * (device['threads'] > 1)}" if "threads" in device else ""
+    device: dict[str, Any] = record["device"]
+    threads = f", {_count(device['threads'], 'thread')}" if "threads" in device else ""
     return f"{device['name']}{threads}"
 
 

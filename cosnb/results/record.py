@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import fastjsonschema
 
 from cosnb.errors import CosnbError
-from cosnb.paths import results_dir
+from cosnb.paths import repository_root, results_dir
 
 SCHEMA = 1
 READ_LOG = "COSNB_READ_LOG"  # names a file that gets the experiments whose records were read, a line each
@@ -117,6 +118,19 @@ def require_writable(experiment: str, root: Path | None = None) -> Path:
             "allow it, or set COSNB_RESULTS to another folder"
         ) from None
     return folder
+
+
+def checked_out() -> dict[str, str | bool | None]:
+    """Return the `commit` checked out and whether a tracked file differs, `dirty`; None where there is no git."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(repository_root()), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
 
 
 def _path(record: Record, root: Path | None) -> Path:

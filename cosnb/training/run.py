@@ -1,7 +1,6 @@
 """From a configuration and a seed to a record: what has none yet is trained, what has one never again."""
 
 import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ import cosnb
 from cosnb import results
 from cosnb.data import ImageData
 from cosnb.errors import CosnbError
-from cosnb.paths import repository_root, results_dir
+from cosnb.paths import results_dir
 from cosnb.results import assignment
 from cosnb.training.checkpoint import Checkpoint
 from cosnb.training.config import TrainingConfig, distinct
@@ -213,7 +212,7 @@ def make_record(
         "error": error,
         "epochs": epochs,
         "timing": timing,
-        **_commit(),
+        **results.checked_out(),
         "code_digest": code_digest(config),
         "data": {
             "name": data.name,
@@ -231,16 +230,3 @@ def make_record(
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _commit() -> dict[str, str | bool | None]:
-    """Return the commit that is checked out and whether a tracked file differs from it; None where there is no git."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(repository_root()), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}

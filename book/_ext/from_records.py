@@ -1,0 +1,160 @@
+"""Roles and directives that print what records, formulas and verdicts say, so that nothing of it is typed into a page.
+
+    {result}`table-3-squeezenet/cos.accuracy`  a number with interval and unit (`result-ko`: words in Korean)
+    {verdict}`P12`                             the verdict on a claim, as a badge (`verdict-ko`)
+    {repository}`README.md`                    a link to a file or folder of the repository, at its public address
+    ```{claims-table} P                        claims with their verdicts and the pages that answer them
+    ```{records-table}                         where every recorded run comes from
+    ```{catalogue-table}                       where every formula of the catalogue comes from
+
+Keys are those of `cosnb.prose`. An unknown one is a warning, which fails a build with `-W`.
+"""
+
+import re
+from typing import Any
+
+import sympy
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from cosnb import claims, notebooks, prose
+from cosnb.claims.pages import PAGES
+from cosnb.display import Table
+from cosnb.errors import CosnbError
+from cosnb.paths import repository_address
+from cosnb.results import provenance
+from cosnb.symbolic.catalogue import CATALOGUE
+
+logger = logging.getLogger(__name__)
+MARKS = {"confirmed": "✓", "refuted": "✗", "real, but smaller": "≈", "not resolved": "?", "not testable": "–"}
+
+
+class FromRecords(SphinxRole):
+    """A role whose text is a key; what it shows depends on records, so its page is read anew in every build."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the text, or a warning where the key stands for nothing."""
+        self.env.note_reread()
+        try:
+            return [self.show(self.text)], []
+        except CosnbError as error:
+            logger.warning("%s: %s", self.name, error, location=self.get_location(), type="cosnb", subtype="key")
+            return [nodes.problematic(self.rawtext, self.rawtext)], []
+
+    def show(self, key: str) -> nodes.Node:
+        """Return what `key` stands for."""
+        raise NotImplementedError
+
+
+class Result(FromRecords):
+    """A number by its key."""
+
+    def show(self, key: str) -> nodes.Node:
+        """Return the number's text."""
+        return nodes.inline("", prose.number(key, self.language), classes=["result"])
+
+
+class VerdictBadge(FromRecords):
+    """A claim's verdict: a sign and a word, so that colour says nothing alone."""
+
+    def show(self, key: str) -> nodes.Node:
+        """Return the badge."""
+        verdict = prose.number(f"claims/{key}")
+        word = prose.number(f"claims/{key}", self.language)
+        kind = verdict.replace(",", "").replace(" ", "-")
+        return nodes.inline("", f"{MARKS[verdict]}\u00a0{word}", classes=["verdict", f"verdict-{kind}"])
+
+
+class Repository(SphinxRole):
+    """A link to a file or folder of the repository."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the link; its text is the path."""
+        path = self.text.strip()
+        link = nodes.reference("", "", nodes.literal("", path), refuri=f"{repository_address()}/{path}", internal=False)
+        return [link], []
+
+
+class Generated(SphinxDirective):
+    """A directive whose content is Markdown that is made when the page is read."""
+
+    def parse(self, markdown: str) -> list[nodes.Node]:
+        """Return the nodes of `markdown`."""
+        self.env.note_reread()
+        holder = nodes.container(classes=["from-records"])
+        lines = StringList(markdown.splitlines(), source=self.env.docname)
+        self.state.nested_parse(lines, self.content_offset, holder)
+        return [holder]
+
+
+class ClaimsTable(Generated):
+    """The claims whose numbers begin with a letter, one a row: number, claim, verdict, pages."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows = []
+        for number in PAGES:
+            if number.startswith(self.arguments[0]):
+                pages = ", ".join(f"{{doc}}`{_short_title(page)} </notebooks/{page}>`" for page in PAGES[number])
+                rows.append([number, claims.say(number), f"{{verdict}}`{number}`", pages])
+        return self.parse(str(Table(["no.", "claim", "verdict", "where"], rows)))
+
+
+def _short_title(page: str) -> str:
+    return notebooks.read_runs()[page].title.partition(":")[0]
+
+
+class RecordsTable(Generated):
+    """Every group of records with its settings, devices, versions, dates, commits and code, then what has none."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return a table a group."""
+        evidence, parts = prose.evidence(), []
+        for experiment, records in evidence.items():
+            parts.append(f"{{doc}}`/notebooks/{experiment}`")
+            parts += [str(provenance.details(group)) for group in provenance.split(records)]
+        keeping = [name for name, run in notebooks.read_runs().items() if "keep" in run.parameters["full"]]
+        missing = [name for name in keeping if not evidence.get(name)]
+        pages = ", ".join(f"{{doc}}`/notebooks/{name}`" for name in missing)
+        return self.parse("\n\n".join([*parts, f"No record yet: {pages}."] if missing else parts))
+
+
+class CatalogueTable(Generated):
+    """Every formula of the catalogue with where it comes from; arXiv numbers and DOIs are links."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows = [[row.title, link(row.source), _rounded(row.expr)] for row in CATALOGUE.values()]
+        return self.parse(str(Table(["name", "source", "formula"], rows)))
+
+
+def _rounded(expr: sympy.Expr) -> sympy.Expr:
+    long = {q: sympy.Float(q, 6) for q in expr.atoms(sympy.Rational) if q.q > 10**6}
+    return expr.xreplace(long)
+
+
+def link(source: str) -> str:
+    """Return a source with its arXiv number and DOI as links."""
+    source = re.sub(r"arXiv:([0-9.]+[0-9])", r"[arXiv:\1](https://arxiv.org/abs/\1)", source)
+    return re.sub(r"doi:(\S+)", r"[doi:\1](https://doi.org/\1)", source)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    for language, suffix in (("en", ""), ("ko", "-ko")):
+        app.add_role(f"result{suffix}", Result(language))
+        app.add_role(f"verdict{suffix}", VerdictBadge(language))
+    app.add_role("repository", Repository())
+    app.add_directive("claims-table", ClaimsTable)
+    app.add_directive("records-table", RecordsTable)
+    app.add_directive("catalogue-table", CatalogueTable)
+    app.add_css_file("records.css")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,58 @@
+"""Under each table and figure made of records, a link to the page's provenance and to the records."""
+
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from cosnb.paths import repository_address
+
+
+class NoteProvenance(SphinxPostTransform):
+    """Puts a link to the provenance under each table and figure that a cell shows after it.
+
+    The provenance is the paragraph of `cosnb.results.provenance` that links records. A cell that shows something else,
+    computed on the page, is tagged `computed`.
+    """
+
+    default_priority = 20  # after MyST-NB has chosen each output's format
+
+    def run(self, **kwargs: Any) -> None:
+        """Go through the page's cells in order."""
+        place = ""
+        for cell in list(self.document.findall(_is_cell)):
+            source = next((node for node in cell.findall(nodes.paragraph) if _records(node)), None)
+            if source is not None:
+                place = "provenance"
+                source["ids"].append(place)
+                links = [link.deepcopy() for paragraph in cell.findall(nodes.paragraph) for link in _records(paragraph)]
+            elif place and "computed" not in cell["cell_metadata"].get("tags", []):
+                for shown in [*cell.findall(nodes.table), *cell.findall(nodes.caption)]:
+                    _add_note(shown, place, links)
+
+
+def _is_cell(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
+
+
+def _records(paragraph: nodes.Element) -> list[nodes.reference]:
+    root = f"{repository_address()}/results/"
+    return [link for link in paragraph.findall(nodes.reference) if link.get("refuri", "").startswith(root)]
+
+
+def _add_note(shown: nodes.Element, place: str, links: list[nodes.reference]) -> None:
+    note = nodes.inline("", "", classes=["provenance-note"])
+    note += nodes.reference("", "data, n, device, date, commit", internal=True, refid=place)
+    for link in links if len(links) == 1 else ():
+        note += [nodes.Text("; "), nodes.reference("", "records", internal=False, refuri=link["refuri"])]
+    if isinstance(shown, nodes.table):
+        shown.parent.insert(shown.parent.index(shown) + 1, nodes.paragraph("", "", note, classes=["provenance-note"]))
+    else:
+        shown += [nodes.Text(" "), note]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.add_post_transform(NoteProvenance)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

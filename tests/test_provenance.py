@@ -1,0 +1,71 @@
+"""What tables and figures say of their records: settings, n, device, date, commit, age, and where the files are."""
+
+import json
+
+from synthetic import complete, run, table_records
+
+from cosnb.results import provenance
+
+RECORDS = [complete(r, "table-3-squeezenet") for r in table_records("squeezenet", {"relu": (88, 1), "cos": (89, 1)})]
+
+
+def test_says_settings_n_device_date_and_commit():
+    said = str(provenance.provenance(RECORDS))
+    for part in ("50,000 images of cifar10", "200 epochs", "16 runs, seeds 0 to 7 (ReLU 8, CoS 8)", "a GPU"):
+        assert part in said
+    assert "Recorded 2026-01-02 at commit ccccccc" in said
+    assert "**16 of them were recorded with code that has changed since.**" in said  # their digest is made up
+
+
+def test_links_records_that_are_in_the_repository(tmp_path, monkeypatch):
+    assert "/results/table-3-squeezenet)." in str(provenance.provenance(RECORDS))
+    monkeypatch.setenv("COSNB_RESULTS", str(tmp_path))
+    (tmp_path / "table-3-squeezenet").mkdir()
+    assert "](" not in str(provenance.provenance(RECORDS))
+
+
+def test_several_groups_and_none():
+    other = [json.loads(json.dumps(record)) for record in RECORDS[:2]]
+    for record, lr in zip(other, (0.1, 0.01), strict=True):
+        record["config"] |= {"epochs": 1, "lr": lr}
+    said = str(provenance.provenance(RECORDS, [], other))
+    assert said.count("\n\n") == 1
+    assert "learning rate 0.01, 0.1" in said
+    assert str(provenance.provenance([])) == "*No records.*"
+    assert [len(group) for group in provenance.split([*RECORDS, *other])] == [16, 2]
+
+
+def test_a_change_of_the_deciding_code_makes_a_record_older():
+    from cosnb.training.config import TrainingConfig
+    from cosnb.training.digest import code_digest
+
+    record = json.loads(json.dumps(RECORDS[0]))
+    record["code_digest"] = code_digest(TrainingConfig(**record["config"]))
+    assert not provenance.is_older(record)
+    assert provenance.is_older(record | {"config": record["config"] | {"a_setting_of_the_past": 1}})
+
+
+def test_a_measurement_s_code_is_the_module_it_names():
+    from cosnb.measure import landscape
+    from cosnb.results.measurement import file_digest
+
+    config = {"activation": "relu", "points": 9}
+    record = complete(run("x", "relu", 0, 0, 0), "some") | {
+        "config": config,
+        "measured": {"kinks": 1.0},
+        "data": None,
+    }
+    assert provenance.is_older(record)  # it names no module
+    record |= {"code": "cosnb.measure.landscape", "code_digest": file_digest(landscape.__file__)}
+    assert not provenance.is_older(record)
+    for name in ("os", "cosnb.measure.gone", "cosnb...setup"):
+        assert provenance.is_older(record | {"code": name})
+
+
+def test_details_name_what_a_rerun_needs():
+    lines = str(provenance.details(RECORDS)).splitlines()
+    said = {line.split(" | ")[0].strip("| "): line for line in lines}
+    assert "SHA-256 dddddddddddddddd" in said["data"]
+    assert "torch 2.13.0" in said["versions"]
+    assert "16 ok" in said["ended"]
+    assert "changed since for 16 of 16" in said["code"]
