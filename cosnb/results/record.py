@@ -108,8 +108,13 @@ def require_writable(experiment: str, root: Path | None = None) -> Path:
     return folder
 
 
+def file_stem(activation: str) -> str:
+    """Return how files are named after a configuration's activation: formula text has signs that no file name may."""
+    return activation if activation.isidentifier() else "formula"
+
+
 def _path(record: Record, root: Path | None) -> Path:
-    name = f"{record['config']['activation']}-{record['config_digest']}-seed{record['seed']}"
+    name = f"{file_stem(record['config']['activation'])}-{record['config_digest']}-seed{record['seed']}"
     if record["status"] == "failed":
         name += f"-failed-{record['started'].replace(':', '')}"
     return (root or results_dir()) / record["experiment"] / f"{name}.json"
