@@ -132,15 +132,33 @@ def _export(options: argparse.Namespace) -> int:
     from cosnb.activation import activation
     from cosnb.export import export
 
+    act = activation(options.formula, **_values(options.parameter))
+    for path in export(act, Path(options.output), options.name, options.force):
+        print(path)
+    return 0
+
+
+def _make_report(options: argparse.Namespace) -> int:
+    import webbrowser
+
+    from cosnb.report.command import report
+
+    output = Path(options.output) if options.output else None
+    path = report(options.formula, _values(options.parameter), output)
+    print(path)
+    if options.open:
+        webbrowser.open(path.as_uri())
+    return 0
+
+
+def _values(parameters: Sequence[str]) -> dict[str, str]:
     values = {}
-    for text in options.parameter:
+    for text in parameters:
         name, equals, value = text.partition("=")
         if not (equals and name.isidentifier()):
             raise CosnbError(f"{text!r} sets no parameter: write it like a=5")
         values[name] = value
-    for path in export(activation(options.formula, **values), Path(options.output), options.name, options.force):
-        print(path)
-    return 0
+    return values
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -220,6 +238,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--force", action="store_true", help="write over files that are there")
     export.set_defaults(command=_export)
+
+    report = commands.add_parser(
+        "report",
+        help="write a page about an activation of your own",
+        description="Run the notebook your-own-activation for a formula and write one HTML page that needs no network: "
+        "formula, derivatives, properties, comparison, code, accuracy, speed and a short training, in about a minute "
+        "and a half; print its path and open it in the browser.",
+    )
+    report.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example mish, or 'x*tanh(exp(x))'")
+    report.add_argument(
+        "-p", "--parameter", metavar="NAME=VALUE", action="append", default=[], help="set a parameter, for example a=5"
+    )
+    report.add_argument("--output", metavar="FILE", help="the page's file (default: NAME.html in this folder)")
+    report.add_argument("--no-open", dest="open", action="store_false", help="do not open it in the browser")
+    report.set_defaults(command=_make_report)
 
     results = commands.add_parser(
         "results",

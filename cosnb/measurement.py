@@ -3,10 +3,10 @@
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import mpmath
 import numpy
@@ -14,6 +14,7 @@ import sympy
 import torch
 
 Function = Callable[[numpy.ndarray], numpy.ndarray]
+Key = TypeVar("Key", bound=Hashable)
 _DIGITS = 100  # e^−104, below which float32 has nothing, beside 1, and float32's digits of it
 REPEATS = 15
 ELEMENTS = 1 << 20
@@ -72,13 +73,19 @@ def _truth(expr: sympy.Expr, x: sympy.Symbol, at: tuple[float, ...]) -> list[tup
 
 def ratio(function: Callable[[], object], reference: Callable[[], object]) -> float:
     """Return the median time of `function` over that of `reference`, called in turns, 15 times after 3 to warm up."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(REPEATS + 3):
-        for call, taken in zip((function, reference), times, strict=True):
+    times = turns({0: function, 1: reference}, REPEATS)
+    return statistics.median(times[0]) / statistics.median(times[1])
+
+
+def turns(functions: Mapping[Key, Callable[[], object]], repeats: int) -> dict[Key, list[float]]:
+    """Return the seconds of `repeats` calls of each function, called in turns, after 3 of each to warm up."""
+    times: dict[Key, list[float]] = {key: [] for key in functions}
+    for _ in range(repeats + 3):
+        for key, function in functions.items():
             start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
-    return statistics.median(times[0][3:]) / statistics.median(times[1][3:])
+            function()
+            times[key].append(time.perf_counter() - start)
+    return {key: taken[3:] for key, taken in times.items()}
 
 
 def speed_points() -> torch.Tensor:

@@ -61,6 +61,7 @@ LOOKS: dict[str, Look] = {
     "swish": Look("#0072B2", (0, (5, 1.8))),
     "mish": Look("#009E73", (0, (5, 1.5, 1.2, 1.5))),
     "cos": Look("#D55E00", "solid"),
+    "yours": Look("#882255", (0, (14, 1.5))),  # a reader's own; the colour is Tol's wine
 }
 _OTHER_DASHES = ((0, (10, 2)), (0, (3, 3)), (0, (9, 2, 3, 2)), (0, (2, 4)))
 

@@ -133,8 +133,13 @@ def checked_out() -> dict[str, str | bool | None]:
         return {"commit": None, "dirty": None}
 
 
+def file_stem(activation: str) -> str:
+    """Return how files are named after a configuration's activation: formula text has signs that no file name may."""
+    return activation if activation.isidentifier() else "formula"
+
+
 def _path(record: Record, root: Path | None) -> Path:
-    name = f"{record['config']['activation']}-{record['config_digest']}-seed{record['seed']}"
+    name = f"{file_stem(record['config']['activation'])}-{record['config_digest']}-seed{record['seed']}"
     folder = (root or results_dir()) / record["experiment"]
     if record["status"] != "failed":
         return folder / f"{name}.json"

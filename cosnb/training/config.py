@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from cosnb.activation import activation
 from cosnb.errors import CosnbError
 from cosnb.models import NETWORKS, has_depth
 from cosnb.symbolic import catalogue
@@ -21,6 +22,7 @@ _BY_PROTOCOL: Any = None  # stands for the protocol's own value until the config
 class TrainingConfig:
     """A network, an activation, a data set and the protocol's settings; a wrong value raises CosnbError.
 
+    activation: a name of the catalogue, or formula text without parameters (see `cosnb.symbolic.text`).
     train_images: how many of the training images are used, from the first. lr: the highest rate of a schedule. flip:
     probability. rotation: degrees, the largest angle. What is not given of epochs, lr, flip and rotation is the
     protocol's. precision: "float32", or "bfloat16" for automatic mixed precision. depth: blocks of a depth network,
@@ -55,7 +57,9 @@ class TrainingConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
                 raise CosnbError(f"{name} must be of type {kind.__name__}, got {value!r}")
-        object.__setattr__(self, "activation", catalogue.get(self.activation).name)
+        formula = activation(self.activation).formula
+        known = formula.name in catalogue.CATALOGUE
+        object.__setattr__(self, "activation", formula.name if known else formula.title)
         _choice("network", self.network, tuple(NETWORKS))
         _choice("precision", self.precision, PRECISIONS)
         for probe in self.probes:

@@ -110,7 +110,7 @@ def open_checkpoint(
     experiment: str, config: TrainingConfig, seed: int, data: ImageData, root: Path | None = None
 ) -> Checkpoint:
     """Return the checkpoint of a run, in the folder `.checkpoints` beside its records."""
-    name = f"{config.activation}-{config.digest()}-seed{seed}.checkpoint"
+    name = f"{results.record.file_stem(config.activation)}-{config.digest()}-seed{seed}.checkpoint"
     identity = {"config": config.as_dict(), "seed": seed, "code": code_digest(config), "data": data.digest}
     return Checkpoint((root or results_dir()) / experiment / ".checkpoints" / name, identity)
 

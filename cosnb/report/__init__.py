@@ -1,0 +1,1 @@
+"""A report on one activation: what its notebook shows, the HTML page made of it, and the command that does both."""
