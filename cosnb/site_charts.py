@@ -6,7 +6,7 @@ import re
 from html import escape
 from typing import Any
 
-_MIME = re.compile(r"application/vnd\.vegalite\.v(\d+)[.+]json")
+_MIME = re.compile(r"application/vnd\.vegalite\.v\d+\+json")
 _WIDTH = 560  # pixels of the picture; the live chart is as wide as its place
 
 

@@ -26,7 +26,9 @@ def write_bundle(app: Sphinx, error: Exception | None) -> None:
 
         version = altair.SCHEMA_VERSION.lstrip("v").rpartition(".")[0]  # Vega-Lite's, 6.4 of v6.4.1
         bundle = vl_convert.javascript_bundle(vl_version=version)
-        (Path(app.outdir) / "_static" / BUNDLE).write_text(bundle, encoding="utf-8")
+        # In a function of its own: its names would collide with the site's other scripts, as `_` does with Sphinx's.
+        scoped = f"(() => {{\n{bundle}\n}})();\n"
+        (Path(app.outdir) / "_static" / BUNDLE).write_text(scoped, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

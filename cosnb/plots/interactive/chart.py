@@ -13,6 +13,8 @@ import altair as alt
 from cosnb.errors import CosnbError
 from cosnb.plots.style import looks
 
+# The name that nbformat takes for an object: it must end with +json, which Altair's own ".json" does not.
+MIME = f"application/vnd.vegalite.v{alt.SCHEMA_VERSION.lstrip('v').partition('.')[0]}+json"
 HEIGHT = 300  # pixels, of the plot alone
 _TEXT, _LINE, _GRID = ("#333333", "#d0d0d0"), ("#888888", "#8a8a8a"), ("#e6e6e6", "#3b3f45")
 
@@ -30,7 +32,7 @@ class Interactive:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         shown = self.chart._repr_mimebundle_(include, exclude)
         data, metadata = shown if isinstance(shown, tuple) else (shown or {}, {})
-        return {**data, alt.VEGALITE_MIME_TYPE: self.to_dict()}, metadata
+        return {**data, MIME: self.to_dict()}, metadata
 
 
 def ink(light: str, dark: str) -> alt.ExprRef:
