@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 _MIME = re.compile(r"application/vnd\.vegalite\.v\d+\+json")
+_CLIP = re.compile(r"\bclip\d+\b")
 _WIDTH = 560  # pixels of the picture; the live chart is as wide as its place
 
 
@@ -39,4 +40,8 @@ def picture_svg(specification: dict[str, Any]) -> str:
     import vl_convert  # comes with the extra `book`: a notebook alone does without
 
     schema = re.search(r"/v(\d+\.\d+)", specification["$schema"])
-    return vl_convert.vegalite_to_svg({**specification, "width": _WIDTH}, vl_version=schema[1] if schema else None)
+    sized = {**specification, "width": _WIDTH}
+    svg = vl_convert.vegalite_to_svg(sized, vl_version=schema[1] if schema else None)
+    # Vega counts its clip paths through all charts of a process, so the numbers would depend on what came before.
+    numbers = {clip: f"clip{number}" for number, clip in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
+    return _CLIP.sub(lambda found: numbers[found[0]], svg)

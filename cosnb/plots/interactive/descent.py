@@ -10,6 +10,7 @@ import altair as alt
 import sympy
 
 from cosnb.codegen import vega
+from cosnb.errors import CosnbError
 from cosnb.plots.interactive.chart import TEXT, Interactive, choice, constant, finish, ink, pick, slider
 from cosnb.symbolic.catalogue import CATALOGUE, x
 
@@ -39,8 +40,11 @@ HILLS: dict[str, tuple[str, sympy.Expr, float]] = {
 def gradient_descent(rate: float = 0.3, start: float = -3, hill: str = "bowl", step: int = 8) -> Interactive:
     """Return the ball on a hill: `rate` from 0.01 to 2.5, `start` from −3.5 to 3.5, up to `step` of 30 steps shown.
 
-    The tangent is the gradient at the ball; the line behind it is the path. CosnbError where a number is outside.
+    The tangent is the gradient at the ball; the line behind it is the path. CosnbError where a number is outside, and
+    where `hill` is none of HILLS.
     """
+    if hill not in HILLS:
+        raise CosnbError(f"There is no hill {hill!r}: choose one of {', '.join(HILLS)}.")
     params = [
         choice("hill", hill, {name: title for name, (title, _, _) in HILLS.items()}, "loss"),
         slider("rate", rate, 0.01, 2.5, 0.01, "learning rate η"),
@@ -81,7 +85,7 @@ def gradient_descent(rate: float = 0.3, start: float = -3, hill: str = "bowl", s
 _SAID = (
     "['step ' + datum.step + ':  w = ' + format(datum.w, '.3~g') + ',  L(w) = ' + format(datum.height, '.3~g'),"
     " 'gradient L′(w) = ' + format(datum.slope, '.3~g')"
-    " + ',  next step −η·L′(w) = ' + format(-rate * datum.slope, '.3~g')]"
+    " + ',  next stride ' + format(-rate * datum.slope, '.3~g')]"
 )
 
 

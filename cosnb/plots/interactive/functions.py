@@ -1,5 +1,6 @@
 """Functions on sliders: two activations of the catalogue side by side, and CoS with its slope and shift."""
 
+from functools import cache
 from typing import Any
 
 import altair as alt
@@ -47,7 +48,6 @@ def explorer(first: str = "cos", second: str = "swish", reach: float = 4) -> Int
     for side, name in chosen.items():
         params += _side(side, name, titles)
     params.append(slider("reach", reach, 1, 12, 1, "x from 0 to ±"))
-    value = [pick({row.name: _with_gaps(row, order) for row in rows}, "datum.name") for order in (0, 1)]
     sampled = (
         _samples()
         .transform_calculate(side="['first', 'second']")
@@ -58,7 +58,7 @@ def explorer(first: str = "cos", second: str = "swish", reach: float = 4) -> Int
         )
         .transform_calculate(order="[0, 1]")
         .transform_flatten(["order"])
-        .transform_calculate(y=f"datum.order == 0 ? {value[0]} : {value[1]}")
+        .transform_calculate(y=f"datum.order == 0 ? {_any_row(0)} : {_any_row(1)}")
     )
     # Two curves in one colour, as of one activation twice, could not be told apart.
     same = "first == second"
@@ -108,6 +108,12 @@ def _side(side: str, chosen: str, titles: dict[str, str]) -> list[alt.Parameter]
         ]
         title += f" + ({name} ? ', ' + {control}_label : '')"
     return [*params, derived(f"{side}_title", title)]
+
+
+@cache  # 4 s of SymPy
+def _any_row(order: int) -> str:
+    """Return the Vega expression of the `order`-th derivative of the row that datum.name names."""
+    return pick({name: _with_gaps(row, order) for name, row in CATALOGUE.items()}, "datum.name")
 
 
 def _with_gaps(row: Formula, order: int) -> str:

@@ -17,7 +17,8 @@ def jumps(expr: sympy.Expr, parameters: dict[sympy.Symbol, sympy.Expr]) -> list[
     if not isinstance(expr, sympy.Piecewise):
         return []
     relations = {relation for _, condition in expr.args for relation in condition.atoms(Relational)}
-    places = {relation.rhs if relation.lhs == x else relation.lhs for relation in relations}
+    # SymPy writes x < −λ as λ < −x, so a condition's edge is what its two sides, both linear in x, make of x.
+    places = {place for relation in relations for place in sympy.solve(relation.lhs - relation.rhs, x)}
     found = []
     for place in sorted(places, key=str):
         point = place.subs(parameters)
