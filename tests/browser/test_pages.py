@@ -1,42 +1,16 @@
 """Every page of the built site, in a real browser, from its file: nothing fetched, nothing broken, nothing too wide."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import unavailable
 
 from cosnb.paths import repository_root
 from cosnb.site import pages
 
 playwright = pytest.importorskip("playwright.sync_api")
 SITE = repository_root() / "_build" / "site"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PAGES = [page.relative_to(SITE).as_posix() for page in pages(SITE)]
-
-
-def unavailable(reason: str) -> None:
-    """Skip, saying why; in CI a skip is a failure."""
-    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if path is None:
-        unavailable(f"none of {', '.join(BROWSERS)} is installed")
-    with (
-        playwright.sync_playwright() as driver,
-        driver.chromium.launch(executable_path=path, args=["--no-sandbox"]) as browser,
-    ):
-        yield browser
-
-
-@pytest.fixture
-def page(browser: "playwright.Browser") -> Iterator["playwright.Page"]:
-    with browser.new_page(viewport={"width": 390, "height": 844}) as page:
-        yield page
 
 
 def test_the_site_is_built() -> None:
