@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from cosnb import site_charts
 from cosnb.errors import CosnbError
 from cosnb.notebooks import cache, executed_path, read_runs
 from cosnb.paths import repository_root
@@ -81,7 +82,17 @@ def _publish(notebook: dict) -> dict:
             cell["id"] = "injected-parameters"
         if cell["cell_type"] == "code":
             cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
+            for output in cell["outputs"]:
+                _publish_chart(output, cell["metadata"])
     return notebook
+
+
+def _publish_chart(output: dict, metadata: dict) -> None:
+    """Put the site's form of a chart in place of Altair's own, which has a random id and loads Vega from a CDN."""
+    specification = site_charts.find_specification(output.get("data", {}))
+    if specification is not None:
+        alternative = metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        output["data"] = {"text/html": site_charts.html(specification, alternative)}
 
 
 def _swap(new: Path, site: Path) -> None:

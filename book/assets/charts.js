@@ -1,0 +1,46 @@
+// The site's interactive figures: Vega draws each over its picture, its colours follow the theme, its controls are
+// the browser's own form elements, labelled by what they set.
+"use strict";
+
+const isDark = () => document.documentElement.dataset.theme === "dark";
+
+async function start(chart) {
+  const specification = JSON.parse(chart.querySelector(".chart-specification").textContent);
+  const controls = chart.querySelector(".chart-controls");
+  specification.background = "transparent";
+  specification.params.find((parameter) => parameter.name === "dark").value = isDark();
+  chart.classList.add("chart-started"); // from here on the live chart has the width that Vega asks for
+  try {
+    const { view } = await vegaEmbed(chart.querySelector(".chart-live"), specification, {
+      actions: false,
+      bind: controls,
+      defaultStyle: false,
+      renderer: "svg",
+      tooltip: false,
+    });
+    for (const { name } of specification.params) if (name.endsWith("_label")) relabel(view, controls, name);
+    const follow = () => view.signal("dark", isDark()).runAsync();
+    new MutationObserver(follow).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    controls.addEventListener("submit", (event) => event.preventDefault()); // Enter would leave the page
+    chart.classList.add("chart-ready");
+  } catch (error) {
+    chart.classList.remove("chart-started");
+    console.error(error);
+  }
+}
+
+// The parameter NAME_label is the text of the control NAME; where it is empty, the control has nothing to set.
+function relabel(view, controls, label) {
+  const input = controls.elements[label.slice(0, -"_label".length)];
+  const row = input.closest(".vega-bind");
+  row.classList.add("chart-relabelled");
+  const show = (name, text) => {
+    row.hidden = text === "";
+    row.querySelector(".vega-bind-name").textContent = text;
+    input.setAttribute("aria-valuetext", text);
+  };
+  show(label, view.signal(label));
+  view.addSignalListener(label, show);
+}
+
+document.querySelectorAll(".chart").forEach(start);
