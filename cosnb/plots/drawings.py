@@ -28,7 +28,8 @@ class Stage(NamedTuple):
 
 
 def _canvas(width: float, height: float) -> tuple[Picture, Axes]:
-    figure = Picture(figsize=(width / 10, height / 10), layout="none")
+    figure = Picture(figsize=(width / 10, height / 10))
+    figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
@@ -36,12 +37,13 @@ def _canvas(width: float, height: float) -> tuple[Picture, Axes]:
 
 
 def _write(axes: Axes, x: float, y: float, text: str, size: float = 8, **more: Any) -> None:
-    axes.text(x, y, text, **({"ha": "center", "va": "center", "fontsize": size, "color": INK} | more))
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size, "color": INK}
+    axes.text(x, y, text, **(look | more))
 
 
 def _arrow(axes: Axes, start: tuple[float, float], stop: tuple[float, float], **more: Any) -> None:
-    look = {"arrowstyle": "-|>", "mutation_scale": 8, "color": INK, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0}
-    axes.add_patch(FancyArrowPatch(start, stop, **(look | more)))
+    look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 8, "color": INK, "linewidth": 1.0}
+    axes.add_patch(FancyArrowPatch(start, stop, shrinkA=0, shrinkB=0, **(look | more)))
 
 
 def convolutional(stages: Sequence[Stage]) -> Figure:
