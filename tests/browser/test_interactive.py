@@ -1,8 +1,8 @@
 """Interactive figures in a real browser: by keyboard, in the dark, on a phone, without a network, on paper."""
 
 import pytest
-from built import SITE, unavailable
 from built import PAGES as ALL
+from built import SITE, unavailable
 
 playwright = pytest.importorskip("playwright.sync_api")
 PAGES = [page for page in ALL if 'class="chart-specification"' in (SITE / page).read_text(encoding="utf-8")]
@@ -149,7 +149,5 @@ def check_picture(chart: "playwright.Locator") -> None:
 def test_only_pages_with_a_chart_load_vega() -> None:
     if not PAGES:
         unavailable("there is no chart in _build/site: run `make book` first")
-    loading = [
-        page for page in ALL if "_static/vega.js" in (SITE / page).read_text("utf-8")
-    ]
+    loading = [page for page in ALL if "_static/vega.js" in (SITE / page).read_text("utf-8")]
     assert loading == PAGES
