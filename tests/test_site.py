@@ -1,6 +1,7 @@
 import filecmp
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,21 @@ from cosnb.errors import CosnbError
 
 TIMES = {"start_time": "2026-01-01T00:00:00", "duration": 1.5}
 
+CHARTED = "derive-cos"  # the page that has a chart
+
+
+def chart(identifier: str) -> dict[str, object]:
+    """Return a chart's output as Altair leaves it, its HTML with an id that differs from run to run."""
+    spec = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.4.json",
+        "data": {"values": [{"x": 0}, {"x": 1}]},
+        "mark": "line",
+        "encoding": {"x": {"field": "x", "type": "quantitative"}, "y": {"field": "x", "type": "quantitative"}},
+    }
+    html = f'<div id="altair-viz-{identifier}"></div><script src="https://cdn.example/vega.js"></script>'
+    data = {"application/vnd.vegalite.v6+json": spec, "text/html": html, "text/plain": "alt.Chart(...)"}
+    return {"output_type": "execute_result", "execution_count": 1, "metadata": {}, "data": data}
+
 
 def execute(root: Path, times: dict[str, object], stderr: str) -> None:
     """Write executed notebooks as papermill leaves them; what differs from run to run is given."""
@@ -22,12 +38,12 @@ def execute(root: Path, times: dict[str, object], stderr: str) -> None:
             {"name": "stdout", "output_type": "stream", "text": f"result of {name}"},
         ]
         formula = markdown(r"Inline $\frac{1}{2}$ {cite}`misra2019mish`.")
-        path = write_notebook(
-            notebooks.executed_path(name, "quick", root),
-            {**code("count = 2", ["injected-parameters"], outputs[:1]), "id": stderr},
-            code("print()", outputs=outputs),
-            formula,
-        )
+        cells = [{**code("count = 2", ["injected-parameters"], outputs[:1]), "id": stderr}]
+        cells += [code("print()", outputs=outputs), formula]
+        if name == CHARTED:
+            cells.append(code("chart", outputs=[chart(stderr)]))
+            cells[-1]["metadata"]["mystnb"] = {"image": {"alt": "a line"}}
+        path = write_notebook(notebooks.executed_path(name, "quick", root), *cells)
         notebook = json.loads(path.read_text())
         notebook["metadata"]["papermill"] = times
         for cell in notebook["cells"]:
@@ -71,6 +87,16 @@ def test_the_icons_in_use_are_inside_the_style_sheet(book: Path) -> None:
     assert ".fa-rocket:before" in sheet
     assert ".fa-dragon:before" not in sheet
     assert (static / "scripts" / "fontawesome.js").stat().st_size < 1000
+
+
+def test_only_a_page_with_a_chart_loads_vega_and_from_the_site_itself(book: Path) -> None:
+    folder = book / "_build" / "site"
+    page = (folder / "notebooks" / f"{CHARTED}.html").read_text()
+    assert "altair-viz" not in page
+    assert 'alt="a line"' in page
+    loading = [path.stem for path in site.pages(folder) if re.search(r'src="\.\./_static/vega\.js', path.read_text())]
+    assert loading == [CHARTED]
+    assert (folder / "_static" / "vega.js").stat().st_size > 500_000
 
 
 def test_the_public_address_reaches_the_pages(book: Path) -> None:

@@ -23,7 +23,7 @@ def open_chart(page: Page, name: str) -> "playwright.Locator":
 
 def curves(chart: "playwright.Locator") -> list[str]:
     """Return the path data of the chart's lines."""
-    return chart.locator(".chart-live .mark-line path").evaluate_all(PATHS)
+    return chart.locator(".chart-live .mark-line.role-mark path").evaluate_all(PATHS)
 
 
 def press(page: Page, chart: "playwright.Locator", label: str, key: str) -> None:
@@ -61,11 +61,11 @@ def test_every_control_is_reached_by_tab_and_named(page: Page) -> None:
 
 def test_the_ball_takes_a_step(page: Page) -> None:
     chart = open_chart(page, DESCENT)
-    said = chart.locator(".chart-live .mark-text text")
-    before = said.inner_text()
+    said = chart.locator(".chart-live .mark-text.role-mark text")
+    before = said.text_content()
     press(page, chart, "step", "ArrowRight")
     assert before.startswith("step 8:")
-    assert said.inner_text().startswith("step 9:")
+    assert said.text_content().startswith("step 9:")
 
 
 def test_choosing_an_activation_by_its_letter_renames_the_sliders(page: Page) -> None:
