@@ -16,6 +16,7 @@ from cosnb import accuracy, claims, data, models, notebooks, plots, results, tra
 from cosnb.claims.pages import PAGES
 from cosnb.paths import repository_address, repository_root
 
+pytestmark = pytest.mark.timeout(900)  # a build examines every claim: 15 s of processor time, more on a busy machine
 ROOT = repository_root()
 MODULES = (cosnb, accuracy, claims, data, models, notebooks, plots, results, training)
 EXTENSIONS = ("myst_nb", "sphinxcontrib.bibtex", "from_records", "provenance_links", "plain_docstrings")
