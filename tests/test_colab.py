@@ -19,16 +19,17 @@ from cosnb.paths import repository_root
 ROOT = repository_root()
 # What this project's own tools need, and a Colab runtime does not have.
 ABSENT = ("axe_playwright_python", "distributed", "hypothesis", "jupyter_book", "myst_nb", "onnxruntime", "papermill")
-# Read when a kernel starts: the module that tells a notebook where it is, and a refusal of what is not there.
+# Read when a kernel starts: the module that tells a notebook where it is, and blindness to what is not there. To raise
+# in place of finding nothing would break PyTorch, which looks for some of them.
 RUNTIME = f"""
 import sys, types
+from importlib.machinery import PathFinder
 for name in ("google", "google.colab"):
     sys.modules[name] = types.ModuleType(name)
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {ABSENT!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}, as on Colab", name=name)
-sys.meta_path.insert(0, Absent())
+found = PathFinder.find_spec
+def find_spec(name, path=None, target=None):
+    return None if name.partition(".")[0] in {ABSENT!r} else found(name, path, target)
+PathFinder.find_spec = staticmethod(find_spec)
 """
 
 
