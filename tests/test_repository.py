@@ -20,7 +20,7 @@ from cosnb.paths import repository_root
 
 ROOT = repository_root()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-ALLOWED = {*sys.stdlib_module_names, "torch", "numpy", "matplotlib", "sympy", "altair", "cosnb"}
+ALLOWED = {*sys.stdlib_module_names, "torch", "numpy", "matplotlib", "sympy", "mpmath", "altair", "cosnb"}
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 

@@ -97,7 +97,7 @@ def _slopes(w: str) -> str:
     return pick({name: vega.source(loss.diff(x), w) for name, (_, loss, _) in HILLS.items()}, "hill")
 
 
-def _walk(chart: alt.LayerChart) -> alt.LayerChart:
+def _walk(chart: Any) -> Any:
     """Return the layers with the steps up to `shown` as their rows: step, w, height, slope."""
     chart = chart.transform_calculate(w0="start")
     for k in range(STEPS):
