@@ -1,6 +1,7 @@
 """Training curves from records, with activations and seeds switched on and off."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
@@ -18,7 +19,7 @@ def training_runs(records: Sequence[Record], activations: Sequence[str] | None =
     accuracy in percent to 2. Raises CosnbError without a finished run to draw.
     """
     runs = by_activation(records)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"activation": name, "seed": seed, "epoch": [epoch["epoch"] for epoch in record["epochs"]], **_values(record)}
         for name in (runs if activations is None else activations)
         for seed, record in sorted(runs.get(name, {}).items())
