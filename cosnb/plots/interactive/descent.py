@@ -78,7 +78,7 @@ def gradient_descent(rate: float = 0.3, start: float = -3, hill: str = "bowl", s
     ball = now.mark_point(**marks, filled=True, size=170, opacity=1).encode(x=across, y=upright)
     text = now.transform_calculate(said=_SAID).mark_text(align="left", baseline="top", fontSize=12, color=TEXT)
     text = text.encode(x=alt.value(0), y=alt.value(-36), text="said:N")
-    path = _walk(alt.layer(trace, tangent, ball, text, data=alt.sequence(0, 1, as_="k")))
+    path = _walk(alt.LayerChart(layer=[trace, tangent, ball, text], data=alt.sequence(0, 1, as_="k")))
     return finish([ground, path], params, height=320)
 
 
