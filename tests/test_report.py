@@ -8,6 +8,7 @@ import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import psutil
 import pytest
@@ -117,6 +118,10 @@ def test_mathml_has_no_tex_left() -> None:
         text = page.markdown(sections.formulas(sections.curve(act)).text)
         assert text.count("<math") >= 3, name
         assert "\\" not in text, (name, text)
+        for formula in re.findall("<math.*?</math>", text, re.DOTALL):
+            tree = ElementTree.fromstring(formula)
+            pairs = [one for one in tree.iter() if one.tag.rpartition("}")[2] in ("msup", "msub", "mfrac")]
+            assert [len(one) for one in pairs] == [2] * len(pairs), formula
 
 
 @pytest.mark.parametrize(

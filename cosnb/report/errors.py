@@ -20,7 +20,8 @@ from cosnb.errors import CosnbError
 SECONDS = 12.0  # for one derivative in one format
 _INPUTS = {"bfloat16": 65_280, "float16": 63_488, "float32": QUICK}
 _TRIED = 8
-_HEAD = ["", "code", "format", "inputs", "largest error (ulp)", "at x", "near cancellation (ulp of a term)", "lost"]
+_HEAD = ["", "code", "format", "inputs", "largest error (ulp)", "at x", "near cancellation (ulp of a term)"]
+_HEAD += ["subnormal results (steps)", "lost"]
 
 
 def table(act: Activation, orders: tuple[int, ...] = (0, 1), seconds: float = SECONDS) -> Markdown:
@@ -69,8 +70,9 @@ def _row(found: Measurement) -> list[object]:
     inputs = sum(one.count for one in found.errors.classes.values())
     at = "" if first.at is None else shortest(first.at, found.format)
     cells = [f"{inputs:,}{' (all)' * found.every}", f"{first.error:.3f}", at.replace("-", "−")]
-    near = f"{second.error:.3f}" if second.count else None
-    return [mark(found.order), found.target, found.format, *cells, near, str(found.errors.lost)]
+    tiny = found.errors.classes["subnormal"]
+    others = [f"{one.error:.3f}" if one.count else None for one in (second, tiny)]
+    return [mark(found.order), found.target, found.format, *cells, *others, str(found.errors.lost)]
 
 
 def _sampled(act: Activation, target: str, order: int) -> list[object]:
@@ -80,4 +82,4 @@ def _sampled(act: Activation, target: str, order: int) -> list[object]:
     near, far = measurement.errors(function, act.derivative(order), act.x)
     cells = ["", ""] if near is None else [f"{near.ulps:.3f}", f"{near.at:.6g}".replace("-", "−")]
     size = f"{measurement.points().size:,}"
-    return [mark(order), target, "float32", size, *cells, f"{far.ulps:.3f}" if far else None, "0"]
+    return [mark(order), target, "float32", size, *cells, f"{far.ulps:.3f}" if far else None, "among them", ""]

@@ -17,6 +17,9 @@ from pygments.formatters import HtmlFormatter
 _TEMPLATE = Path(__file__).with_name("template")
 _HIDDEN = {"remove-cell", "book-only", "parameters", "injected-parameters"}
 _DISPLAYED = re.compile(r"\\displaystyle\s*")
+# What latex2mathml leaves out: a space before a function's name, and primes that are not raised twice.
+_NAME = re.compile(r"(<msup>)?(<mi>[a-zA-Z]{2,}</mi>)")
+_PRIME = re.compile(r"<msup>(<mi>\w</mi>)<m[io]>(&#x02032;|&#x02033;|&#x02034;)</m[io]></msup>")
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 
 
@@ -32,7 +35,9 @@ class _Renderer(IPythonRenderer):
 
 def mathml(tex: str, display: str) -> str:
     """Return MathML of TeX; `display` is "block" or "inline"."""
-    return str(converter.convert(_DISPLAYED.sub("", tex).strip(), display=display))
+    text = str(converter.convert(_DISPLAYED.sub("", tex).strip(), display=display))
+    text = _PRIME.sub(r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', text)
+    return _NAME.sub(r'<mspace width="0.17em" />\1\2', text)
 
 
 def markdown(text: str) -> str:

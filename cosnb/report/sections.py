@@ -28,6 +28,7 @@ RIVALS = ("relu", "swish", "mish", "cos")
 ROUNDS = 41
 _LANGUAGES = {"pytorch": "python", "triton": "python", "c": "c", "numpy": "python", "vega": "javascript"}
 _TITLES = {"pytorch": "PyTorch", "triton": "Triton", "c": "C", "numpy": "NumPy", "vega": "Vega"}
+_TORCH = {"relu": "ReLU", "swish": "SiLU", "mish": "Mish"}
 _WHOLE = ("c", "triton")  # their code of f has that of f′ in it
 
 
@@ -142,7 +143,9 @@ def speed_table(times: Mapping[str, Mapping[str, list[float]]]) -> Table:
     rows = []
     for name, taken in times.items():
         for key in reversed(list(taken)):
-            whose = title(key.partition(",")[0]) + (", cosnb" if "," in key else ", PyTorch")
+            whose = (
+                f"{title(own)}, cosnb" if (own := key.removesuffix(", cosnb")) != key else f"PyTorch's {_TORCH[key]}"
+            )
             cells = [_quartiles(taken[key], taken[base]) if key != base else "1" for base in ("relu", "swish")]
             rows.append([name, whose, *cells])
     return Table(["", "function", "time / ReLU", "time / SiLU"], rows)
@@ -197,7 +200,9 @@ def summary(
 ) -> Markdown:
     """Return the report in a few sentences; `where` says on what the networks were trained."""
     found = own.activation.properties()
-    shape = [f"is {found['smoothness'].value.replace('C^∞', 'smooth (C^∞)')}"]
+    words = {"C^∞": r"smooth ($C^\infty$)"}
+    smoothness = found["smoothness"].value
+    shape = [f"is {words.get(smoothness, smoothness)}"]
     shape.append("monotone" if found["monotone"].value != "no" else "not monotone")
     lowest = found["minimum"].value
     if lowest.attained and lowest.value.is_finite:
