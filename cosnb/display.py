@@ -35,5 +35,14 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "✓" if value else "✗"
     if isinstance(value, sympy.Basic):
-        return f"${sympy.latex(value)}$".replace("|", r"\vert ")
+        return f"${sympy.latex(value.replace(_is_long, _rounded))}$".replace("|", r"\vert ")
     return "" if value is None else str(value).replace("|", r"\|")
+
+
+def _is_long(part: sympy.Basic) -> bool:
+    """Say whether `part` is a fraction that would fill a line: SELU's constants have 16 digits above and below."""
+    return isinstance(part, sympy.Rational) and part.q > 10**6
+
+
+def _rounded(part: sympy.Rational) -> sympy.Float:
+    return sympy.Float(part, 8)

@@ -1,8 +1,10 @@
 """The pages of Tables 1 to 3: a record's numbers decide the verdicts, and only runs at full length answer P."""
 
 import pytest
+import sympy
 from synthetic import full_table, table_records
 
+from cosnb.display import Table
 from cosnb.results import paper, tables
 from cosnb.statistics import Verdict
 
@@ -101,3 +103,9 @@ def test_the_bootstrap_stands_beside_from_20_runs():
     few, many = (tables.judge_table(full_table("squeezenet", seeds=n), "squeezenet") for n in (8, 20))
     assert "BCa" not in str(paper.judged_table(few))
     assert "BCa" in str(paper.judged_table(many))
+
+
+def test_long_fractions_are_rounded_for_reading() -> None:
+    x = sympy.Symbol("x")
+    shown = Table(["f"], [[x / 3 + sympy.Rational(10507009873554804934193349852946, 10**31)]]).text
+    assert r"\frac{x}{3} + 1.050701" in shown

@@ -39,7 +39,7 @@ def _sensitive(claim: str, evidence: Evidence, first: str, second: str) -> list[
     found = []
     for parameter, comparison in sensitivity(evidence, first, second).items():
         shown = f"area under accuracy, {tables.name_pair(first, second)} {measured(comparison, 'points')}"
-        shown += f" ({size(evidence.get('sensitivity', ()))})"
+        shown += f" ({size(curves.varied(evidence.get('sensitivity', ()), parameter))})"
         found.append(Finding(claim, f"less sensitive to {SWEEPS[parameter]}", comparison.verdict, shown))
     return found
 
