@@ -16,7 +16,7 @@ def run(network: str, activation: str, seed: int, accuracy: float, loss: float, 
         "seed": seed,
         "status": "ok",
         "epochs": [{"epoch": k + 1, **epoch} for k in range(config["epochs"])],
-        "timing": {"method": "wall clock"},
+        "timing": {"method": "wall clock", "total_seconds": 1.0},
         "device": {"name": "a GPU", "type": "cuda"},
         "code_digest": "c0de",
     }

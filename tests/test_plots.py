@@ -48,7 +48,7 @@ def record(activation, seed, accuracies, status="ok"):
         "seed": seed,
         "status": status,
         "epochs": [{"test_accuracy": a, "test_loss": 2 * (1 - a), "train_seconds": 1.0} for a in accuracies],
-        "timing": {"method": "wall clock"},
+        "timing": {"method": "wall clock", "total_seconds": 1.0},
         "device": {"name": "a GPU"},
         "code_digest": "c0de",
     }
