@@ -136,7 +136,7 @@ def test_a_page_that_loads_from_the_network_is_refused(book: Path) -> None:
 
 
 def test_a_notebook_that_was_not_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CosnbError, match="derive-swish has not been run yet"):
+    with pytest.raises(CosnbError, match="networks has not been run yet"):
         site.build(copy_book(tmp_path / "book"))
 
 
