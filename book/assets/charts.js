@@ -18,6 +18,8 @@ async function start(chart) {
       renderer: "svg",
       tooltip: false,
     });
+    // The whole is one image with a text of its own; Vega's marks would be images without any.
+    chart.querySelector(".chart-live svg").setAttribute("aria-hidden", "true");
     for (const { name } of specification.params) if (name.endsWith("_label")) relabel(view, controls, name);
     const follow = () => view.signal("dark", isDark()).runAsync();
     new MutationObserver(follow).observe(document.documentElement, { attributeFilter: ["data-theme"] });
