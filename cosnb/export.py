@@ -6,8 +6,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -182,22 +180,12 @@ def _measure_header(activation: Activation, name: str) -> list[str]:
     lines = _error_lines(activation, through(library.value), through(library.slope))
     x = measurement.speed_points()
     y = torch.empty_like(x)
-    with _one_thread():
+    with measurement.one_thread():
         speed = measurement.ratio(
             lambda: library.value(x.data_ptr(), y.data_ptr(), x.numel()),
             lambda: torch.ops.aten.silu.out(x, out=y),
         )
     return [*lines, _speed_line(speed, " ".join([*_C_FLAGS[1:4], *wide]), 1)]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _error_lines(activation: Activation, *functions: measurement.Function) -> list[str]:

@@ -3,7 +3,8 @@
 import platform
 import statistics
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -86,6 +87,17 @@ def turns(functions: Mapping[Key, Callable[[], object]], repeats: int) -> dict[K
             function()
             times[key].append(time.perf_counter() - start)
     return {key: taken[3:] for key, taken in times.items()}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have PyTorch use one thread meanwhile: two wait for each other where another program has one of their cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def speed_points() -> torch.Tensor:

@@ -44,8 +44,8 @@ def report(
         executed = Path(scratch) / f"{act.name}.ipynb"
         from cosnb.notebooks import sweep  # with Dask, which takes half a second
 
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        failures = sweep.execute([replace(job, output=executed)], 1, cores)
+        # One thread: the networks are small, and with two an epoch took 8 times as long on a busy machine.
+        failures = sweep.execute([replace(job, output=executed)], workers=1, cores=1)
         if failures:
             raise CosnbError(f"No report was made, for its notebook failed: {replace(failures[0], kept=None)}")
         from cosnb.report import page  # with nbconvert, which takes half a second

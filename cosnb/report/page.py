@@ -27,7 +27,8 @@ class _Renderer(IPythonRenderer):
     """nbconvert's Markdown with formulas as MathML, which browsers typeset by themselves."""
 
     def block_math(self, body: str) -> str:
-        return mathml(body, "block")
+        # A span, for Markdown puts it into a paragraph; in the order of the Tab key, for a long one scrolls.
+        return f'<span class="formula" tabindex="0" role="region" aria-label="formula">{mathml(body, "block")}</span>'
 
     def inline_math(self, body: str) -> str:
         return mathml(body, "inline")

@@ -26,6 +26,7 @@ from cosnb.symbolic.text import formula_text
 YOURS = "yours"
 RIVALS = ("relu", "swish", "mish", "cos")
 ROUNDS = 41
+_BUSY = 2.0  # upper over lower quartile; on an idle machine it is about 1.1
 _LANGUAGES = {"pytorch": "python", "triton": "python", "c": "c", "numpy": "python", "vega": "javascript"}
 _TITLES = {"pytorch": "PyTorch", "triton": "Triton", "c": "C", "numpy": "NumPy", "vega": "Vega"}
 _TORCH = {"relu": "ReLU", "swish": "SiLU", "mish": "Mish"}
@@ -118,7 +119,7 @@ def code(act: Activation) -> Markdown:
 def speed(own: Curve, rounds: int = ROUNDS) -> dict[str, dict[str, list[float]]]:
     """Return {pass: {name: seconds a round}} of `own` and PyTorch's ReLU, SiLU and Mish, called in turns.
 
-    1 Mi float32 elements; "forward" asks for no gradient, "forward + backward" has that of the input.
+    1 Mi float32 elements, one thread; "forward" asks for no gradient, "forward + backward" has that of the input.
     """
     functions: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "swish": F.silu, "mish": F.mish}
     functions[f"{own.name}, cosnb"] = own.activation
@@ -132,10 +133,11 @@ def speed(own: Curve, rounds: int = ROUNDS) -> dict[str, dict[str, list[float]]]
         return lambda: function(x)
 
     passes = {"forward": forward, "forward + backward": both}
-    return {
-        name: measurement.turns({key: make(function) for key, function in functions.items()}, rounds)
-        for name, make in passes.items()
-    }
+    with measurement.one_thread():
+        return {
+            name: measurement.turns({key: make(function) for key, function in functions.items()}, rounds)
+            for name, make in passes.items()
+        }
 
 
 def speed_table(times: Mapping[str, Mapping[str, list[float]]]) -> Table:
@@ -190,7 +192,8 @@ def verdict_table(judged: Mapping[str, Comparison]) -> Table:
     for pair, found in judged.items():
         plain, wide = found.interval, found.holm_interval
         cells = [f"{mean.low:+.2f} to {mean.high:+.2f}" if mean.n > 1 else "?" for mean in (plain, wide)]
-        rows.append([pair, found.n, f"{plain.mean:+.2f}", *cells, f"{found.p_holm:.3f}", found.verdict])
+        numbers = [text.replace("-", "−") for text in (f"{plain.mean:+.2f}", *cells)]
+        rows.append([pair, found.n, *numbers, f"{found.p_holm:.3f}", found.verdict])
     head = ["accuracy (points)", "pairs", "mean", "95 %", "corrected", "p, Holm's", "is it better?"]
     return Table(head, rows)
 
@@ -212,12 +215,15 @@ def summary(
     slope = found["lipschitz"]
     steep = f"Its largest slope is {show(slope.value)} ({slope.how})"
     key = f"{own.name}, cosnb"
-    ratios = [cost.ratio(taken[key], taken["swish"])[1] for taken in times.values()]
+    ratios = [cost.ratio(taken[key], taken["swish"]) for taken in times.values()]
     lines = [f"The function {', '.join(shape)}. {steep if slope.value.is_finite else 'Its slope has no bound'}."]
-    lines.append(f"Compiled by cosnb it takes {ratios[0]:.2f} times as long as PyTorch's SiLU, {ratios[1]:.2f} times")
-    lines.append(f"with the backward pass. On {where}:")
+    lines.append(
+        f"Compiled by cosnb it takes {ratios[0][1]:.2f} times as long as PyTorch's SiLU, {ratios[1][1]:.2f} times"
+    )
+    busy = any(high > _BUSY * low for low, _, high in ratios)
+    lines.append(f"with the backward pass{' (the machine was busy, so this says little)' * busy}. On {where}:")
     lines.append("; ".join(_sentence(pair, one) for pair, one in judged.items()) + ".")
-    return Markdown(" ".join(lines))
+    return Markdown(" ".join(lines).replace(" -", " −"))
 
 
 def _sentence(pair: str, found: Comparison) -> str:
