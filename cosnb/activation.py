@@ -110,7 +110,7 @@ class Activation:
         if order not in self._kernels:
             key = hashlib.sha256(sympy.srepr(self.expr).encode()).hexdigest()[:16]
             name = f"{self.name}_{key}_{order}"
-            self._kernels[order] = Kernel(
+            self._kernels[order] = operators.register(
                 name, lambda: self.program(order), lambda: self.program(order + 1, product=True)
             )
         return self._kernels[order]

@@ -66,8 +66,8 @@ def evidence() -> claims.Evidence:
 
 @cache
 def findings() -> Mapping[str, list[claims.Finding]]:
-    """Return every claim's parts."""
-    return claims.examine(evidence())
+    """Return every claim's parts, P0 to P21 and B1 to B11."""
+    return claims.examine(evidence(), claims.DEFINITIONS | claims.CLAIMS)
 
 
 def verdict_word(verdict: Verdict, language: str = "en") -> str:
@@ -181,11 +181,11 @@ def _short(value: Any) -> str:
 
 
 def _claim(rest: str, language: str) -> str:
-    if rest == "all":
-        return str(len(claims.CLAIMS))
-    if rest not in claims.CLAIMS and rest not in {str(verdict) for verdict in Verdict}:
-        raise CosnbError(f"there is no claim {rest!r}: write P7 to P21, B1 to B11, all, or a verdict such as refuted")
     verdicts = {claim: claims.overall(parts) for claim, parts in findings().items()}
+    if rest == "all":
+        return str(len(verdicts))
+    if rest not in verdicts and rest not in {str(verdict) for verdict in Verdict}:
+        raise CosnbError(f"there is no claim {rest!r}: write P0 to P21, B1 to B11, all, or a verdict such as refuted")
     if rest in verdicts:
         return verdict_word(verdicts[rest], language)
     return str(sum(str(verdict) == rest for verdict in verdicts.values()))

@@ -5,11 +5,11 @@ A drill is a test that says by the fixture `tally` how many cases it tried. Thos
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
+from counting import Tally
 
-Tally = Callable[[int, Sequence[object]], None]
 _cases: dict[str, int] = defaultdict(int)
 _failures: dict[str, int] = defaultdict(int)
 _seconds: dict[str, float] = defaultdict(float)

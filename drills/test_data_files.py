@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Tally
+from counting import Tally
 from data_server import Server, archive, link, serving
 
 from cosnb.data import cifar10, load, mnist

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from attacks import attacks
-from conftest import Tally
+from counting import Tally
 
 ITEM = "1 formula text"
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from conftest import Tally
+from counting import Tally
 from processes import alive
 from tiny_book import code, write_notebook, write_runs
 
@@ -109,7 +109,8 @@ def test_a_signal_at_any_moment_leaves_nothing(
     write_runs(tmp_path, {"one": 100, "two": 100, "three": 100})
     program = (
         "import signal, sys; from pathlib import Path; from cosnb import cli; from cosnb.notebooks import runs\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # and what nohup starts this one
         "runs.repository_root = lambda: Path(sys.argv[1])\n"
         "print('begun', flush=True)\nsys.exit(cli.main(['run', 'one', 'two', 'three']))"
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Tally
+from counting import Tally
 from write_records import made
 
 from cosnb import results

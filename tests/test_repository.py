@@ -1,4 +1,4 @@
-"""What holds of the repository's files as a whole: one address, clean notebooks, a complete lock."""
+"""What holds of the repository's files as a whole: one address, clean notebooks."""
 
 import ast
 import json
@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from cosnb import notebooks
 from cosnb.paths import repository_root
@@ -102,40 +99,6 @@ def test_the_public_address_stands_in_one_place() -> None:
     files = [ROOT / file for file in listed if file and (ROOT / file).is_file()]
     assert len(files) > 20
     assert [file.name for file in files if name.encode() in file.read_bytes()] == ["_config.yml"]
-
-
-def test_the_lock_pins_every_dependency() -> None:
-    pins = {}
-    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            requirement = Requirement(line)
-            (pin,) = requirement.specifier
-            assert pin.operator == "=="
-            pins[canonicalize_name(requirement.name)] = Version(pin.version)
-    todo, seen = [("cosnb", frozenset({"book", "dev"}))], set()
-    while todo:
-        package, extras = todo.pop()
-        for line in metadata.requires(package) or []:
-            need = Requirement(line)
-            if need.marker and not any(need.marker.evaluate({"extra": extra}) for extra in extras | {""}):
-                continue
-            name = canonicalize_name(need.name)
-            if re.match("nvidia-|cuda-|triton", name):  # pinned by torch's own metadata
-                continue
-            assert name in pins, f"{name}, needed by {package}, is not in requirements.lock"
-            assert need.specifier.contains(pins[name]), f"{name} {pins[name]} does not suit {package}: {line}"
-            if (name, frozenset(need.extras)) not in seen:
-                seen.add((name, frozenset(need.extras)))
-                todo.append((name, frozenset(need.extras)))
-    assert len(seen) > 100
-
-
-def test_the_environment_file_installs_the_same_package() -> None:
-    content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    pip = next(entry["pip"] for entry in content["dependencies"] if isinstance(entry, dict))
-    assert "python=3.12" in content["dependencies"]
-    assert "--editable .[book,dev]" in pip
-    assert "--constraint requirements.lock" in pip
 
 
 def test_versions_agree() -> None:

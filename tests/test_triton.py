@@ -21,7 +21,7 @@ from cosnb.codegen import triton
 from cosnb.codegen.elementary import FUNCTIONS
 from cosnb.codegen.program import Program
 from cosnb.codegen.translation import functions, literal
-from cosnb.kernels import cpu, cuda
+from cosnb.kernels import cpu, cuda, store
 from cosnb.symbolic.catalogue import CATALOGUE
 
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -220,7 +220,7 @@ def test_a_kernel_has_no_inputs_besides_x_and_dy() -> None:
 
 
 def test_a_changed_file_in_the_cache_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(store, "cache_dir", lambda: tmp_path)
     path = Path(str(cuda.load("answer = 42\n").__file__))
     path.write_text("answer = 4")
     assert cuda.load("answer = 42\n").answer == 42

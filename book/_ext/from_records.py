@@ -11,9 +11,9 @@ Keys are those of `cosnb.prose`. An unknown one is a warning, which fails a buil
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-import sympy
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -33,42 +33,32 @@ MARKS = {"confirmed": "✓", "refuted": "✗", "real, but smaller": "≈", "not 
 
 
 class FromRecords(SphinxRole):
-    """A role whose text is a key; what it shows depends on records, so its page is read anew in every build."""
+    """A role whose text is a key; what `show` makes of it depends on records, so its page is read in every build."""
 
-    def __init__(self, language: str) -> None:
-        self.language = language
+    def __init__(self, show: Callable[[str, str], nodes.Node], language: str) -> None:
+        self.show, self.language = show, language
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Return the text, or a warning where the key stands for nothing."""
+        """Return what the key stands for, or a warning where it stands for nothing."""
         self.env.note_reread()
         try:
-            return [self.show(self.text)], []
+            return [self.show(self.text, self.language)], []
         except CosnbError as error:
             logger.warning("%s: %s", self.name, error, location=self.get_location(), type="cosnb", subtype="key")
             return [nodes.problematic(self.rawtext, self.rawtext)], []
 
-    def show(self, key: str) -> nodes.Node:
-        """Return what `key` stands for."""
-        raise NotImplementedError
+
+def show_number(key: str, language: str) -> nodes.Node:
+    """Return a number's text."""
+    return nodes.inline("", prose.number(key, language), classes=["result"])
 
 
-class Result(FromRecords):
-    """A number by its key."""
-
-    def show(self, key: str) -> nodes.Node:
-        """Return the number's text."""
-        return nodes.inline("", prose.number(key, self.language), classes=["result"])
-
-
-class VerdictBadge(FromRecords):
-    """A claim's verdict: a sign and a word, so that colour says nothing alone."""
-
-    def show(self, key: str) -> nodes.Node:
-        """Return the badge."""
-        verdict = prose.number(f"claims/{key}")
-        word = prose.number(f"claims/{key}", self.language)
-        kind = verdict.replace(",", "").replace(" ", "-")
-        return nodes.inline("", f"{MARKS[verdict]}\u00a0{word}", classes=["verdict", f"verdict-{kind}"])
+def show_verdict(key: str, language: str) -> nodes.Node:
+    """Return a claim's verdict as a badge: a sign and a word, so that colour says nothing alone."""
+    verdict = prose.number(f"claims/{key}")
+    word = prose.number(f"claims/{key}", language)
+    kind = verdict.replace(",", "").replace(" ", "-")
+    return nodes.inline("", f"{MARKS[verdict]}\u00a0{word}", classes=["verdict", f"verdict-{kind}"])
 
 
 class Repository(SphinxRole):
@@ -132,13 +122,8 @@ class CatalogueTable(Generated):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        rows = [[row.title, link(row.source), _rounded(row.expr)] for row in CATALOGUE.values()]
+        rows = [[row.title, link(row.source), row.expr] for row in CATALOGUE.values()]
         return self.parse(str(Table(["name", "source", "formula"], rows)))
-
-
-def _rounded(expr: sympy.Expr) -> sympy.Expr:
-    long = {q: sympy.Float(q, 6) for q in expr.atoms(sympy.Rational) if q.q > 10**6}
-    return expr.xreplace(long)
 
 
 def link(source: str) -> str:
@@ -150,8 +135,8 @@ def link(source: str) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     for language, suffix in (("en", ""), ("ko", "-ko")):
-        app.add_role(f"result{suffix}", Result(language))
-        app.add_role(f"verdict{suffix}", VerdictBadge(language))
+        app.add_role(f"result{suffix}", FromRecords(show_number, language))
+        app.add_role(f"verdict{suffix}", FromRecords(show_verdict, language))
     app.add_role("repository", Repository())
     app.add_directive("claims-table", ClaimsTable)
     app.add_directive("records-table", RecordsTable)

@@ -1,7 +1,8 @@
 """MathJax with no network, as one file: the parts of the package sphinx-mathjax-offline that the pages use.
 
 The package's own bundles are 1.3 MB without the fonts (CHTML, which loads them from files: some browsers refuse that
-where a page was opened from a folder) or 2.3 MB with them (SVG). With the fonts, without the menu it is 1.4 MB.
+where a page was opened from a folder) or 2.3 MB with them (SVG). With the fonts, without the menu and without the TeX
+packages that are no part of LaTeX and amsmath it is 1.2 MB.
 """
 
 import base64
@@ -15,7 +16,7 @@ from sphinx.errors import ExtensionError
 
 BUNDLE = "mathjax.js"
 # The first starts the others when the script that holds them all has been read.
-PARTS = ("startup", "core", "input/tex-full", "output/chtml", "output/chtml/fonts/tex", "a11y/assistive-mml")
+PARTS = ("startup", "core", "input/tex", "output/chtml", "output/chtml/fonts/tex", "a11y/assistive-mml")
 _FONT = re.compile(r"%%URL%%/(MathJax_[\w-]+\.woff)")
 
 

@@ -1,6 +1,13 @@
 """Which pages of the book answer a claim: the first is the one that measures or derives it."""
 
 PAGES: dict[str, tuple[str, ...]] = {
+    "P0": ("step-to-swish",),
+    "P1": ("step-to-swish", "smooth-gradients"),
+    "P2": ("step-to-swish",),
+    "P3": ("step-to-swish",),
+    "P4": ("step-to-swish", "derive-swish"),
+    "P5": ("derive-cos",),
+    "P6": ("networks",),
     "P7": ("derive-swish", "gradient-flow"),
     "P8": ("sensitivity",),
     "P9": ("generalisation-gap",),

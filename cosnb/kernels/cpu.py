@@ -15,6 +15,7 @@ import subprocess
 import sysconfig
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -26,8 +27,8 @@ from torch import Tensor
 from cosnb.codegen import c
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
+from cosnb.kernels import store
 from cosnb.kernels.layout import dense, matching, rows
-from cosnb.paths import cache_dir
 
 # Trapping and errno would keep gcc from turning selections and square roots into vector instructions; no result
 # depends on either. Contraction off: each fma is written out, so the bits do not depend on the compiler.
@@ -170,22 +171,18 @@ def build(value: Program, product: Program | None) -> Library:
     Raises CosnbError with the compiler's message when it fails.
     """
     text = source(value, product)
-    digest = hashlib.sha256(f"{_identity()}\n{text}".encode()).hexdigest()[:32]
-    path = cache_dir() / "kernels" / f"{digest}.so"
-    if not path.exists():
-        _compile(text, path)
-    try:
-        return Library(path)
-    except OSError:  # cut short by a full disk, or built for a machine that shares this home
-        _compile(text, path)
-        return Library(path)
+    key = hashlib.sha256(f"{_identity()}\n{text}".encode()).hexdigest()[:32]
+    path = store.get(key, ".so")
+    if path is not None:
+        with suppress(OSError):  # what was built for a machine that shares this home
+            return Library(path)
+    return Library(store.put(key, ".so", _compile(text)))
 
 
-def _compile(text: str, path: Path) -> None:
+def _compile(text: str) -> bytes:
     command = compiler()
     assert command is not None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cosnb-build-") as folder:
         code, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
         code.write_text(text)
         run = [*command, *_flags(), str(code), "-o", str(built), "-lm"]
@@ -195,7 +192,7 @@ def _compile(text: str, path: Path) -> None:
             raise CosnbError(f"the C compiler took more than {_TIMEOUT} s: {shlex.join(run)}") from None
         if done.returncode:
             raise CosnbError(f"the C compiler failed: {shlex.join(run)}\n{done.stderr[-2000:]}")
-        os.replace(built, path)
+        return built.read_bytes()
 
 
 @lru_cache(maxsize=1)

@@ -18,10 +18,8 @@ import linecache
 import logging
 import os
 import shutil
-import tempfile
 from contextlib import nullcontext
 from functools import lru_cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -30,9 +28,9 @@ from torch import Tensor
 
 from cosnb.codegen import triton
 from cosnb.codegen.program import Program
+from cosnb.kernels import store
 from cosnb.kernels.cpu import computes_in_double
 from cosnb.kernels.layout import dense, matching
-from cosnb.paths import cache_dir
 
 # Still to be measured on a GPU. 8 elements a thread: two 16-byte loads of float32, one of float16 and bfloat16.
 BLOCK, WARPS = 1024, 4
@@ -114,21 +112,11 @@ def _obstacle() -> str | None:
 
 def load(text: str) -> ModuleType:
     """Return the module of printed kernels, with its source in the user's cache: Triton reads it from a file."""
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-    path = cache_dir() / "kernels" / f"triton_{digest}.py"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:  # cut short by a full disk, or edited
-        _write(text, path)
+    key = f"triton_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+    path = store.get(key, ".py") or store.put(key, ".py", text.encode())
     linecache.checkcache(str(path))
     module = ModuleType(path.stem)
     module.__file__ = str(path)
     # Our own text, not the file's: what runs is what was printed, whatever happens to the file meanwhile.
     exec(compile(text, str(path), "exec"), module.__dict__)
     return module
-
-
-def _write(text: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
-        aside = Path(folder) / path.name
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)

@@ -8,6 +8,7 @@ and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
 from collections.abc import Callable
 from functools import cached_property
 from threading import Lock
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -17,7 +18,9 @@ from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, cuda
 
-_KERNELS: dict[str, "Kernel"] = {}
+# A kernel lives as long as an activation has it: a process that goes through thousands of formulas keeps the last few.
+_KERNELS: WeakValueDictionary[str, "Kernel"] = WeakValueDictionary()
+_REGISTRATION = Lock()
 
 
 class Kernel:
@@ -30,7 +33,6 @@ class Kernel:
         self._lock = Lock()
         self._native: cpu.Library | None = None
         self._triton: cuda.Library | None = None
-        _KERNELS.setdefault(key, self)  # equal activations share what has been compiled
 
     def native(self) -> cpu.Library:
         """Return the C library, built at the first call."""
@@ -57,10 +59,20 @@ class Kernel:
         return pytorch.compile_source(pytorch.source(self.product(), "backward"), "backward")
 
 
+def register(key: str, value: Callable[[], Program], product: Callable[[], Program]) -> Kernel:
+    """Return the kernel of that key; the first caller's programs make it, so equal activations share what is built."""
+    with _REGISTRATION:
+        kernel = _KERNELS.get(key)
+        if kernel is None:
+            _KERNELS[key] = kernel = Kernel(key, value, product)
+        return kernel
+
+
 def _kernel(key: str) -> Kernel:
-    if key not in _KERNELS:
-        raise CosnbError(f"this process has no kernel {key!r}: make the activation, and call it once, before the graph")
-    return _KERNELS[key]
+    kernel = _KERNELS.get(key)
+    if kernel is None:
+        raise CosnbError(f"this process has no kernel {key!r}: make the activation, call it once and keep it")
+    return kernel
 
 
 def forward(x: Tensor, kernel: Kernel) -> Tensor:

@@ -1,5 +1,6 @@
 """What the book owes its sources: every figure, table and equation of theirs, and an answer to every claim, once."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -42,18 +43,25 @@ def drawn(element: Tag) -> bool:
     return element.find_parent(class_="cell_output") is not None
 
 
+def has_caption_of(figure: Tag, label: str) -> bool:
+    """Whether a figure's caption begins with the number that the paper gives it."""
+    caption = figure.find("figcaption").get_text(strip=True)
+    return re.match(rf"{label.replace('-', ' ')}\b", caption, re.IGNORECASE) is not None
+
+
 @pytest.mark.parametrize("label", FIGURES)
 def test_a_figure_is_drawn_by_a_cell_with_its_caption(label: str) -> None:
     figure = only(label)
     assert drawn(figure)
     assert figure.find(["img", "svg", "canvas"]) or figure.find(class_="vega-embed")
-    assert figure.find("figcaption").get_text(strip=True)
+    assert has_caption_of(figure, label)
 
 
 @pytest.mark.parametrize("label", TABLES)
 def test_a_table_is_made_by_a_cell(label: str) -> None:
     table = only(label)
     assert drawn(table)
+    assert has_caption_of(table, label)
     rows = (table if table.name == "table" else table.find("table")).find_all("tr")
     assert {"ReLU", "Swish", "CoS"} <= {cell.get_text(strip=True) for row in rows for cell in row.find_all("td")}
 

@@ -8,9 +8,6 @@ from built import PAGES, SITE, unavailable
 
 playwright = pytest.importorskip("playwright.sync_api")
 LIMIT = 3_000_000  # bytes that a page loads, itself included, none compressed
-# Vega (0.90 MB) beside MathJax (1.37 MB) and the theme (0.6 MB): 3.16 to 3.24 MB, still to be mended.
-TOO_LARGE = [f"notebooks/{name}.html" for name in ("derive-cos", "explorer", "gradient-descent")]
-TOO_LARGE += [f"notebooks/{name}.html" for name in ("table-1-shufflenet", "table-2-mobilenet", "table-3-squeezenet")]
 
 
 def test_the_site_is_built() -> None:
@@ -45,9 +42,6 @@ def test_page(name: str, page: "playwright.Page") -> None:
     sizes = {path: Path(path).stat().st_size for path in loaded if Path(path).is_file()}
     assert sizes
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:6]
-    if name in TOO_LARGE:
-        assert sum(sizes.values()) > LIMIT, "it is small enough now: take it out of TOO_LARGE"
-        pytest.xfail(f"{sum(sizes.values()):,} bytes, at most {LIMIT:,} are asked: {largest}")
     assert sum(sizes.values()) <= LIMIT, largest
 
 

@@ -1,0 +1,44 @@
+"""A note in the margin of each page that answers claims: which, with their verdicts, and the source that makes them."""
+
+from typing import Any
+
+from docutils import nodes
+from from_records import show_verdict
+from sphinx.application import Sphinx
+
+from cosnb.claims import say
+from cosnb.claims.pages import PAGES
+
+_SOURCES = {"P": ("the paper", "P"), "B": ("the blog article", "B")}
+_FOLDER, _VERDICTS = "notebooks/", "notebooks/verdicts"
+
+
+def claims_of(page: str) -> list[str]:
+    """Return the numbers of the claims that a page answers, in order."""
+    return [number for number, pages in PAGES.items() if page in pages]
+
+
+def note(numbers: list[str], link: str) -> nodes.sidebar:
+    """Return the note; `link` is the address of the page of verdicts."""
+    letters = dict.fromkeys(number[0] for number in numbers)
+    sources = " and ".join(f"{_SOURCES[letter][0]} ({_SOURCES[letter][1]})" for letter in letters)
+    items = nodes.bullet_list(classes=["margin-claims"])
+    for number in numbers:
+        name = nodes.reference("", number, refuri=f"{link}#claim-{number.lower()}", internal=True, reftitle=say(number))
+        items += nodes.list_item("", nodes.paragraph("", "", name, nodes.Text(" "), show_verdict(number, "en")))
+    return nodes.sidebar("", nodes.paragraph("", f"Claims of {sources} answered here:"), items, classes=["margin"])
+
+
+def add_note(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Put the note below the title."""
+    numbers = claims_of(docname.removeprefix(_FOLDER)) if docname.startswith(_FOLDER) else []
+    title = next(iter(doctree.findall(nodes.title)), None)
+    if numbers and title is not None and app.builder.format == "html" and docname != _VERDICTS:
+        link = app.builder.get_relative_uri(docname, _VERDICTS)
+        title.parent.insert(title.parent.index(title) + 1, note(numbers, link))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("doctree-resolved", add_note)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
