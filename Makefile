@@ -13,6 +13,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRITON := $(VENV)/.triton
+# A process a core, 1.5 GB each; a file's tests share what they build, so one process has them all.
+TOGETHER := -n logical --maxprocesses 4 --dist loadfile
+
+# Where this is set, as in some containers, each of the hundreds of processes below would compile all it imports anew:
+# torch, SciPy and matplotlib 6 s instead of 2.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: book test check check-all lint browser drills bench clean
 .NOTPARALLEL:
@@ -21,12 +27,12 @@ book: $(READY)
 	$(BIN)/cosnb book
 
 test: $(TRITON)
-	$(BIN)/python -m pytest --ignore=tests/browser
+	$(BIN)/python -m pytest $(TOGETHER) --ignore=tests/browser
 
 check: lint test book browser
 
 check-all: check
-	$(BIN)/python -m pytest -m "matrix or drill" --ignore=tests/browser
+	$(BIN)/python -m pytest $(TOGETHER) -m "matrix or drill" --ignore=tests/browser
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -34,7 +40,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 browser: $(READY)
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 tests/browser
 
 drills: $(TRITON)
 	$(BIN)/python -m pytest drills -m 'drill or not drill' --timeout 3600

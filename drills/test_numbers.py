@@ -44,7 +44,10 @@ def test_the_ends_are_the_limits(name: str, tally: Tally) -> None:
         x = torch.tensor([-math.inf, math.inf, math.nan], dtype=dtype)
         for order, got in enumerate(forward_and_backward(name, x)):
             format = str(dtype).removeprefix("torch.")
-            wrong += ends.differences(ends.Ends(*got.tolist()), ends.limits(activation(name), order), format)
+            limits = ends.limits(activation(name), order)
+            wrong += ends.differences(
+                f"{format}, autograd: {name}{chr(8242) * order}", ends.Ends(*got.tolist()), limits, format
+            )
             tried += 3
     tally(tried, wrong)
 
@@ -77,8 +80,8 @@ def test_the_ends_are_the_limits_in_triton_kernels(tally: Tally, tmp_path) -> No
         for values, format in zip(results, ("float32", "float64"), strict=True):
             for order, got in enumerate(values):
                 expected = ends.limits(activation(name), order)
-                told = ends.differences(ends.Ends(*got.tolist()), expected, format)
-                wrong += [f"{name}{chr(8242) * order}, {format}: {line}" for line in told]
+                title = f"{format}: {name}{chr(8242) * order}"
+                wrong += ends.differences(title, ends.Ends(*got.tolist()), expected, format)
                 tried += 3
     tally(tried, wrong)
 

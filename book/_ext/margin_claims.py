@@ -22,11 +22,13 @@ def note(numbers: list[str], link: str) -> nodes.sidebar:
     """Return the note; `link` is the address of the page of verdicts."""
     letters = dict.fromkeys(number[0] for number in numbers)
     sources = " and ".join(f"{_SOURCES[letter][0]} ({_SOURCES[letter][1]})" for letter in letters)
-    items = nodes.bullet_list(classes=["margin-claims"])
+    items = nodes.bullet_list()
     for number in numbers:
         name = nodes.reference("", number, refuri=f"{link}#claim-{number.lower()}", internal=True, reftitle=say(number))
         items += nodes.list_item("", nodes.paragraph("", "", name, nodes.Text(" "), show_verdict(number, "en")))
-    return nodes.sidebar("", nodes.paragraph("", f"Claims of {sources} answered here:"), items, classes=["margin"])
+    return nodes.sidebar(
+        "", nodes.paragraph("", f"Claims of {sources} answered here:"), items, classes=["margin", "answered"]
+    )
 
 
 def add_note(app: Sphinx, doctree: nodes.document, docname: str) -> None:

@@ -36,17 +36,27 @@ def values(activation: Activation, order: int = 0, target: str = "pytorch", form
     return Ends(*targets.function(activation, target, order)(places).tolist())
 
 
-def differences(found: Ends, expected: Ends, format: str) -> list[str]:
-    """Return where values differ from limits by more than 4 ulp of the format, one text each; no limit, no claim."""
+def differences(name: str, found: Ends, expected: Ends, format: str) -> list[str]:
+    """Return where values of `name` are more than 4 ulp of the format from the limits; no limit, no difference.
+
+    One text each: "f(−∞) = NaN, not 0".
+    """
     relative = _ULPS * torch.finfo(targets.FORMATS[format]).eps
     told = []
-    for place, got, true in zip(("−∞", "∞", "NaN"), found, expected, strict=True):
+    for place, got, true in zip(PLACES, found, expected, strict=True):
         if true is None or got is None:
             continue
         same = math.isnan(got) if math.isnan(true) else math.isclose(got, true, rel_tol=relative)
         if not same:
-            told.append(f"{got:g} at {place}, the limit is {true:g}")
+            told.append(f"{name}({show(place)}) = {show(got)}, not {show(true)}")
     return told
+
+
+def show(value: float | None) -> str:
+    """Return a value as it is read, with six digits; nothing for None."""
+    if value is None:
+        return ""
+    return "NaN" if math.isnan(value) else f"{value:.6g}".replace("inf", "∞").replace("-", "−")
 
 
 def check(
@@ -63,8 +73,9 @@ def check(
             for format in formats:
                 if targets.supports(target, targets.FORMATS[format]):
                     tried += sum(true is not None for true in expected)
-                    found = differences(values(activation, order, target, format), expected, format)
-                    told += [f"{activation.name}{chr(8242) * order}, {target}, {format}: {line}" for line in found]
+                    found = values(activation, order, target, format)
+                    name = f"{target}, {format}: {activation.name}{chr(8242) * order}"
+                    told += differences(name, found, expected, format)
     return tried, told
 
 
@@ -78,5 +89,5 @@ def check_own(activation: Activation, orders: Sequence[Literal[0, 1]] = (0, 1)) 
     own, told = targets.own(activation), []
     for order in orders:
         found = Ends(*own[order](torch.tensor(PLACES)).tolist())
-        told += [f"f{chr(8242) * order}: {line}" for line in differences(found, limits(activation, order), "float32")]
+        told += differences(f"f{chr(8242) * order}", found, limits(activation, order), "float32")
     return told

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 CLASSES: tuple[str, ...] = tuple("0123456789")
@@ -17,6 +16,8 @@ def read() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     int64. The split is fixed and stratified: the images sorted by class (stably), every fifth from the first on is
     a test image; both parts then keep the original order.
     """
+    from sklearn.datasets import load_digits  # 0.7 s, which most notebooks do without
+
     source = load_digits()
     pixels = np.rint(source.images * (255 / 16)).astype(np.uint8)
     images = np.broadcast_to(pixels.repeat(SCALE, 1).repeat(SCALE, 2)[:, None], (len(pixels), 3, 32, 32))

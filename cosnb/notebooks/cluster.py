@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import subprocess
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -101,18 +102,20 @@ def _embedded(workers: int, gpus: int) -> Iterator[SpecCluster]:
     devices = visible_gpus() if gpus > 1 else []
     names = [f"{_GPU_NAME}{devices[number]}" if number < len(devices) else number for number in range(workers)]
     own = [{"resources": {"GPU": 1} if number < max(1, gpus) else {}} for number in range(workers)]
-    with (
-        dask.config.set(QUIET | no_pages),
-        SpecCluster(
-            scheduler={"cls": Scheduler, "options": {"protocol": "inproc"} | options},
-            workers={
-                name: {"cls": Worker, "options": {"nthreads": 1, "memory_limit": 0} | options | each}
-                for name, each in zip(names, own, strict=True)
-            },
-            silence_logs=False,
-        ) as cluster,
-    ):
-        yield cluster
+    with dask.config.set(QUIET | no_pages):
+        with warnings.catch_warnings():
+            # Dask asks which of its addresses the world would see; a machine without a network needs none.
+            warnings.filterwarnings("ignore", "Couldn't detect a suitable IP address", RuntimeWarning)
+            cluster = SpecCluster(
+                scheduler={"cls": Scheduler, "options": {"protocol": "inproc"} | options},
+                workers={
+                    name: {"cls": Worker, "options": {"nthreads": 1, "memory_limit": 0} | options | each}
+                    for name, each in zip(names, own, strict=True)
+                },
+                silence_logs=False,
+            )
+        with cluster:
+            yield cluster
 
 
 class Calls(Generic[Item, Result]):

@@ -19,12 +19,8 @@ VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group 
 
 
 def provenance(*groups: Sequence[Record]) -> Markdown:
-    """Return what a table or figure must say of its records: a paragraph a group, of one configuration each.
-
-    In a group records may differ in seed and in what `VARIED` names; all values are given. Groups without records are
-    left out.
-    """
-    return Markdown("\n\n".join(_sentences(records) for records in groups if records) or "*No records.*")
+    """Return what a table or figure must say of its records: a paragraph for each that `split` makes of a group."""
+    return Markdown("\n\n".join(_sentences(part) for records in groups for part in split(records)) or "*No records.*")
 
 
 def split(records: Iterable[Record]) -> list[list[Record]]:
