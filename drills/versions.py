@@ -71,7 +71,7 @@ def main(target: str, *kinds: str) -> None:
             python = prepare(kind, folder)
             (folder / "ready").touch()
         begun = time.monotonic()
-        command = [str(python), "-m", "pytest", "--ignore=tests/browser", "-p", "no:cacheprovider"]
+        command = [str(python), "-m", "pytest", "--ignore=tests/browser", "-n", "logical", "--dist", "loadfile"]
         with (Path(target) / f"{kind}.log").open("w") as log:
             code = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT).returncode
         said = (Path(target) / f"{kind}.log").read_text().strip().splitlines()[-1]
