@@ -1,11 +1,13 @@
 """The object that users hold: parameters, derivatives, copies, processes and threads, with and without a compiler."""
 
 import copy
+import gc
 import io
 import os
 import pickle
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from cosnb import Activation, CosnbError, activation
-from cosnb.kernels import cpu
+from cosnb.kernels import cpu, operators
 from cosnb.modules import ActivationModule
 
 # PyTorch's own
@@ -249,3 +251,22 @@ def test_operations_are_counted_before_and_after(name: str, order: int) -> None:
     counts = activation(name).operations(order)
     assert counts["after"]["exponentials"] == counts["after"]["divisions"] == 1
     assert counts["before"]["exponentials"] > 1 or (name, order) == ("swish", 0)
+
+
+def test_kernels_of_formulas_that_are_no_longer_used_go() -> None:
+    made = [activation(f"x*sigmoid({number}*x + 1)").kernel(0).key for number in range(300)]
+    gc.collect()
+    assert len(set(made)) == 300
+    assert len(set(made) & set(operators._KERNELS)) <= 256  # as many activations as are kept by their texts
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists() or cpu.compiler() is None, reason="Linux, with a C compiler")
+def test_a_library_that_is_no_longer_used_is_unloaded() -> None:
+    library = cpu.build(activation("x*sigmoid(x/3)").program(0), None)
+    path = library.library._name
+    assert path in Path("/proc/self/maps").read_text()
+    weak = weakref.ref(library)
+    del library
+    gc.collect()
+    assert weak() is None
+    assert path not in Path("/proc/self/maps").read_text()

@@ -23,7 +23,7 @@ from cosnb.symbolic.functions import sigmoid, softplus
 _DIGITS = (40, 80, 160, 320, 640, 1280)  # 640 hold 1 beside the smallest float64
 _AGREE = mpf(10) ** -25
 _TERM, _NOTHING = 2.0**-30, 1e-100  # relative to the largest term; below any number of these formats
-_HUGE = 2100  # bits of an argument: only an exponential of an exponential has more
+_HUGE = 1100  # bits of an argument: only an exponential of an exponential has more, and from here on takes long (0.7 s)
 
 
 def _exp(u: mpf) -> mpf:

@@ -72,11 +72,12 @@ static inline REAL cosnb_exp_scaled(REAL y) {
   return fma(s, p, s);
 }
 
-/* e^y - 1 for the same y; beside cosnb_exp_nonpositive(y) it costs one subtraction and one fma. */
+/* e^y - 1 for y of either; beside cosnb_exp_nonpositive(y) it costs a maximum, a subtraction and an fma. From 2^-60 on
+   2^n decides nothing. */
 static inline REAL cosnb_expm1_nonpositive(REAL y) {
   REAL shifted;
   REAL p = cosnb_exp_reduced(y, 0.0, ROUND, &shifted);
-  REAL s = cosnb_exp_scale(shifted);
+  REAL s = cosnb_exp_scale(cosnb_at_least(ROUND - 60.0, shifted));
   return fma(s, p, s - 1.0);
 }
 

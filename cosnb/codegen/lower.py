@@ -453,7 +453,12 @@ class _Tree:
         constant = sympy.Mul(*(arg for arg in expr.args if arg.is_number))
         above = [arg for arg in expr.args if not arg.is_number and not self._is_reciprocal(arg)]
         below = [1 / arg for arg in expr.args if not arg.is_number and self._is_reciprocal(arg)]
-        result = self._factors(above) if above else self.program.number(1)
+        if len(above) == 1 and above[0].is_Pow and above[0].exp == 2 and abs(constant) < 1:
+            # (c·u)·u, for u² may overflow where c·u² does not: StarReLU from 2⁶⁴ to 1.06·2⁶⁴
+            base = self.lower(above[0].base)
+            result, constant = self.program.mul(self.program.mul(self.lower(constant), base), base), sympy.Integer(1)
+        else:
+            result = self._factors(above) if above else self.program.number(1)
         if constant != 1:
             result = self.program.mul(self.lower(constant), result)
         return self.program.div(result, self._factors(below)) if below else result
