@@ -213,7 +213,9 @@ def _guards(jobs: Sequence[Job]) -> Iterator[tuple[Path, ...]]:
 
 def _beside(bar: Any, say: Callable[[str], object]) -> Callable[[str], object]:
     def say_beside(text: str) -> None:
-        bar.clear()
+        bar.clear(
+            nolock=True
+        )  # tqdm's lock stays taken where Ctrl-C came into an earlier bar, and this is Dask's thread
         say(text)
 
     return say_beside
