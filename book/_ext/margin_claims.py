@@ -18,13 +18,22 @@ def claims_of(page: str) -> list[str]:
     return [number for number, pages in PAGES.items() if page in pages]
 
 
-def note(numbers: list[str], link: str) -> nodes.sidebar:
-    """Return the note; `link` is the address of the page of verdicts."""
+def answered(app: Sphinx) -> str:
+    """Return the text of the page of verdicts; in it each claim's row has a mark, once its cells have run."""
+    if not hasattr(app, "_verdicts_text"):
+        app._verdicts_text = app.env.get_doctree(_VERDICTS).astext()  # type: ignore[attr-defined]
+    return str(app._verdicts_text)  # type: ignore[attr-defined]
+
+
+def note(numbers: list[str], link: str, verdicts: str) -> nodes.sidebar:
+    """Return the note; `link` is the address of the page of verdicts, `verdicts` its text."""
     letters = dict.fromkeys(number[0] for number in numbers)
     sources = " and ".join(f"{_SOURCES[letter][0]} ({_SOURCES[letter][1]})" for letter in letters)
     items = nodes.bullet_list()
     for number in numbers:
-        name = nodes.reference("", number, refuri=f"{link}#claim-{number.lower()}", internal=True, reftitle=say(number))
+        mark = f"claim-{number.lower()}"
+        address = f"{link}#{mark}" if f'"{mark}"' in verdicts else link
+        name = nodes.reference("", number, refuri=address, internal=True, reftitle=say(number))
         items += nodes.list_item("", nodes.paragraph("", "", name, nodes.Text(" "), show_verdict(number, "en")))
     return nodes.sidebar(
         "", nodes.paragraph("", f"Claims of {sources} answered here:"), items, classes=["margin", "answered"]
@@ -37,7 +46,7 @@ def add_note(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     title = next(iter(doctree.findall(nodes.title)), None)
     if numbers and title is not None and app.builder.format == "html" and docname != _VERDICTS:
         link = app.builder.get_relative_uri(docname, _VERDICTS)
-        title.parent.insert(title.parent.index(title) + 1, note(numbers, link))
+        title.parent.insert(title.parent.index(title) + 1, note(numbers, link, answered(app)))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
