@@ -42,7 +42,8 @@ def note(numbers: list[str], link: str, verdicts: str) -> nodes.sidebar:
 
 def add_note(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put the note below the title."""
-    numbers = claims_of(docname.removeprefix(_FOLDER)) if docname.startswith(_FOLDER) else []
+    there = docname.startswith(_FOLDER) and _VERDICTS in app.env.found_docs
+    numbers = claims_of(docname.removeprefix(_FOLDER)) if there else []
     title = next(iter(doctree.findall(nodes.title)), None)
     if numbers and title is not None and app.builder.format == "html" and docname != _VERDICTS:
         link = app.builder.get_relative_uri(docname, _VERDICTS)
