@@ -19,7 +19,7 @@ from cosnb.kernels import operators
 from cosnb.kernels.autograd import AutogradFunction, Orders
 from cosnb.kernels.learnable import OpenFunction
 from cosnb.kernels.operators import Kernel
-from cosnb.modules import ActivationModule, LearnableModule
+from cosnb.modules import PREPARES, ActivationModule, LearnableModule
 from cosnb.symbolic import calculus, catalogue, parsing
 from cosnb.symbolic.catalogue import Formula, x
 from cosnb.symbolic.findings import Properties
@@ -45,6 +45,8 @@ class Activation:
         self._orders = Orders(self.kernel)
         self.traced: AutogradFunction | None = None  # these two are made when torch.compile or torch.export ask
         self.open_traced: AutogradFunction | None = None
+        if not PREPARES:
+            _prepare(self)
 
     def __repr__(self) -> str:
         values = "".join(f", {symbol}={value}" for symbol, value in self.parameters.items())
@@ -61,7 +63,8 @@ class Activation:
         """Apply the activation to `input`: same shape, strides kept where PyTorch keeps them, same dtype and device."""
         self.check(input)
         if torch.compiler.is_compiling():
-            _prepare(self)
+            if PREPARES:
+                _prepare(self)
             assert self.traced is not None
             return self.traced.apply(input)
         if _is_plain(input):

