@@ -13,8 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRITON := $(VENV)/.triton
-# A process a core, 1.5 GB each; a file's tests share what they build, so one process has them all.
-TOGETHER := -n logical --maxprocesses 4 --dist loadfile
+TOGETHER := -n logical --maxprocesses 4  # 1.5 GB each
 
 # Where this is set, as in some containers, each of the hundreds of processes below would compile all it imports anew:
 # torch, SciPy and matplotlib 6 s instead of 2.
@@ -26,8 +25,9 @@ unexport PYTHONDONTWRITEBYTECODE
 book: $(READY)
 	$(BIN)/cosnb book
 
+# A file's tests share what they build, so one process has them all.
 test: $(TRITON)
-	$(BIN)/python -m pytest $(TOGETHER) --ignore=tests/browser
+	$(BIN)/python -m pytest $(TOGETHER) --dist loadfile --ignore=tests/browser
 
 check: lint test book browser
 
@@ -40,7 +40,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 browser: $(READY)
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 tests/browser
+	$(BIN)/python -m pytest $(TOGETHER) tests/browser
 
 drills: $(TRITON)
 	$(BIN)/python -m pytest drills -m 'drill or not drill' --timeout 3600

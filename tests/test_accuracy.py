@@ -8,7 +8,7 @@ import torch
 from mpmath import mp, mpf
 from oracles import SMOOTH, oracle
 
-from cosnb.accuracy import errors, measure, points, record, table
+from cosnb.accuracy import ends, errors, measure, points, record, table
 from cosnb.accuracy.errors import Errors, settle
 from cosnb.accuracy.truth import Truth, terms
 from cosnb.activation import activation
@@ -170,3 +170,21 @@ def test_oracle_of_the_bins() -> None:
         for x in (1.0, -1.0, 1e-30):
             collected.take(x, x, truth("relu").exact(abs(x)))
     assert int((collected.bins >= 0).sum()) == 3
+
+
+def test_values_at_the_ends_are_held_against_the_limits() -> None:
+    assert ends.limits(activation("cos")) == pytest.approx((0.25, math.inf, math.nan), nan_ok=True)
+    assert ends.limits(activation("sine"))[:2] == (None, None)
+    assert ends.check(activation("cos"), ["pytorch"], ["float32", "bfloat16"]) == (12, [])
+    right, wrong = ends.Ends(0.0, math.inf), ends.Ends(math.nan, 1.0, 2.0)
+    assert ends.differences("f", right, right, "float32") == []
+    assert ends.differences("f", wrong, right, "float32") == [
+        "f(−∞) = NaN, not 0",
+        "f(∞) = 1, not ∞",
+        "f(NaN) = 2, not NaN",
+    ]
+    assert ends.differences("f", wrong, ends.Ends(None, None), "float32") == ["f(NaN) = 2, not NaN"]
+    own = ends.check_own(activation("swish"))
+    assert own is not None
+    assert "f(−∞) = NaN, not 0" in own
+    assert ends.check_own(activation("cos")) is None

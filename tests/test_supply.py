@@ -165,9 +165,3 @@ def test_the_source_package_builds_the_same_wheel(built: tuple[Path, Path], tmp_
     assert subprocess.run(command, capture_output=True).returncode == 0
     (again,) = tmp_path.glob("*.whl")
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
-
-
-def test_security_says_what_is_guarded_and_whom_to_tell() -> None:
-    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-    assert "Reporting" in text
-    assert "formula" in text

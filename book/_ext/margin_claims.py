@@ -1,5 +1,6 @@
 """A note in the margin of each page that answers claims: which, with their verdicts, and the source that makes them."""
 
+from functools import lru_cache
 from typing import Any
 
 from docutils import nodes
@@ -9,7 +10,7 @@ from sphinx.application import Sphinx
 from cosnb.claims import say
 from cosnb.claims.pages import PAGES
 
-_SOURCES = {"P": ("the paper", "P"), "B": ("the blog article", "B")}
+_SOURCES = {"P": "the paper (P)", "B": "the blog article (B)"}
 _FOLDER, _VERDICTS = "notebooks/", "notebooks/verdicts"
 
 
@@ -18,17 +19,16 @@ def claims_of(page: str) -> list[str]:
     return [number for number, pages in PAGES.items() if page in pages]
 
 
+@lru_cache(maxsize=1)
 def answered(app: Sphinx) -> str:
     """Return the text of the page of verdicts; in it each claim's row has a mark, once its cells have run."""
-    if not hasattr(app, "_verdicts_text"):
-        app._verdicts_text = app.env.get_doctree(_VERDICTS).astext()  # type: ignore[attr-defined]
-    return str(app._verdicts_text)  # type: ignore[attr-defined]
+    return str(app.env.get_doctree(_VERDICTS).astext())
 
 
 def note(numbers: list[str], link: str, verdicts: str) -> nodes.sidebar:
     """Return the note; `link` is the address of the page of verdicts, `verdicts` its text."""
     letters = dict.fromkeys(number[0] for number in numbers)
-    sources = " and ".join(f"{_SOURCES[letter][0]} ({_SOURCES[letter][1]})" for letter in letters)
+    sources = " and ".join(_SOURCES[letter] for letter in letters)
     items = nodes.bullet_list()
     for number in numbers:
         mark = f"claim-{number.lower()}"
@@ -45,7 +45,7 @@ def add_note(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     there = docname.startswith(_FOLDER) and _VERDICTS in app.env.found_docs
     numbers = claims_of(docname.removeprefix(_FOLDER)) if there else []
     title = next(iter(doctree.findall(nodes.title)), None)
-    if numbers and title is not None and app.builder.format == "html" and docname != _VERDICTS:
+    if numbers and title is not None and app.builder.format == "html":
         link = app.builder.get_relative_uri(docname, _VERDICTS)
         title.parent.insert(title.parent.index(title) + 1, note(numbers, link, answered(app)))
 

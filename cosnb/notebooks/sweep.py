@@ -213,9 +213,8 @@ def _guards(jobs: Sequence[Job]) -> Iterator[tuple[Path, ...]]:
 
 def _beside(bar: Any, say: Callable[[str], object]) -> Callable[[str], object]:
     def say_beside(text: str) -> None:
-        bar.clear(
-            nolock=True
-        )  # tqdm's lock stays taken where Ctrl-C came into an earlier bar, and this is Dask's thread
+        # This is Dask's thread, and tqdm's lock stays taken where Ctrl-C came into an earlier bar.
+        bar.clear(nolock=True)
         say(text)
 
     return say_beside
