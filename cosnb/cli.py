@@ -51,13 +51,14 @@ def _run(options: argparse.Namespace) -> int:
 def _book(options: argparse.Namespace) -> int:
     from cosnb import notebooks, site
 
-    if not options.reuse:
-        names = list(notebooks.read_runs())
-        code = _report(notebooks.run(names, "quick", jobs=options.jobs, reuse=not options.all))
-        if code:
-            return code
-    print("site: building")
-    print(site.build())
+    with site.Builder() as builder:
+        if not options.reuse:
+            names = list(notebooks.read_runs())
+            code = _report(notebooks.run(names, "quick", jobs=options.jobs, reuse=not options.all))
+            if code:
+                return code
+        print("site: building")
+        print(builder.build())
     return 0
 
 

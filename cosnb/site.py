@@ -1,98 +1,111 @@
 """The book as a self-contained site: executed notebooks in a staged copy of the tree, Jupyter Book, checks, swap."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
-import yaml
-
-from cosnb import site_charts
+from cosnb import site_stage
 from cosnb.errors import CosnbError
-from cosnb.notebooks import cache, executed_path, read_runs
+from cosnb.notebooks import available_cores
 from cosnb.paths import repository_root
 from cosnb.sitecheck import check, pages
 
-__all__ = ["build", "check", "pages"]
+__all__ = ["Builder", "build", "check", "pages"]
 
-_JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+# What `jupyter-book build FOLDER -W -n --keep-going` does, in two steps. First what takes its time whatever the pages
+# are: imports, 3 s, and the verdicts' algebra, 3 s, kept by SymPy and by `activation`. Then, when told so, the build.
+# All pages are written, those too that were not read again: each shows what stands on others, in its margin and beside
+# it. The end is abrupt since Python takes a second to let go of PyTorch.
+_JUPYTER_BOOK = """
+import os, sys
+from pathlib import Path
+from jupyter_book.sphinx import build_sphinx
+import altair, myst_nb.sphinx_ext, sphinx_book_theme
+from cosnb import claims
+
+claims.examine(claims.gather(), claims.DEFINITIONS | claims.CLAIMS)
+if not sys.stdin.readline():
+    os._exit(1)
+folder, jobs = Path(sys.argv[1]), int(sys.argv[2])
+settings = {"external_toc_path": str(folder / "_toc.yml"), "latex_individualpages": False, "nitpicky": True}
+faults = build_sphinx(
+    folder, folder / "_build" / "html", noconfig=True, path_config=folder / "_config.yml", confoverrides=settings,
+    force_all=True, warningiserror=True, keep_going=True, jobs=jobs,
+)
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(bool(faults))
+"""
+_MOST_JOBS = 4  # 0.4 GB each
 
 
-def build(root: Path | None = None) -> Path:
-    """Build the site from the executed quick notebooks and return the path of its `index.html`.
+class Builder:
+    """Builds the site, with a process that gets ready to, from `with` on, while something else is done.
 
-    The site is built aside and takes the place of `_build/site` when it is whole and checked; until then, and for
-    good where this fails, the previous site stays. Equal inputs give equal bytes. Raises CosnbError with Sphinx's
-    warnings, which are errors here, and with what `check` finds.
+    jobs: processes that read and write pages (default: one a core, at most 4).
     """
-    root = root or repository_root()
-    folder, site = root / "_build", root / "_build" / "site"
-    stage = _stage(root, folder / "stage")
-    log = folder / "site.log"
-    with log.open("wb") as sink:
-        done = subprocess.run(
-            [sys.executable, "-c", _JUPYTER_BOOK, "build", str(stage), "-W", "-n", "--keep-going"],
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONHASHSEED": "0", "NO_COLOR": "1"},
-        )
-    if done.returncode:
-        said = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8", errors="replace")).splitlines()
-        faults = [line for line in said if "WARNING" in line or "ERROR" in line] or said[-15:]
-        raise CosnbError("The site did not build (all of it in " + str(log) + "):\n" + "\n".join(faults))
-    new = stage / "_build" / "html"
-    faults = check(new)
-    if faults:
-        raise CosnbError("The site has broken pages:\n" + "\n".join(faults))
-    _swap(new, site)
-    shutil.rmtree(stage)
-    return site / "index.html"
+
+    def __init__(self, root: Path | None = None, jobs: int | None = None) -> None:
+        self.root = root or repository_root()
+        self._folder = self.root / "_build"
+        self._log = self._folder / "site.log"
+        jobs = jobs or min(_MOST_JOBS, available_cores())
+        self._command = [sys.executable, "-c", _JUPYTER_BOOK, str(self._folder / "stage"), str(jobs)]
+
+    def __enter__(self) -> Self:
+        """Start the process."""
+        self._folder.mkdir(exist_ok=True)
+        with self._log.open("wb") as log:
+            # It waits for a line, and ends itself where this process is gone.
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONHASHSEED": "0", "NO_COLOR": "1"},
+            )
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End the process where it has not been told to build."""
+        self._process.kill()
+        self._process.communicate()
+
+    def build(self) -> Path:
+        """Build the site from the executed quick notebooks, once, and return the path of its `index.html`.
+
+        The site is built aside and takes the place of `_build/site` when it is whole and checked; until then, and for
+        good where this fails, the previous site stays. Notebooks that are as they were in the last good build are not
+        read again. Equal inputs give equal bytes, also then, and for any number of processes. Raises CosnbError with
+        Sphinx's warnings, which are errors here, and with what `check` finds.
+        """
+        stage, site = self._folder / "stage", self._folder / "site"
+        state = site_stage.prepare(self.root, stage)
+        self._process.communicate(b"build\n")
+        if self._process.returncode:
+            raise CosnbError(f"The site did not build (all of it in {self._log}):\n" + "\n".join(self._faults()))
+        new = stage / "_build" / "html"
+        faults = check(new)
+        if faults:
+            raise CosnbError("The site has broken pages:\n" + "\n".join(faults))
+        _swap(new, site)
+        site_stage.confirm(stage, state)
+        return site / "index.html"
+
+    def _faults(self) -> list[str]:
+        said = self._log.read_text(encoding="utf-8", errors="replace")
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()
+        return [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
 
 
-def _stage(root: Path, stage: Path) -> Path:
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir(parents=True)
-    shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copyfile(root / "_toc.yml", stage / "_toc.yml")
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    config["execute"]["execute_notebooks"] = "off"
-    (stage / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    (stage / "notebooks").mkdir()
-    for name in read_runs(root):
-        executed = executed_path(name, "quick", root)
-        if not executed.exists():
-            raise CosnbError(f"{name} has not been run yet: say `cosnb run {name}`, or `cosnb book` to run all.")
-        notebook = json.loads(executed.read_text(encoding="utf-8"))
-        (stage / "notebooks" / f"{name}.ipynb").write_text(json.dumps(_publish(notebook), indent=1), encoding="utf-8")
-    return stage
-
-
-def _publish(notebook: dict) -> dict:
-    """Strip what differs from run to run: papermill's times, the injected cell's random id, progress bars."""
-    notebook["metadata"].pop("papermill", None)
-    notebook["metadata"].pop(cache.KEY, None)
-    notebook["metadata"].get("language_info", {}).pop("version", None)
-    for cell in notebook["cells"]:
-        cell["metadata"].pop("papermill", None)
-        cell["metadata"].pop("execution", None)
-        if "injected-parameters" in cell["metadata"].get("tags", []):
-            cell["id"] = "injected-parameters"
-        if cell["cell_type"] == "code":
-            cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
-            for output in cell["outputs"]:
-                _publish_chart(output, cell["metadata"])
-    return notebook
-
-
-def _publish_chart(output: dict, metadata: dict) -> None:
-    """Put the site's form of a chart in place of Altair's own, which has a random id and loads Vega from a CDN."""
-    specification = site_charts.find_specification(output.get("data", {}))
-    if specification is not None:
-        alternative = metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-        output["data"] = {"text/html": site_charts.html(specification, alternative)}
+def build(root: Path | None = None, jobs: int | None = None) -> Path:
+    """Build the site as `Builder.build` does."""
+    with Builder(root, jobs) as builder:
+        return builder.build()
 
 
 def _swap(new: Path, site: Path) -> None:

@@ -1,8 +1,10 @@
 """A notebook is executed again when its source, parameters, code or records have changed, and not else."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tiny_book import code, markdown, write_notebook, write_runs
@@ -95,7 +97,7 @@ def test_changed_code_is_for_all(book: Path, tmp_path: Path, monkeypatch: pytest
     package = tmp_path / "package"
     (package / "notebooks").mkdir(parents=True)
     (package / "code.py").write_text("x = 1\n")
-    monkeypatch.setattr(cache, "_PACKAGE", package)
+    monkeypatch.setattr(cache, "PACKAGE", package)
     digests = []
     for changed, text in (("code.py", "x = 1\n"), ("code.py", "x = 2\n"), ("notebooks/runs.py", "x = 3\n")):
         (package / changed).write_text(text)
@@ -117,6 +119,6 @@ def test_the_book_runs_all_when_asked(book: Path, monkeypatch: pytest.MonkeyPatc
     asked = []
     monkeypatch.setattr(runs, "repository_root", lambda: book)
     monkeypatch.setattr(notebooks, "run", lambda names, profile, **given: asked.append(given["reuse"]) or [])
-    monkeypatch.setattr("cosnb.site.build", lambda: book)
+    monkeypatch.setattr("cosnb.site.Builder", lambda: contextlib.nullcontext(SimpleNamespace(build=lambda: book)))
     assert cli.main(["book"]) == cli.main(["book", "--all"]) == cli.main(["book", "--reuse"]) == 0
     assert asked == [True, False]

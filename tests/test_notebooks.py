@@ -149,8 +149,9 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, not
     write_notebook(folder / "fails.ipynb", markdown("text"), code("x = 1"), code("\n# why\nassert x == 2, 'x is off'"))
     write_notebook(folder / "dies.ipynb", code("import os\nos.kill(os.getpid(), 9)"), code("print('never')"))
     write_notebook(folder / "quits.ipynb", code("import sys\nsys.exit()"), code("print('never')"))
-    write_notebook(folder / "slow.ipynb", code("import time\ntime.sleep(100)"))
-    write_notebook(folder / "works.ipynb", code(show))
+    temporary = "import tempfile\nwith open('{}.place', 'w') as file:\n    file.write(tempfile.mkdtemp())"
+    write_notebook(folder / "slow.ipynb", code(temporary.format("slow")), code("import time\ntime.sleep(100)"))
+    write_notebook(folder / "works.ipynb", code(temporary.format("works")), code(show))
     write_runs(root, {"fails": 60, "dies": 60, "quits": 60, "slow": 6, "works": 60}, quick="{ scale = 2 }")
     (old := notebooks.executed_path("slow", "quick", root)).parent.mkdir(parents=True)
     old.write_text("the previous good one")
@@ -210,6 +211,13 @@ def test_only_whole_outputs_appear_and_sources_stay_clean(ended: tuple) -> None:
 
 def test_no_process_stays(ended: tuple) -> None:
     assert alive(ended[2]) == []
+
+
+@pytest.mark.parametrize("name", ["works", "slow"])
+def test_no_temporary_file_stays(name: str, ended: tuple) -> None:
+    place = Path((ended[0] / "notebooks" / f"{name}.place").read_text())
+    assert "cosnb-run-" in str(place)
+    assert not place.exists()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

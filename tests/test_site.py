@@ -105,23 +105,54 @@ def test_the_public_address_reaches_the_pages(book: Path) -> None:
     assert "/blob/main/notebooks/derive-cos.ipynb" in page
 
 
-def test_two_builds_are_byte_identical(book: Path, tmp_path: Path) -> None:
+def write_into(root: Path, name: str, text: str) -> None:
+    """Add a Markdown cell to an executed notebook."""
+    path = notebooks.executed_path(name, "quick", root)
+    notebook = json.loads(path.read_text())
+    notebook["cells"].append({**markdown(text), "id": "added"})
+    path.write_text(json.dumps(notebook))
+
+
+def test_a_changed_notebook_is_read_alone_and_the_bytes_are_those_of_a_build_from_scratch_elsewhere(
+    book: Path, tmp_path: Path
+) -> None:
     other = copy_book(tmp_path / "elsewhere")
     execute(other, {"start_time": "2027-02-02T22:22:22", "duration": 99}, "bb")
-    site.build(other)
+    for root in (book, other):
+        write_into(root, "derive-mish", "A word more, {ref}`and none less <provenance>`, {cite}`misra2019mish`.\n")
+        write_into(root, "audit", "(provenance)=\n## Where from")
+    site.build(book, jobs=2)
+    added, changed, pages = _read_pages(book)
+    assert added == 0
+    assert 2 < changed < 10 < pages  # those that show records too
+    site.build(other, jobs=1)
+    assert _read_pages(other)[0] == pages
     assert differences(book / "_build" / "site", other / "_build" / "site") == []
 
 
-def test_a_broken_page_leaves_the_previous_site(book: Path) -> None:
-    page, good = book / "book" / "references.md", (book / "book" / "references.md").read_text()
-    before = (book / "_build" / "site" / "book" / "references.html").read_bytes()
-    page.write_text(good + "\n[gone](no-such-page.md) {cite}`nobody1900`\n")
+def _read_pages(root: Path) -> tuple[int, int, int]:
+    """Return how many pages the last build has read for the first time, how many again, and how many there are."""
+    log = (root / "_build" / "site.log").read_text()
+    (found,) = re.findall(r"(\d+) added, (\d+) changed, 0 removed", re.sub(r"\x1b\[[0-9;]*m", "", log))
+    return (
+        int(found[0]),
+        int(found[1]),
+        len(site.pages(root / "_build" / "site")) - 4,
+    )  # two indices, the search, the redirection
+
+
+def test_a_broken_page_leaves_the_previous_site_and_is_found_broken_until_mended(book: Path) -> None:
+    executed = notebooks.executed_path("derive-swish", "quick", book)
+    good, page = executed.read_bytes(), book / "_build" / "site" / "notebooks" / "derive-swish.html"
+    before = page.read_bytes()
+    write_into(book, "derive-swish", "[gone](no-such-page.md) {cite}`nobody1900`")
     try:
-        with pytest.raises(CosnbError, match=r"(?s)references\.md.*no-such-page.*could not find.*nobody1900"):
-            site.build(book)
+        for _ in range(2):
+            with pytest.raises(CosnbError, match=r"(?s)derive-swish.*no-such-page.*could not find.*nobody1900"):
+                site.build(book)
     finally:
-        page.write_text(good)
-    assert (book / "_build" / "site" / "book" / "references.html").read_bytes() == before
+        executed.write_bytes(good)
+    assert page.read_bytes() == before
 
 
 def test_a_page_that_loads_from_the_network_is_refused(book: Path) -> None:
@@ -133,6 +164,15 @@ def test_a_page_that_loads_from_the_network_is_refused(book: Path) -> None:
     finally:
         page.write_text(good)
     assert "example.org" not in (book / "_build" / "site" / "book" / "references.html").read_text()
+
+
+def test_a_process_that_has_got_ready_ends_when_it_is_not_needed(tmp_path: Path) -> None:
+    with site.Builder(tmp_path) as builder:
+        builder._process.stdin.close()  # as where this process is killed
+        assert builder._process.wait(120) == 1
+    with site.Builder(tmp_path) as builder:
+        pass
+    assert builder._process.returncode
 
 
 def test_a_notebook_that_was_not_run_is_named(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from cosnb.notebooks.execution import Failure, Job
 from cosnb.notebooks.parameters import check_parameters, parse_override, read_defaults
-from cosnb.notebooks.runs import PROFILES, Run, executed_path, plan, read_runs, run
+from cosnb.notebooks.runs import PROFILES, Run, available_cores, executed_path, plan, read_runs, run
 
 __all__ = [
     "PROFILES",
     "Failure",
     "Job",
     "Run",
+    "available_cores",
     "check_parameters",
     "executed_path",
     "parse_override",

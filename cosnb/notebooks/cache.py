@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 
 KEY = "cosnb"  # of the stamp in a notebook's metadata
 ALL = "*"  # stands for every experiment, where a notebook has asked which there are
-_PACKAGE = Path(__file__).resolve().parent.parent
-_RUNNERS = {"cli.py", "site.py", "sitecheck.py", "notebooks"}  # they run notebooks, and no notebook imports them
+PACKAGE = Path(__file__).resolve().parent.parent
+_RUNNERS = {
+    "cli.py",
+    "site.py",
+    "site_stage.py",
+    "sitecheck.py",
+    "notebooks",
+}  # they run notebooks, and no notebook imports them
 _PACKAGES = ("altair", "matplotlib", "mpmath", "numpy", "scikit-learn", "scipy", "sympy", "torch")
 
 
@@ -55,44 +61,47 @@ def is_current(job: "Job") -> bool:
 def fingerprint(source: Path, parameters: Mapping[str, Any]) -> str:
     """Return 16 hexadecimal digits over a notebook, its parameters, this package and those that it computes with."""
     parts = [source.read_text(encoding="utf-8"), json.dumps(parameters, sort_keys=True), _package_digest()]
-    return _digest("\0".join(parts).encode())
+    return digest("\0".join(parts).encode())
 
 
 def record_digests(root: Path | None = None) -> dict[str, str]:
     """Return a digest of each experiment's records, by experiment."""
     folder = root or results_dir()
     found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return {path.name: _folder_digest(sorted(path.glob("*.json")), path) for path in found}
+    return {path.name: folder_digest(sorted(path.glob("*.json")), path) for path in found}
 
 
 def _record_digest(records: Mapping[str, str], name: str) -> str:
-    return _digest(json.dumps(records, sort_keys=True).encode()) if name == ALL else records.get(name, "")
+    return digest(json.dumps(records, sort_keys=True).encode()) if name == ALL else records.get(name, "")
 
 
 @lru_cache(maxsize=1)
 def _package_digest() -> str:
     """Return the digest of the code that notebooks can reach, docstrings too: some are shown on pages."""
-    files = [
-        path
-        for path in sorted(_PACKAGE.rglob("*"))
-        if path.suffix in (".py", ".c", ".h", ".json") and path.relative_to(_PACKAGE).parts[0] not in _RUNNERS
-    ]
+    files = [path for path in package_files() if path.relative_to(PACKAGE).parts[0] not in _RUNNERS]
     versions = [sys.version]
     for name in _PACKAGES:
         try:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    return _digest("\n".join([_folder_digest(files, _PACKAGE), *versions]).encode())
+    return digest("\n".join([folder_digest(files, PACKAGE), *versions]).encode())
 
 
-def _folder_digest(files: list[Path], folder: Path) -> str:
-    digest = hashlib.sha256()
+def package_files() -> list[Path]:
+    """Return this package's files of code and coefficients, sorted."""
+    return [path for path in sorted(PACKAGE.rglob("*")) if path.suffix in (".py", ".c", ".h", ".json")]
+
+
+def folder_digest(files: list[Path], folder: Path) -> str:
+    """Return 16 hexadecimal digits over files' contents and their places below `folder`."""
+    hashed = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+        hashed.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        hashed.update(path.read_bytes())
+    return hashed.hexdigest()[:16]
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """Return 16 hexadecimal digits over `content`."""
     return hashlib.sha256(content).hexdigest()[:16]

@@ -1,7 +1,9 @@
 """One notebook in a worker process with a time limit; nothing half-written or running stays."""
 
+import getpass
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -177,7 +179,7 @@ def _start(job: Job, folder: Path, environment: dict[str, str], live: bool) -> s
         asked = {"ask": str(folder / "missing.json")} if "train" not in job.order else {}
         assignment.write_text(json.dumps(job.order | asked), encoding="utf-8")
         environment = environment | {VARIABLE: str(assignment)}
-    environment = environment | {READ_LOG: str(folder / "read")}
+    environment = environment | {READ_LOG: str(folder / "read")} | _place_temporary_files(folder)
     with (folder / "log").open("wb") as log:
         # A session of its own: Ctrl-C in a terminal reaches this process only, which then ends the others in order.
         # Its stdin is a pipe that nothing is written to: it closes when this process is gone, however that ended.
@@ -193,6 +195,20 @@ def _start(job: Job, folder: Path, environment: dict[str, str], live: bool) -> s
     if console is not None:
         os.close(console)
     return process
+
+
+def _place_temporary_files(folder: Path) -> dict[str, str]:
+    """Return the environment in which temporary files go below `folder`, for kernels are ended without a farewell."""
+    (folder / "tmp").mkdir()
+    environment = {"TMPDIR": str(folder / "tmp")}
+    if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+        # What torch.compile has built stays for the next run, where PyTorch would put it.
+        try:
+            user = re.sub(r'[\\/:*?"<>|]', "_", getpass.getuser())
+        except (KeyError, OSError):  # a user number without a name
+            user = f"uid_{os.getuid()}"
+        environment["TORCHINDUCTOR_CACHE_DIR"] = str(Path(tempfile.gettempdir(), f"torchinductor_{user}"))
+    return environment
 
 
 def _finish(job: Job, process: subprocess.Popen[bytes], folder: Path) -> Failure | None:

@@ -68,6 +68,11 @@ def executed_path(name: str, profile: str, root: Path | None = None) -> Path:
     return (root or repository_root()) / "_build" / "notebooks" / profile / f"{name}.ipynb"
 
 
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def plan(
     names: Sequence[str], profile: str, overrides: Mapping[str, Any] | None = None, root: Path | None = None
 ) -> list[Job]:
@@ -158,6 +163,6 @@ def run(
             return []
     from cosnb.notebooks import cluster, sweep  # with Dask, which takes half a second
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     workers = jobs or max(min(2, cores), len(cluster.visible_gpus()))
     return sweep.execute(planned, workers, cores, scheduler=scheduler)

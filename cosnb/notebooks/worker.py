@@ -52,6 +52,7 @@ def execute(job: dict[str, Any]) -> str | None:
             cwd=str(Path(job["source"]).parent),
             progress_bar=False,
             start_timeout=START_SECONDS,
+            shutdown_kernel="immediate",  # Python takes 1 to 2 s to let go of PyTorch, to no end
             stderr_file=os.fdopen(job["live"], "w") if job["live"] else None,
         )
     except PapermillExecutionError as error:

@@ -37,6 +37,7 @@ def _expressions(name: str) -> str:
     return sympy.srepr(act.derivative(0)) + sympy.srepr(act.derivative(1))
 
 
+@lru_cache(maxsize=256)  # 50 ms for the files of one digest, and a book has hundreds of records
 def canonical(source: str) -> str:
     """Return Python `source` as one line of node names and constants: what it does, not how it is laid out.
 
