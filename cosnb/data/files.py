@@ -76,12 +76,17 @@ def download_archive(url: str, checksum: str, members: Mapping[str, Path]) -> No
 
 
 def _retrieve(url: str, checksum: str, path: Path, folder: Path) -> None:
+    answers: list[requests.Response] = []
+    note = {"response": lambda answer, **_: answers.append(answer)}
     try:
-        pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)(url, str(path), None)
+        pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT, hooks=note)(url, str(path), None)
     except requests.RequestException as error:
         raise CosnbError(
             f"{url} could not be downloaded ({_reason(error)}): check the network and try again, or {_by_hand(folder)}"
         ) from error
+    finally:
+        for answer in answers:  # pooch leaves a connection that broke, and the socket, to chance
+            answer.close()
     algorithm, expected = checksum.split(":")
     found = pooch.file_hash(str(path), alg=algorithm)
     if found != expected:

@@ -4,9 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cosnb import results
 from cosnb.display import Markdown, Table
-from cosnb.errors import CosnbError
 from cosnb.results.paper import TABLES
 from cosnb.results.summary import FIGURES, Record, by_activation, differences, figures, format_mean, group, table, title
 from cosnb.statistics import Comparison, Direction, Interval, Verdict, alike, judge, t_interval
@@ -26,17 +24,6 @@ def configurations(records: Iterable[Record]) -> list[tuple[dict[str, Any], list
     """Return (settings, records) a configuration, the nearest to 50,000 images × 200 epochs of CIFAR-10 first."""
     groups = group(records)
     return sorted(groups, key=lambda item: (not is_cifar(item[0]), -item[0]["train_images"] * item[0]["epochs"]))
-
-
-def nearest(network: str) -> tuple[dict[str, Any], list[Record]]:
-    """Return (settings, records) of the recorded configuration of `network` that is nearest to P's.
-
-    Raises CosnbError where it has no record.
-    """
-    groups = configurations(results.read(EXPERIMENTS[network]))
-    if not groups:
-        raise CosnbError(f"{network} has no record yet: say `cosnb run {EXPERIMENTS[network]} --profile full` first.")
-    return groups[0]
 
 
 def is_cifar(settings: Mapping[str, Any]) -> bool:
