@@ -55,7 +55,9 @@ def details(records: Sequence[Record]) -> Table:
 def is_older(record: Record) -> bool:
     """Say whether the code that decided a record's numbers has changed since, or takes its settings no longer."""
     try:
-        now = file_digest(code_file(record)) if "measured" in record else code_digest(_config(record))
+        now = (
+            file_digest(code_file(record)) if "measured" in record else code_digest(_config(record), _execution(record))
+        )
     except (CosnbError, TypeError):
         return True
     return bool(now != record["code_digest"])
@@ -131,6 +133,10 @@ def _sentences(records: Sequence[Record]) -> str:
     age = f" **{older} of them were recorded with code that has changed since.**" if older else ""
     link = address(first.get("experiment", ""))
     return f"*{' '.join(shown)}*{age}" + (f" [Records]({link})." if link else "")
+
+
+def _execution(record: Record) -> str:
+    return str(record["device"].get("execution", ""))
 
 
 def _config(record: Record) -> TrainingConfig:

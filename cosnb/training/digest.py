@@ -16,15 +16,18 @@ _FILES = (
     *(f"training/{name}.py" for name in ("loop", "many", "state", "dropout", "protocol", "execution", "probes")),
     "data/augment.py",
 )
+_OF_EXECUTION = {"captured": ("training/streams.py",)}
 
 
-def code_digest(config: TrainingConfig) -> str:
+def code_digest(config: TrainingConfig, execution: str = "") -> str:
     """Return 16 hexadecimal digits over the loop, the augmentation, the network, and the activation's f and f′.
 
-    Of the activation it is the expressions that count, not the code printed from them: that may change for speed.
+    execution: as a record's device has it; a loop of its own counts for the records made by it alone. Of the activation
+    it is the expressions that count, not the code printed from them: that may change for speed.
     """
     digest = hashlib.sha256()
-    for path in (*(_PACKAGE / name for name in _FILES), models.code_file(config.network)):
+    files = (*_FILES, *_OF_EXECUTION.get(execution, ()))
+    for path in (*(_PACKAGE / name for name in files), models.code_file(config.network)):
         digest.update(canonical(path.read_text()).encode())
     digest.update(_expressions(models.activation_name(config.network, config.activation)).encode())
     return digest.hexdigest()[:16]

@@ -26,7 +26,9 @@ from cosnb.training.execution import resolve_execution
 from cosnb.training.loop import fitted, train
 from cosnb.training.many import Outcome, resolve_way, train_many
 from cosnb.training.state import Epoch
+from cosnb.training.streams import EXECUTION, train_streams
 
+_TOGETHER = {"fused": "fused", "streams": "side by side"}
 TIMING = "wall time an epoch, device synchronised before and after; code is built before the first epoch"
 
 
@@ -39,13 +41,14 @@ def run_missing(
     root: Path | None = None,
     execution: str = "auto",
     together: int = 1,
+    way: str = "auto",
 ) -> int:
     """Train every (configuration, seed) that has no finished record, seed by seed; return how many were written.
 
-    `data` must be what the configurations name. `together`: how many seeds of a configuration are trained at once (see
-    `cosnb.training.many`). A run that raises is recorded as failed and the others go on; one that was killed goes on
-    from its checkpoint. Shows a bar with the time left. Raises CosnbError before the first run where a setting is wrong
-    or the results folder cannot be written.
+    `data` must be what the configurations name. `together`: how many seeds of a configuration are trained at once;
+    `way`: how (see `run_many`); a way that is named is taken for one seed alone too. A run that raises is recorded as
+    failed and the others go on; one that was killed goes on from its checkpoint. Shows a bar with the time left. Raises
+    CosnbError before the first run where a setting is wrong or the results folder cannot be written.
     """
     configs, seeds = list(configs), distinct(seeds)
     check(configs, data, device, execution)
@@ -74,8 +77,8 @@ def run_missing(
 
             checkpoints = {seed: open_checkpoint(experiment, config, seed, data, root) for seed in still}
             made: Iterable[results.record.Record]
-            if len(still) > 1:
-                made = run_many(experiment, config, still, data, device, show, checkpoints)
+            if len(still) > 1 or way != "auto":
+                made = run_many(experiment, config, still, data, device, show, checkpoints, way)
             else:
                 made = (
                     run(experiment, config, seed, data, device, partial(show, seed), checkpoints[seed], execution)
@@ -159,16 +162,22 @@ def run_many(
     checkpoints: Mapping[int, Checkpoint] | None = None,
     way: str = "auto",
 ) -> list[results.record.Record]:
-    """Train several seeds of one configuration together and return their records; see `run`, and `train_many`."""
+    """Train several seeds of one configuration together and return their records; see `run`.
+
+    way: "streams" (`cosnb.training.streams`), else one of `cosnb.training.many`.
+    """
     started, clock = datetime.now(UTC), time.perf_counter()
-    way = resolve_way(way, device)
+    way = way if way == "streams" else resolve_way(way, device)
     resumed = {seed for seed, checkpoint in (checkpoints or {}).items() if checkpoint.path.exists()}
     try:
-        outcomes = train_many(config, seeds, data, device, after_epoch, checkpoints, way)
+        if way == "streams":
+            outcomes = train_streams(config, seeds, data, device, after_epoch, checkpoints)
+        else:
+            outcomes = train_many(config, seeds, data, device, after_epoch, checkpoints, way)
     except Exception as exception:
         error = f"{type(exception).__name__}: {exception}"
         outcomes = {seed: Outcome("failed", error, [], None) for seed in seeds}
-    how = "divided by the number of runs fused" if way == "fused" else "other runs beside it"
+    how = "other runs beside it" if way == "processes" else f"divided by the number of runs {_TOGETHER[way]}"
     timing = {"method": f"{TIMING}; {how}", "total_seconds": time.perf_counter() - clock, "together": len(seeds)}
     return [
         make_record(
@@ -177,7 +186,7 @@ def run_many(
             seed,
             data,
             device,
-            "eager" if way == "fused" else "auto",
+            {"fused": "eager", "streams": EXECUTION}.get(way, "auto"),
             outcome.status,
             outcome.error,
             outcome.epochs,
@@ -202,6 +211,7 @@ def make_record(
     started: datetime,
 ) -> results.record.Record:
     """Return the record of a run that ended now."""
+    execution = execution if execution == EXECUTION else resolve_execution(execution, device)
     return {
         "schema": results.SCHEMA,
         "experiment": experiment,
@@ -213,7 +223,7 @@ def make_record(
         "epochs": epochs,
         "timing": timing,
         **results.checked_out(),
-        "code_digest": code_digest(config),
+        "code_digest": code_digest(config, execution),
         "data": {
             "name": data.name,
             "train_images": len(data.train_images),
@@ -226,7 +236,7 @@ def make_record(
             "numpy": numpy.__version__,
             "cosnb": cosnb.__version__,
         },
-        "device": {**describe_device(device), "execution": resolve_execution(execution, device)},
+        "device": {**describe_device(device), "execution": execution},
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
