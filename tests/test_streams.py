@@ -9,12 +9,12 @@ from tiny_training import digits, figures, mlp, weights
 
 from cosnb import results
 from cosnb.errors import CosnbError
+from cosnb.results.provenance import is_older
 from cosnb.training import TrainingConfig, run_missing, train
 from cosnb.training.checkpoint import Checkpoint
 from cosnb.training.digest import code_digest
 from cosnb.training.streams import train_streams
 
-SEEDS = (5, 0, 2)
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
 
@@ -22,9 +22,11 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 @pytest.mark.parametrize("protocol", ["depth", "modern", "paper"])
 def test_each_run_is_as_it_is_alone(protocol: str, device: str) -> None:
     config = mlp(protocol=protocol, epochs=3, lr=0.01, flip=0.5, rotation=20.0)
-    together = train_streams(config, SEEDS, digits(), device)
-    assert tuple(together) == SEEDS
-    for seed, outcome in together.items():
+    other = dataclasses.replace(config, activation="relu", lr=0.02)
+    jobs = [(config, 5), (config, 0), (other, 0)]
+    together = train_streams(jobs, digits(), device)
+    assert list(together) == jobs
+    for (config, seed), outcome in together.items():
         status, epochs, net = train(config, seed, digits(), device, execution="eager")
         assert (outcome.status, outcome.error) == (status, None)
         if device == "cpu":
@@ -37,7 +39,7 @@ def test_each_run_is_as_it_is_alone(protocol: str, device: str) -> None:
 
 def test_probes_and_a_network_with_convolutions() -> None:
     config = TrainingConfig("cos", "digits", 40, epochs=1, batch_size=16, probes=("dead_units", "gradient_norms"))
-    (outcome,) = train_streams(config, (1,), digits(40, 20), "cpu").values()
+    (outcome,) = train_streams([(config, 1)], digits(40, 20), "cpu").values()
     _, epochs, _ = train(config, 1, digits(40, 20))
     assert figures(outcome.epochs) == figures(epochs)
     assert "gradient_norms_at_start" in epochs[0]
@@ -47,44 +49,69 @@ def test_a_run_goes_on_from_its_checkpoint_beside_one_that_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
-    config = mlp(epochs=4)
-    whole = train_streams(config, (0, 1), digits(), "cpu")
-    kept = {seed: Checkpoint(tmp_path / str(seed), {}) for seed in (0, 1)}
+    jobs = [(mlp(epochs=4), seed) for seed in (0, 1)]
+    whole = train_streams(jobs, digits(), "cpu")
+    kept = {job: Checkpoint(tmp_path / str(job[1]), {}) for job in jobs}
 
-    def stop(seed: int, epoch: dict[str, object]) -> None:
+    def stop(job: object, epoch: dict[str, object]) -> None:
         if epoch["epoch"] == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_streams(config, (0,), digits(), "cpu", stop, kept)
+        train_streams(jobs[:1], digits(), "cpu", stop, kept)
     seen: list[tuple[int, int]] = []
-    again = train_streams(config, (0, 1), digits(), "cpu", lambda seed, e: seen.append((seed, e["epoch"])), kept)
+    again = train_streams(jobs, digits(), "cpu", lambda job, epoch: seen.append((job[1], epoch["epoch"])), kept)
     assert seen[:3] == [(0, 1), (0, 2), (0, 3)]
-    for seed in (0, 1):
-        assert figures(again[seed].epochs) == figures(whole[seed].epochs)
-        assert weights(again[seed].net) == weights(whole[seed].net)  # type: ignore[arg-type]
+    for job in jobs:
+        assert figures(again[job].epochs) == figures(whole[job].epochs)
+        assert weights(again[job].net) == weights(whole[job].net)  # type: ignore[arg-type]
 
 
 def test_a_run_that_diverges_ends_alone() -> None:
-    config = mlp(epochs=3, lr=1e30)
-    outcomes = train_streams(config, (0, 1), digits(), "cpu")
-    assert {outcome.status for outcome in outcomes.values()} == {"diverged"}
-    assert all(len(outcome.epochs) < 3 for outcome in outcomes.values())
+    jobs = [(mlp(epochs=3, lr=1e30), 0), (mlp(epochs=3), 0)]
+    wild, tame = train_streams(jobs, digits(), "cpu").values()
+    assert (wild.status, tame.status) == ("diverged", "ok")
+    assert len(wild.epochs) < len(tame.epochs) == 3
 
 
 def test_records_say_how_they_were_made(tmp_path: Path) -> None:
-    config = mlp(epochs=1)
-    assert run_missing("x", [config], (0, 1), digits(), "cpu", tmp_path, together=2, way="streams") == 2
-    assert run_missing("x", [config], (2,), digits(), "cpu", tmp_path, way="streams") == 1
-    assert run_missing("x", [config], (3,), digits(), "cpu", tmp_path) == 1
-    records = {record["seed"]: record for record in results.read("x", tmp_path)}
-    assert [records[seed]["device"]["execution"] for seed in range(4)] == ["captured"] * 3 + ["eager"]
-    assert "side by side" in records[0]["timing"]["method"]
-    assert records[2]["code_digest"] == code_digest(config, "captured") != code_digest(config)
-    assert records[3]["code_digest"] == code_digest(config)
+    configs = [mlp(epochs=1), mlp("relu", epochs=1)]
+    assert run_missing("x", configs, (0, 1), digits(), "cpu", tmp_path, together=3, way="streams") == 4
+    assert run_missing("x", configs, (2,), digits(), "cpu", tmp_path) == 2
+    records = {(record["config"]["activation"], record["seed"]): record for record in results.read("x", tmp_path)}
+    assert [records["cos", seed]["device"]["execution"] for seed in range(3)] == ["captured", "captured", "eager"]
+    assert [records[job]["timing"].get("together") for job in (("cos", 0), ("relu", 1), ("cos", 2))] == [3, 1, None]
+    assert "side by side" in records["cos", 0]["timing"]["method"]
+    assert records["cos", 0]["code_digest"] == code_digest(configs[0], "captured") != code_digest(configs[0])
+    assert records["cos", 2]["code_digest"] == code_digest(configs[0])
+    assert not any(map(is_older, records.values()))
+
+
+def test_a_call_that_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
+    epochs = iter(range(5))
+
+    def enough() -> None:
+        if next(epochs) == 4:  # the third epoch of the first of two
+            raise KeyboardInterrupt
+
+    given = ("x", [mlp(epochs=3)], (0, 1), digits(), "cpu", tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run_missing(*given, together=2, way="streams", enough=enough)
+    assert results.read("x", tmp_path) == []
+    assert run_missing(*given, together=2, way="streams") == 2
+    assert all(record["timing"]["resumed"] for record in results.read("x", tmp_path))
+    assert not (tmp_path / "x" / ".checkpoints").exists()
+
+
+def test_runs_that_cannot_be_beside_each_other_are_an_error() -> None:
+    with pytest.raises(CosnbError, match="one network and batch size"):
+        train_streams([(mlp(), 0), (mlp(batch_size=8), 0)], digits(), "cpu")
+    with pytest.raises(CosnbError, match="no run"):
+        train_streams([], digits(), "cpu")
 
 
 def test_data_that_do_not_fit_are_an_error() -> None:
     small = dataclasses.replace(digits(), name="other", train_images=torch.zeros(64, 1, 28, 28, dtype=torch.uint8))
     with pytest.raises(CosnbError, match="squeezenet takes images of 3 × 32 × 32"):
-        train_streams(TrainingConfig("cos", "digits", 64, batch_size=24), (0,), small, "cpu")
+        train_streams([(TrainingConfig("cos", "digits", 64, batch_size=24), 0)], small, "cpu")

@@ -26,9 +26,9 @@ from cosnb.training.execution import resolve_execution
 from cosnb.training.loop import fitted, train
 from cosnb.training.many import Outcome, resolve_way, train_many
 from cosnb.training.state import Epoch
-from cosnb.training.streams import EXECUTION, train_streams
+from cosnb.training.streams import EXECUTION, Job, train_streams
 
-_TOGETHER = {"fused": "fused", "streams": "side by side"}
+_BESIDE = "other runs beside it"
 TIMING = "wall time an epoch, device synchronised before and after; code is built before the first epoch"
 
 
@@ -42,13 +42,17 @@ def run_missing(
     execution: str = "auto",
     together: int = 1,
     way: str = "auto",
+    enough: Callable[[], None] = lambda: None,
 ) -> int:
     """Train every (configuration, seed) that has no finished record, seed by seed; return how many were written.
 
     `data` must be what the configurations name. `together`: how many seeds of a configuration are trained at once;
-    `way`: how (see `run_many`); a way that is named is taken for one seed alone too. A run that raises is recorded as
-    failed and the others go on; one that was killed goes on from its checkpoint. Shows a bar with the time left. Raises
-    CosnbError before the first run where a setting is wrong or the results folder cannot be written.
+    `way`: how, one of `cosnb.training.many`, or "streams", where it is runs of any configuration of one network (see
+    `cosnb.training.streams`), one alone too. A run that raises is recorded as failed and the others go on; one that was
+    killed, or that `enough` interrupts, goes on from its checkpoint. Shows a bar with the time left. Raises CosnbError
+    before the first run where a setting is wrong or the results folder cannot be written.
+
+    enough: asked after each epoch; what it raises, no Exception, ends the call.
     """
     configs, seeds = list(configs), distinct(seeds)
     check(configs, data, device, execution)
@@ -58,39 +62,71 @@ def run_missing(
     wanted = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
     mine = assignment.take(experiment, wanted, root)  # all, but for a sweep's processes
 
-    def missing(config: TrainingConfig, seeds: list[int]) -> list[int]:
-        own = [seed for seed in seeds if (config, seed) in mine]
-        return [seed for seed in own if results.find(experiment, config.digest(), seed, root) is None]
+    def missing(jobs: Iterable[Job]) -> list[Job]:
+        return [
+            (config, seed)
+            for config, seed in jobs
+            if (config, seed) in mine and results.find(experiment, config.digest(), seed, root) is None
+        ]
 
     parts = [seeds[start : start + together] for start in range(0, len(seeds), together)]
-    jobs = [(config, found) for part in parts for config in configs if (found := missing(config, part))]
+    if way == "streams":
+        groups = _beside(missing(wanted), together)
+    else:
+        groups = [found for part in parts for config in configs if (found := missing((config, s) for s in part))]
     written = 0
-    epochs = sum(config.epochs * len(part) for config, part in jobs)
-    with tqdm(total=epochs, unit="epoch", desc=experiment, disable=not jobs) as bar:
-        for config, part in jobs:
-            still = missing(config, part)  # another process may have recorded some since
-            bar.update(config.epochs * (len(part) - len(still)))
+    epochs = sum(config.epochs for group in groups for config, _ in group)
+    with tqdm(total=epochs, unit="epoch", desc=experiment, disable=not groups) as bar:
 
-            def show(seed: int, epoch: Epoch, name: str = config.activation) -> None:
-                bar.set_postfix_str(f"{name} seed {seed}: test accuracy {epoch['test_accuracy']:.2%}")
-                bar.update()
+        def show(job: Job, epoch: Epoch) -> None:
+            config, seed = job
+            bar.set_postfix_str(f"{config.activation} seed {seed}: test accuracy {epoch['test_accuracy']:.2%}")
+            bar.update()
+            enough()
 
-            checkpoints = {seed: open_checkpoint(experiment, config, seed, data, root) for seed in still}
+        for group in groups:
+            still = missing(group)  # another process may have recorded some since
+            bar.update(sum(config.epochs for config, _ in group) - sum(config.epochs for config, _ in still))
+            checkpoints = {job: open_checkpoint(experiment, *job, data, root) for job in still}
             made: Iterable[results.record.Record]
-            if len(still) > 1 or way != "auto":
-                made = run_many(experiment, config, still, data, device, show, checkpoints, way)
+            if way == "streams":
+                made = run_streams(experiment, still, data, device, show, checkpoints)
+            elif len(still) > 1:
+                config = still[0][0]
+                by_seed = {seed: checkpoint for (_, seed), checkpoint in checkpoints.items()}
+
+                def show_seed(seed: int, epoch: Epoch, config: TrainingConfig = config) -> None:
+                    show((config, seed), epoch)
+
+                made = run_many(experiment, config, list(by_seed), data, device, show_seed, by_seed, way)
             else:
                 made = (
-                    run(experiment, config, seed, data, device, partial(show, seed), checkpoints[seed], execution)
-                    for seed in still
+                    run(experiment, *job, data, device, partial(show, job), checkpoints[job], execution)
+                    for job in still
                 )
             for record in made:
-                if missing(config, [record["seed"]]):
+                (job,) = (
+                    job for job in still if (job[0].digest(), job[1]) == (record["config_digest"], record["seed"])
+                )
+                if missing([job]):
                     results.write(record, root)
                     written += 1
-                checkpoints[record["seed"]].delete()
+                checkpoints[job].delete()
     assignment.leave(mine, root)
     return written
+
+
+def _beside(jobs: list[Job], together: int) -> list[list[Job]]:
+    """Return the jobs in groups of at most `together` that can run beside each other, in their order."""
+    groups: list[list[Job]] = []
+    for job in jobs:
+        last = groups[-1] if groups else []
+        alike = last and (last[0][0].network, last[0][0].batch_size) == (job[0].network, job[0].batch_size)
+        if alike and len(last) < together:
+            last.append(job)
+        else:
+            groups.append([job])
+    return groups
 
 
 def check(configs: Iterable[TrainingConfig], data: ImageData, device: str | torch.device, execution: str) -> None:
@@ -162,38 +198,67 @@ def run_many(
     checkpoints: Mapping[int, Checkpoint] | None = None,
     way: str = "auto",
 ) -> list[results.record.Record]:
-    """Train several seeds of one configuration together and return their records; see `run`.
+    """Train several seeds of one configuration together and return their records; see `run`, and `train_many`."""
+    way = resolve_way(way, device)
+    how, execution = ("divided by the number of runs fused", "eager") if way == "fused" else (_BESIDE, "auto")
+    by_job = {(config, seed): checkpoint for seed, checkpoint in (checkpoints or {}).items()}
 
-    way: "streams" (`cosnb.training.streams`), else one of `cosnb.training.many`.
-    """
+    def train_them() -> dict[Job, Outcome]:
+        outcomes = train_many(config, seeds, data, device, after_epoch, checkpoints, way)
+        return {(config, seed): outcome for seed, outcome in outcomes.items()}
+
+    jobs = [(config, seed) for seed in seeds]
+    return _record_together(experiment, jobs, data, device, train_them, by_job, how, execution)
+
+
+def run_streams(
+    experiment: str,
+    jobs: list[Job],
+    data: ImageData,
+    device: str | torch.device,
+    after_epoch: Callable[[Job, Epoch], None] = lambda job, epoch: None,
+    checkpoints: Mapping[Job, Checkpoint] | None = None,
+) -> list[results.record.Record]:
+    """Train runs of one network beside each other and return their records; see `run`, and `train_streams`."""
+
+    def train_them() -> dict[Job, Outcome]:
+        return train_streams(jobs, data, device, after_epoch, checkpoints)
+
+    how = "divided by the number of runs side by side"
+    return _record_together(experiment, jobs, data, device, train_them, checkpoints or {}, how, EXECUTION)
+
+
+def _record_together(
+    experiment: str,
+    jobs: list[Job],
+    data: ImageData,
+    device: str | torch.device,
+    train_them: Callable[[], dict[Job, Outcome]],
+    checkpoints: Mapping[Job, Checkpoint],
+    how: str,
+    execution: str,
+) -> list[results.record.Record]:
     started, clock = datetime.now(UTC), time.perf_counter()
-    way = way if way == "streams" else resolve_way(way, device)
-    resumed = {seed for seed, checkpoint in (checkpoints or {}).items() if checkpoint.path.exists()}
+    resumed = {job for job, checkpoint in checkpoints.items() if checkpoint.path.exists()}
     try:
-        if way == "streams":
-            outcomes = train_streams(config, seeds, data, device, after_epoch, checkpoints)
-        else:
-            outcomes = train_many(config, seeds, data, device, after_epoch, checkpoints, way)
+        outcomes = train_them()
     except Exception as exception:
-        error = f"{type(exception).__name__}: {exception}"
-        outcomes = {seed: Outcome("failed", error, [], None) for seed in seeds}
-    how = "other runs beside it" if way == "processes" else f"divided by the number of runs {_TOGETHER[way]}"
-    timing = {"method": f"{TIMING}; {how}", "total_seconds": time.perf_counter() - clock, "together": len(seeds)}
+        outcomes = dict.fromkeys(jobs, Outcome("failed", f"{type(exception).__name__}: {exception}", [], None))
+    timing = {"method": f"{TIMING}; {how}", "total_seconds": time.perf_counter() - clock, "together": len(jobs)}
     return [
         make_record(
             experiment,
-            config,
-            seed,
+            *job,
             data,
             device,
-            {"fused": "eager", "streams": EXECUTION}.get(way, "auto"),
+            execution,
             outcome.status,
             outcome.error,
             outcome.epochs,
-            timing | {"resumed": seed in resumed},
+            timing | {"resumed": job in resumed},
             started,
         )
-        for seed, outcome in outcomes.items()
+        for job, outcome in outcomes.items()
     ]
 
 

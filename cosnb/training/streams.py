@@ -18,9 +18,10 @@ from torch.nn import functional as F  # noqa: N812
 
 from cosnb.data import ImageData
 from cosnb.data.augment import batches, draw
+from cosnb.errors import CosnbError
 from cosnb.training import probes
 from cosnb.training.checkpoint import Checkpoint
-from cosnb.training.config import TrainingConfig, distinct
+from cosnb.training.config import TrainingConfig
 from cosnb.training.device import memory_kept
 from cosnb.training.execution import logits
 from cosnb.training.loop import TEST_BATCH, diverged, fitted, now
@@ -29,39 +30,43 @@ from cosnb.training.protocol import PROTOCOLS
 from cosnb.training.state import Epoch, State
 
 EXECUTION = "captured"  # what a record's device says of such a run
+Job = tuple[TrainingConfig, int]  # a configuration and a seed
 _WARM_UP = 3  # steps before a capture: code is built, cuDNN chooses, the optimiser's state comes to be
 
 
 def train_streams(
-    config: TrainingConfig,
-    seeds: Iterable[int],
+    jobs: Iterable[Job],
     data: ImageData,
     device: str | torch.device = "cuda",
-    after_epoch: Callable[[int, Epoch], None] = lambda seed, epoch: None,
-    checkpoints: Mapping[int, Checkpoint] | None = None,
-) -> dict[int, Outcome]:
-    """Train one network a seed, side by side, and return {seed: Outcome}; the epochs' entries are those of `train`.
+    after_epoch: Callable[[Job, Epoch], None] = lambda job, epoch: None,
+    checkpoints: Mapping[Job, Checkpoint] | None = None,
+) -> dict[Job, Outcome]:
+    """Train a network for each (configuration, seed), side by side, and return {job: Outcome}; entries as `train`'s.
 
-    An entry's train_seconds and test_seconds are those of all runs together divided by their number. A run that
-    diverges ends alone. Raises CosnbError where data and network do not fit.
+    The configurations share network and batch size, and may differ in all else. An entry's train_seconds and
+    test_seconds are those of all runs together divided by their number. A run that diverges ends alone. Raises
+    CosnbError where data and network do not fit, or the configurations each other.
     """
-    device, checkpoints = torch.device(device), checkpoints or {}
-    data = fitted(data, config.network).to(device)
+    device, jobs, checkpoints = torch.device(device), list(dict.fromkeys(jobs)), checkpoints or {}
+    shapes = {(config.network, config.batch_size) for config, _ in jobs}
+    if len(shapes) != 1:
+        raise CosnbError(f"runs beside each other need one network and batch size, got {sorted(shapes) or 'no run'}")
+    data = fitted(data, jobs[0][0].network).to(device)
     with memory_kept(device):
-        runs = {seed: _Run(config, seed, data, checkpoints.get(seed)) for seed in distinct(seeds)}
-        for seed, run in runs.items():
+        runs = {job: _Run(*job, data, checkpoints.get(job)) for job in jobs}
+        for job, run in runs.items():
             for entry in run.state.epochs:
-                after_epoch(seed, entry)
-        while going := {seed: run for seed, run in runs.items() if run.is_going()}:
-            for seed, entry in zip(going, _train_epoch(list(going.values()), data, device), strict=True):
-                run = going[seed]
+                after_epoch(job, entry)
+        while going := {job: run for job, run in runs.items() if run.is_going()}:
+            entries = _train_epoch(list(going.values()), data, device)
+            for (job, run), entry in zip(going.items(), entries, strict=True):
                 run.state.epochs.append(entry)
-                if seed in checkpoints:
-                    checkpoints[seed].save(run.state.state_dict())
-                after_epoch(seed, entry)
+                if job in checkpoints:
+                    checkpoints[job].save(run.state.state_dict())
+                after_epoch(job, entry)
     return {
-        seed: Outcome("diverged" if diverged(run.state.epochs) else "ok", None, run.state.epochs, run.state.net)
-        for seed, run in runs.items()
+        job: Outcome("diverged" if diverged(run.state.epochs) else "ok", None, run.state.epochs, run.state.net)
+        for job, run in runs.items()
     }
 
 
