@@ -2,7 +2,6 @@
 
 import linecache
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import sympy
@@ -24,7 +23,13 @@ TEMPLATES = {
     "sigmoid": "(numpy.exp(numpy.minimum({0}, 0)) / (1 + numpy.exp(-numpy.abs({0}))))",
     "softplus": "numpy.logaddexp(0, {0})",
 }
-number = partial(python_number, module="numpy")
+_INT16 = 2**15  # NumPy 1 makes float64 of float32 and an integer that needs more bits
+
+
+def number(value: sympy.Expr) -> str:
+    """Return a literal that leaves a float32 array what it is."""
+    text = python_number(value, module="numpy")
+    return f"{text}.0" if text.lstrip("-").isdigit() and abs(int(text)) >= _INT16 else text
 
 
 def _edge(single: sympy.Expr, double: sympy.Expr) -> str:
