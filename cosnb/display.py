@@ -1,5 +1,6 @@
 """What a notebook shows besides figures and formulas: tables and short texts in Markdown."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,8 +20,30 @@ class Markdown:
         return self.text
 
 
+_HYPHEN = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
+_CLASS = re.compile(r"\bC\^(∞|\d+)")
+_VERBATIM = re.compile(r"(`[^`]*`|\]\([^)]*\)|<[^<>]*>|\$[^$]*\$)")
+
+
+def typeset(text: str) -> str:
+    """Return Markdown with minus signs before numbers and C^∞ as a formula; code, formulas and links stay the same."""
+    parts = _VERBATIM.split(text)
+    for place in range(0, len(parts), 2):
+        minus = _HYPHEN.sub("−", parts[place])
+        parts[place] = _CLASS.sub(lambda found: f"$C^{{{found[1]}}}$".replace("∞", r"\infty"), minus)
+    return "".join(parts)
+
+
+def p_value(p: float) -> str:
+    """Return a p-value with three decimals; one that would be 0.000 is "< 0.001"."""
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
+
+
 class Table(Markdown):
-    """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, None nothing, all else text."""
+    """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, None nothing, all else text.
+
+    Text is typeset as `typeset` says.
+    """
 
     def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         lines = [
@@ -36,7 +59,7 @@ def _cell(value: Any) -> str:
         return "✓" if value else "✗"
     if isinstance(value, sympy.Basic):
         return f"${sympy.latex(value.replace(_is_long, _rounded))}$".replace("|", r"\vert ")
-    return "" if value is None else str(value).replace("|", r"\|")
+    return "" if value is None else typeset(str(value)).replace("|", r"\|")
 
 
 def _is_long(part: sympy.Basic) -> bool:

@@ -7,7 +7,8 @@
 - `paper/squeezenet.cos.accuracy`: what the paper reports; `paper/squeezenet.cos-relu.accuracy` its difference;
   `paper/epochs`, `paper/images`.
 - `formula/cos.lipschitz`: a property of `cosnb.symbolic.findings`; of an extremum `formula/cos.minimum` and `.at`.
-- `claims/P12`: the verdict on a claim; `claims/all`, `claims/confirmed` and so on: how many.
+- `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`,
+  `claims/confirmed` and so on: how many.
 
 Of an experiment with several configurations it is the one that its page shows.
 """
@@ -180,6 +181,9 @@ def _short(value: Any) -> str:
     return show(value) if isinstance(value, sympy.Basic) else str(value)
 
 
+_IN_PART = {"en": "{} in part", "ko": "일부 {}"}
+
+
 def _claim(rest: str, language: str) -> str:
     verdicts = {claim: claims.overall(parts) for claim, parts in findings().items()}
     if rest == "all":
@@ -187,7 +191,8 @@ def _claim(rest: str, language: str) -> str:
     if rest not in verdicts and rest not in {str(verdict) for verdict in Verdict}:
         raise CosnbError(f"there is no claim {rest!r}: write P0 to P21, B1 to B11, all, or a verdict such as refuted")
     if rest in verdicts:
-        return verdict_word(verdicts[rest], language)
+        word = verdict_word(verdicts[rest], language)
+        return _IN_PART[language].format(word) if claims.in_part(findings()[rest]) else word
     return str(sum(str(verdict) == rest for verdict in verdicts.values()))
 
 

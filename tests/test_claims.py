@@ -7,7 +7,7 @@ from synthetic import full_table, run, table_records
 
 from cosnb import claims, results
 from cosnb.claims import costs, experiments, formulas
-from cosnb.claims.finding import Finding, overall
+from cosnb.claims.finding import Finding, in_part, overall
 from cosnb.measure.cost import NAMES, NO_SQUARE
 from cosnb.results.tables import EXPERIMENTS
 from cosnb.statistics import Verdict
@@ -101,7 +101,9 @@ class TestAll:
         ],
     )
     def test_a_claim_is_as_good_as_its_parts(self, parts, whole):
-        assert overall(Finding("P0", "", Verdict(verdict), "") for verdict in parts) == whole
+        findings = [Finding("P0", "", Verdict(verdict), "") for verdict in parts]
+        assert overall(findings) == whole
+        assert in_part(findings) == (parts == ("confirmed", "not testable"))
 
 
 class TestTables:

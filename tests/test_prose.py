@@ -63,6 +63,7 @@ NUMBERS = {
     "formula/cos.asymptotes": ("1/4, x + 1/4", "1/4, x + 1/4"),
     "formula/relu.lipschitz": ("1", "1"),
     "claims/B6": ("refuted", "반박됨"),
+    "claims/P20": ("confirmed in part", "일부 확인됨"),
     "claims/all": ("33", "33"),
 }
 

@@ -61,7 +61,9 @@ def test_only_full_length_answers_p(changes):
     records = full_table("squeezenet", **changes)
     settings = tables.configurations(records)[0][0]
     assert not tables.is_full(settings)
-    assert "**P14: not resolved**" in str(tables.conclusion(records, settings, "squeezenet", "P14"))
+    assert "**P14, and the leads of P15: not resolved**" in str(
+        tables.conclusion(records, settings, "squeezenet", "P14")
+    )
 
 
 def test_full_length_answers_p():

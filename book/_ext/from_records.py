@@ -55,7 +55,7 @@ def show_number(key: str, language: str) -> nodes.Node:
 
 def show_verdict(key: str, language: str) -> nodes.Node:
     """Return a claim's verdict as a badge: a sign and a word, so that colour says nothing alone."""
-    verdict = prose.number(f"claims/{key}")
+    verdict = prose.number(f"claims/{key}").removesuffix(" in part")
     word = prose.number(f"claims/{key}", language)
     kind = verdict.replace(",", "").replace(" ", "-")
     return nodes.inline("", f"{MARKS[verdict]}\u00a0{word}", classes=["verdict", f"verdict-{kind}"])

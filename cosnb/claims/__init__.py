@@ -9,12 +9,25 @@ from pathlib import Path
 
 from cosnb import results
 from cosnb.claims import costs, definitions, experiments, formulas, tables
-from cosnb.claims.finding import Evidence, Finding, overall
+from cosnb.claims.finding import Evidence, Finding, in_part, overall
+from cosnb.claims.pages import PAGES
 from cosnb.display import Table
 from cosnb.paths import results_dir
 from cosnb.results import record
 
-__all__ = ["CLAIMS", "DEFINITIONS", "Evidence", "Finding", "details", "examine", "gather", "overall", "say", "summary"]
+__all__ = [
+    "CLAIMS",
+    "DEFINITIONS",
+    "Evidence",
+    "Finding",
+    "details",
+    "examine",
+    "gather",
+    "in_part",
+    "overall",
+    "say",
+    "summary",
+]
 
 # What the paper presents before it claims anything of its own.
 DEFINITIONS: dict[str, Callable[[Evidence], list[Finding]]] = {
@@ -78,15 +91,17 @@ def say(claim: str) -> str:
 
 
 def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
-    """Return one row a claim that begins with `letter` ("P" or "B"): number, what it says, verdict."""
+    """Return one row a claim that begins with `letter` ("P" or "B"): number, what it says, verdict, parts, pages."""
     rows = []
     for claim, parts in findings.items():
         if claim.startswith(letter):
             counts = Counter(str(part.verdict) for part in parts)
             shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) if len(parts) > 1 else None
             anchor = f'<a id="claim-{claim.lower()}"></a>'  # so that other pages can point at the answer
-            rows.append([anchor + claim, say(claim), str(overall(parts)), shown])
-    return Table(["no.", "claim", "verdict", "its parts"], rows)
+            verdict = f"{overall(parts)}{' in part' if in_part(parts) else ''}"
+            pages = ", ".join(f"[{page.replace('-', ' ')}]({page})" for page in PAGES[claim])
+            rows.append([anchor + claim, say(claim), verdict, shown, pages])
+    return Table(["no.", "claim", "verdict", "its parts", "pages"], rows)
 
 
 def details(findings: dict[str, list[Finding]], claims: Sequence[str]) -> Table:

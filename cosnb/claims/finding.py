@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cosnb.display import p_value
 from cosnb.results.summary import Record
 from cosnb.statistics import Comparison, Verdict
 
@@ -36,6 +37,13 @@ def overall(findings: Iterable[Finding]) -> Verdict:
     return Verdict.NOT_TESTABLE
 
 
+def in_part(findings: Iterable[Finding]) -> bool:
+    """Say whether a claim is confirmed in those parts alone that something could decide."""
+    parts = list(findings)
+    untested = any(finding.verdict == Verdict.NOT_TESTABLE for finding in parts)
+    return untested and overall(parts) == Verdict.CONFIRMED
+
+
 def decide(holds: bool) -> Verdict:
     """Return the verdict on a statement that a formula or an exact count decides."""
     return Verdict.CONFIRMED if holds else Verdict.REFUTED
@@ -47,7 +55,8 @@ def measured(comparison: Comparison, unit: str, digits: int = 2) -> str:
     if interval.n < 2:
         return f"n = {interval.n}"
     shown = f"{interval.mean:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
-    return f"{shown}{unit and ' '}{unit}, p = {comparison.p_holm:.3f}, n = {interval.n}"
+    p = p_value(comparison.p_holm)
+    return f"{shown}{unit and ' '}{unit}, p {p if p.startswith('<') else f'= {p}'}, n = {interval.n}"
 
 
 def size(records: Sequence[Record]) -> str:

@@ -6,8 +6,9 @@ Figures are made without pyplot, so nothing is shown twice; a notebook shows the
 import io
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -46,7 +47,8 @@ _RC: Any = {
 }
 
 
-class Look(NamedTuple):
+@dataclass(frozen=True)
+class Look:
     """Colour (Okabe and Ito) and line style of an activation."""
 
     color: str

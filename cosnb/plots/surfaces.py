@@ -1,7 +1,7 @@
 """Figures of computed curves in panels one above another, and of losses over two weights with the way of a descent."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +14,8 @@ from cosnb.results.summary import title
 _LEVELS = 14  # contour lines
 
 
-class Plane(NamedTuple):
+@dataclass(frozen=True)
+class Plane:
     """Heights over a grid of two weights (rows: the second one), the grid's places, and ways (steps, 2) across it."""
 
     heights: np.ndarray

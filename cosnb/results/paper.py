@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from cosnb.display import Table
+from cosnb.display import Table, p_value
 from cosnb.results.summary import Row, format_mean, title
 from cosnb.statistics import Claim, Comparison, Direction, Interval
 
@@ -36,20 +36,24 @@ TABLES: dict[str, dict[str, Reported]] = {
 
 
 def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
-    """Return our rows and P's numbers (columns P), activation by activation; what either lacks is left empty."""
+    """Return our rows and P's numbers (columns P), activation by activation; "–" for what either lacks."""
     lines = []
     for row in rows:
         p = reported.get(row.activation)
-        line = [title(row.activation), row.n, format_mean(row.intervals["accuracy"], 2), p and f"{p.accuracy:.2f}"]
-        line += [format_mean(row.intervals["loss"], 4), p and f"{p.loss:.4f}"]
-        lines.append([*line, f"{row.seconds_per_epoch:.0f}" if row.n else None, p and f"{p.seconds:.0f}"])
+        theirs = (f"{p.accuracy:.2f}", f"{p.loss:.4f}", f"{p.seconds:.0f}") if p else ("–",) * 3
+        means = (format_mean(row.intervals["accuracy"], 2), format_mean(row.intervals["loss"], 4))
+        ours = (*means, f"{row.seconds_per_epoch:.0f}" if row.n else "–")
+        lines.append(
+            [title(row.activation), row.n, *(cell for pair in zip(ours, theirs, strict=True) for cell in pair)]
+        )
     return Table(["", "n", "accuracy (%)", "P", "loss", "P", "s / epoch", "P"], lines)
 
 
 def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = "points") -> Table:
     """Return the comparisons of a family, one a column: intervals, test, verdict, and the runs that would decide.
 
-    Differences are shown to `digits` decimals. The bootstrap's row is there where some comparison has one (n ≥ 20).
+    Differences are shown to `digits` decimals. The rows of the bootstrap (n ≥ 20) and of the runs that would decide are
+    there where some comparison has such a figure.
     """
     columns = [
         [
@@ -58,7 +62,7 @@ def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = 
             _show(c.interval, digits),
             _show(c.bootstrap, digits) if c.bootstrap else None,
             _show(c.holm_interval, digits),
-            f"{c.p_holm:.3f}",
+            p_value(c.p_holm),
             f"{c.superiority:.2f}" if c.n else None,
             str(c.verdict),
             c.runs_needed,
@@ -66,9 +70,9 @@ def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = 
         for c in judged.values()
     ]
     names = ["pairs of runs, n", f"claimed difference ({unit})", "ours, 95 % interval", "the same by BCa bootstrap"]
-    names += ["ours, Holm-level interval", "sign-flip p (Holm)", "share of pairs won", "verdict"]
-    names.append("n for power 0.8, were the claim true")
-    rows = [row for row in zip(names, *columns, strict=True) if "BCa" not in row[0] or any(row[1:])]
+    names += ["ours, Holm-level interval", "sign-flip p (Holm)", "share of pairs with the first higher", "verdict"]
+    names.append("n for power 0.8, were the claim true and the spread that of these runs")
+    rows = [row for row in zip(names, *columns, strict=True) if any(cell is not None for cell in row[1:])]
     return Table(["", *judged], rows)
 
 

@@ -6,7 +6,18 @@ from typing import Any
 
 from cosnb.display import Markdown, Table
 from cosnb.results.paper import TABLES
-from cosnb.results.summary import FIGURES, Record, by_activation, differences, figures, format_mean, group, table, title
+from cosnb.results.summary import (
+    FIGURES,
+    Record,
+    by_activation,
+    differences,
+    figures,
+    final_window,
+    format_mean,
+    group,
+    table,
+    title,
+)
 from cosnb.statistics import Comparison, Direction, Interval, Verdict, alike, judge, t_interval
 
 EXPERIMENTS = {
@@ -41,6 +52,22 @@ def overview(groups: Sequence[tuple[Mapping[str, Any], Sequence[Record]]]) -> Ta
     shown = ["dataset", "train_images", "epochs", "precision"]
     rows = [[*(settings[key] for key in shown), len(records)] for settings, records in groups]
     return Table(["data", "training images", "epochs", "precision", "runs"], rows)
+
+
+def standing(settings: Mapping[str, Any], records: Sequence[Record]) -> Markdown:
+    """Return what a table's page must say of its records before it shows them: how far they are from P's length."""
+    rows = [row for row in table(records, activations=ACTIVATIONS) if row.n]
+    counts, window = sorted({row.n for row in rows}), final_window(settings["epochs"])
+    runs = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else "".join(map(str, counts)) or "no finished"
+    shown = f"For each activation there are {runs} runs of {settings['train_images']:,} images and "
+    shown += f"{settings['epochs']} epochs. A run's figure is the mean of its last epochs, 5 % of them: here "
+    shown += f"the last {window}." if window > 1 else "the final one alone."
+    if rows and not is_full(settings):
+        means = sorted(row.intervals["accuracy"].mean for row in rows)
+        shown += " The paper's runs have 50,000 images and 200 epochs, and accuracies of 87 to 88 %; these reach "
+        shown += f"{means[0]:.0f} to {means[-1]:.0f} %. **They show how the activations differ early in training, and "
+        shown += "decide nothing about the paper's table.**"
+    return Markdown(shown)
 
 
 def judge_table(
@@ -161,14 +188,15 @@ def conclusion(records: Sequence[Record], settings: Mapping[str, Any], network: 
     )
     lines = [f"**In this configuration**: {verdicts}."]
     if is_full(settings):
-        lines.append(f"It is P's own length, so these are the verdicts on {claims}.")
+        lines.append(f"It is P's own length, so these are the verdicts on {claims} and on the leads of P15.")
     else:
-        size = f"{settings['train_images']:,} images of {settings['dataset']} and {settings['epochs']} epochs"
+        size = f"{settings['train_images']:,} images and {settings['epochs']} epochs"
         lines.append(
-            f"These runs have {size}, not 50,000 of cifar10 and 200: they say how the activations differ early"
+            f"These runs have {size}, not 50,000 of CIFAR-10 and 200: they say how the activations differ early"
         )
         lines.append(
-            f"in training, and nothing yet of P's table. **{claims}: {OPEN}**, for lack of runs at full length."
+            f"in training, and nothing of P's table. **{claims}, and the leads of P15: {OPEN}**, for lack of runs at "
+            "full length. (P15's ranges are refuted by P's own tables: [audit](audit).)"
         )
     return Markdown(" ".join(lines))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import sympy
+from sympy.printing.str import StrPrinter
 
 from cosnb.display import Table
 
@@ -134,8 +135,21 @@ def show(value: Any) -> str:
         value = value.xreplace(long)
     if isinstance(value, sympy.Float):
         return f"{float(value):.6g}".replace("-", "−")
-    text = str(value).replace("oo", "∞").replace("-", "−")
-    return text.replace("**", "^").replace("*", "·")
+    text = _Plain().doprint(value) if isinstance(value, sympy.Basic) else str(value)
+    return text.replace("oo", "∞").replace("-", "−").replace("**", "^").replace("*", "·")
+
+
+class _Plain(StrPrinter):
+    """SymPy's text, with roots and Lambert's function as they are written by hand."""
+
+    def _print_LambertW(self, expr: sympy.Expr) -> str:  # noqa: N802
+        return f"W({self._print(expr.args[0])})"
+
+    def _print_exp(self, expr: sympy.Expr) -> str:
+        power = expr.args[0]
+        if power.is_Integer:
+            return "e" if power == 1 else f"1/e{'' if power == -1 else f'^{-power}'}" if power < 0 else f"e^{power}"
+        return f"exp({self._print(power)})"
 
 
 def _how(finding: Finding) -> str:

@@ -1,0 +1,37 @@
+"""How numbers and verdicts are set in Markdown."""
+
+import pytest
+import sympy
+
+from cosnb.display import Table, p_value, typeset
+from cosnb.symbolic.findings import show
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-0.5", "−0.5"),
+        ("+0.1 [-0.2, +0.4]", "+0.1 [−0.2, +0.4]"),
+        ("(-3, -.5)", "(−3, −.5)"),
+        ("at -109 and -1e-3", "at −109 and −1e-3"),
+        ("Figure 3-4, sign-flip, 2-3, x-1, 2026-11-21", "Figure 3-4, sign-flip, 2-3, x-1, 2026-11-21"),
+        ("`f(-1)` and -1", "`f(-1)` and −1"),
+        ('[runs](a-1.html#-2), $x-1$, <a id="-1">-1</a>', '[runs](a-1.html#-2), $x-1$, <a id="-1">−1</a>'),
+        ("C^∞ or C^1, C^x", r"$C^{\infty}$ or $C^{1}$, C^x"),
+    ],
+)
+def test_minus_signs_and_classes(text: str, shown: str) -> None:
+    assert typeset(text) == shown
+    assert Table(["f"], [[text]]).text.splitlines()[-1] == f"| {shown} |"
+
+
+@pytest.mark.parametrize(("p", "shown"), [(0.0, "< 0.001"), (1e-5, "< 0.001"), (0.0005, "0.001"), (0.0464, "0.046")])
+def test_no_p_value_is_0(p: float, shown: str) -> None:
+    assert p_value(p) == shown
+
+
+def test_numbers_by_hand() -> None:
+    x = sympy.Symbol("x")
+    assert show(-1 - sympy.LambertW(sympy.exp(-1))) == "−1 − W(1/e)"
+    assert show(sympy.exp(-2) + sympy.exp(x)) == "exp(x) + 1/e^2"
+    assert show(x**2 * sympy.oo) == "∞·x^2"
