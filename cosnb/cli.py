@@ -62,6 +62,22 @@ def _book(options: argparse.Namespace) -> int:
     return 0
 
 
+def _campaign(options: argparse.Namespace) -> int:
+    import torch
+
+    from cosnb import campaign
+
+    stages = campaign.get(options.name)
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    way = options.way or ("streams" if device.startswith("cuda") else "auto")
+    if options.rehearse:
+        return 0 if campaign.rehearse(stages, device, options.together, way) else 1
+    if not options.list:
+        campaign.carry_out(stages, options.minutes, device, together=options.together, way=way)
+    print(campaign.table(campaign.progress(stages, device)))
+    return 0
+
+
 def _report(failures: Sequence[object]) -> int:
     for failure in failures:
         print(f"cosnb: {failure}", file=sys.stderr)
@@ -214,6 +230,26 @@ def _parser() -> argparse.ArgumentParser:
     book.set_defaults(command=_book)
     for command in (run, book):
         command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: 2, 1 on one core)")
+
+    campaign = commands.add_parser(
+        "campaign",
+        help="train the recorded runs that are still wanted, for some minutes",
+        description="Train what has no record yet of a campaign, what is wanted most first; said again, the command "
+        "goes on where it stopped. Then print what is left.",
+    )
+    campaign.add_argument("name", metavar="NAME", help="tables, depth, sensitivity, probes or modern")
+    campaign.add_argument("--minutes", type=float, metavar="M", help="stop after so many (default: when all is done)")
+    campaign.add_argument("--together", type=int, default=1, metavar="N", help="runs trained at once (default: 1)")
+    campaign.add_argument(
+        "--way", help="how they are trained at once: streams (the default on a GPU), fused, processes or auto"
+    )
+    campaign.add_argument("--device", help="cuda, cuda:1, cpu (default: the GPU where there is one)")
+    action = campaign.add_mutually_exclusive_group()
+    action.add_argument("--list", action="store_true", help="train nothing: say where the campaign stands")
+    action.add_argument(
+        "--rehearse", action="store_true", help="one epoch of a few digits for each stage, recorded nowhere"
+    )
+    campaign.set_defaults(command=_campaign)
 
     data = commands.add_parser(
         "data",

@@ -23,6 +23,7 @@ ALL = "*"  # stands for every experiment, where a notebook has asked which there
 PACKAGE = Path(__file__).resolve().parent.parent
 _RUNNERS = {
     "cli.py",
+    "campaign.py",
     "site.py",
     "site_stage.py",
     "sitecheck.py",

@@ -1,0 +1,96 @@
+"""Campaigns end on time, go on where they stopped, and say what is left."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cosnb import campaign, cli, results
+from cosnb.campaign import CAMPAIGNS, Stage
+from cosnb.errors import CosnbError
+from cosnb.notebooks import read_runs
+from cosnb.training import parse_seeds
+
+POINT = {"protocol": "depth", "network": "depth_mlp", "depth": 1, "epochs": 2, "batch_size": 32}
+STAGES = (
+    Stage("figure-15-depth", "digits", "relu,cos", "0", (POINT,)),
+    Stage("figure-15-depth", "digits", "relu,cos", "0:2", (POINT,)),
+)
+
+
+def run(root: Path, minutes: float | None = None, **more: object) -> tuple[bool, list[str]]:
+    """Carry STAGES out and return whether they are done, and the lines."""
+    lines: list[str] = []
+    done = campaign.carry_out(STAGES, minutes, train_images=64, root=root, say=lines.append, **more)  # type: ignore[arg-type]
+    return done, lines
+
+
+def standing(root: Path) -> list[tuple[int, int]]:
+    found = campaign.progress(STAGES, train_images=64, root=root)
+    return [(step.recorded, step.wanted) for step in found]
+
+
+@pytest.mark.parametrize("how", [{}, {"together": 3, "way": "streams"}])
+def test_all_that_is_missing_is_trained_once(how: dict[str, object], tmp_path: Path) -> None:
+    assert standing(tmp_path) == [(0, 2), (0, 2)]
+    done, lines = run(tmp_path, **how)
+    assert done
+    assert len(lines) == 4
+    assert lines[0].startswith("figure-15-depth: depth_mlp ")
+    assert lines[0].endswith(" images/s")
+    assert standing(tmp_path) == [(2, 2), (2, 2)]
+    assert run(tmp_path, **how) == (True, [])
+
+
+def test_a_piece_ends_on_time_and_the_next_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
+    clock = iter([0.0, 1.0, 2.0, 99.0])  # the start, before the stage, after the first epoch, after the second
+    with monkeypatch.context() as patch:
+        patch.setattr(campaign, "time", SimpleNamespace(monotonic=clock.__next__))
+        assert run(tmp_path, 1.0) == (False, [])
+    assert standing(tmp_path) == [(0, 2), (0, 2)]
+    done, lines = run(tmp_path, 60.0)
+    assert done
+    assert len(lines) == 4
+    resumed = [record["timing"]["resumed"] for record in results.read("figure-15-depth", tmp_path)]
+    assert sum(resumed) == 1
+
+
+def test_the_time_left_is_that_of_the_records_of_the_same_network(tmp_path: Path) -> None:
+    assert campaign.progress(STAGES, train_images=64, root=tmp_path)[0].seconds is None
+    campaign.carry_out(STAGES[:1], train_images=64, root=tmp_path, say=str)
+    first, second = campaign.progress(STAGES, train_images=64, root=tmp_path)
+    assert first.seconds == 0
+    assert second.seconds is not None
+    assert second.seconds > 0
+    shown = campaign.table([first, second])
+    assert " 1.    2 of    2  done" in shown
+    assert "left: 2 runs" in shown
+
+
+def test_a_rehearsal_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    assert campaign.rehearse(STAGES[:1], say=lines.append)
+    assert len(lines) == 2
+    assert not any(record["config"]["dataset"] == "digits" for record in results.read("figure-15-depth"))
+
+
+@pytest.mark.parametrize("name", CAMPAIGNS)
+def test_stages_are_those_of_the_notebooks(name: str) -> None:
+    runs = read_runs()
+    for stage in CAMPAIGNS[name]:
+        full = runs[stage.experiment].parameters["full"]
+        assert stage.dataset == full["dataset"]
+        if "epochs" not in stage.points[0] or stage.points[0]["epochs"] == full["epochs"]:
+            assert set(parse_seeds(stage.seeds)) <= set(parse_seeds(full["seeds"]))
+            assert set(stage.activations.split(",")) <= set(full["activations"].split(","))
+    assert all(len(parse_seeds(stage.seeds)) <= 2 for stage in campaign.small(CAMPAIGNS[name]))
+
+
+def test_mistakes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CosnbError, match="unknown campaign 'table': choose one of tables, depth"):
+        campaign.get("table")
+    with pytest.raises(CosnbError, match="minutes is 0"):
+        run(tmp_path, 0)
+    assert cli.main(["campaign", "nothing"]) == 2
+    assert "unknown campaign" in capsys.readouterr().err
