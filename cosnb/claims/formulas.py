@@ -65,7 +65,7 @@ def b2(evidence: Evidence) -> list[Finding]:
 
 
 def b3(evidence: Evidence) -> list[Finding]:
-    """What "smooth gradient" means is a definition; here is who satisfies it."""
+    """“Smooth gradient”: exists everywhere, has no jumps, changes gradually (a definition)."""
     lines = []
     for name in ("relu", *SMOOTH):
         function = activation(name)
@@ -93,11 +93,11 @@ def b5(evidence: Evidence) -> list[Finding]:
     kinks = relu.properties()["kinks"].value
     shown = f"one-sided slopes at 0: {jump[0]} and {jump[1]}"
     jumps = Finding("B5", "the derivative jumps from 0 to 1 at 0", decide(jump == [0, 1] and kinks == (0,)), shown)
-    none = "so the derivative does not exist at 0, which B leaves out; programs take 0"
-    missing = Finding("B5", "no derivative given at 0", decide(jump[0] != jump[1]), none)
-    zero = relu.derivative(1).subs(relu.x, -1) == 0
-    dead = Finding("B5", "gradient 0 for x < 0", decide(zero), "f′(−1) = 0")
-    return [jumps, missing, dead, Finding("B5", "the most used", Verdict.NOT_TESTABLE, "nobody counts them here")]
+    zero, one = (relu.derivative(1).subs(relu.x, place) for place in (-1, 1))
+    given = "true; at 0, which B leaves out, the one-sided slopes differ, so there is none; programs take 0"
+    sides = Finding("B5", "derivative 0 for x < 0 and 1 for x > 0", decide((zero, one) == (0, 1)), given)
+    dead = Finding("B5", "dead for x < 0", decide(zero == 0), f"f′(−1) = {zero}: such an input moves no weight")
+    return [sides, jumps, dead, Finding("B5", "the most used", Verdict.NOT_TESTABLE, "nobody counts them here")]
 
 
 def b6(evidence: Evidence) -> list[Finding]:

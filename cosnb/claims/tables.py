@@ -27,7 +27,7 @@ def p9(evidence: Evidence) -> list[Finding]:
 
 
 def p11(evidence: Evidence) -> list[Finding]:
-    """CoS's derivative emphasises non-monotonicity, and it is more accurate for that."""
+    """CoS's derivative emphasises non-monotonicity compared with Swish's, and that makes it more accurate."""
     waves = [len(activation(name).properties()["critical_points"].value) for name in ("cos", "swish")]
     shape = f"CoS turns around {waves[0]} times, Swish {waves[1]}"
     found = [Finding("P11", "non-monotonicity emphasised", decide(waves[0] > waves[1]), shape)]
