@@ -91,7 +91,7 @@ def b7(evidence: Evidence) -> list[Finding]:
     smooth, points = found["smoothness"].value, found["critical_points"].value
     exists = Finding("B7", "exists everywhere, continuous", decide(smooth == "C^∞"), f"f is {smooth}")
     isolated = all(not isinstance(point, sympy.Set) for point in points)
-    shown = f"{len(points)} zero, at {show(points[0].value)}, and limit 0 for x → −∞: not stuck, but not never zero"
+    shown = f"{len(points)} zero, at {show(points[0].value)}, and limit 0 for x → −∞: 0 on no interval, so not stuck"
     stuck = Finding("B7", "never stuck at 0", decide(isolated), shown)
     x = sympy.Symbol("x", real=True)
     # Far left Mish's slope is (x + 1)·e^x; below 2^−150 float32 rounds it to 0.
