@@ -6,7 +6,7 @@ import sympy
 
 from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size
-from cosnb.claims.tables import CLAIMS, nearest
+from cosnb.claims.tables import CLAIMS, NETWORKS, nearest
 from cosnb.results import curves, measurement, tables
 from cosnb.results.summary import Record, differences
 from cosnb.statistics import Comparison, Direction, Verdict, alike, judge
@@ -134,7 +134,9 @@ def b9(evidence: Evidence) -> list[Finding]:
     keeps = Finding("B9", "smooth gradients do not vanish", decide(not vanishes), shown)
     names = ("relu", "mish", "swish", "cos")
     constants = {name: activation(name).properties()["lipschitz"].value for name in names}
-    shown = "Lipschitz constants: " + ", ".join(f"{name} {show(value)}" for name, value in constants.items())
+    shown = "Lipschitz constants: " + ", ".join(
+        f"{tables.title(name)} {show(value)}" for name, value in constants.items()
+    )
     smallest = min(constants, key=lambda name: constants[name])
     small = Finding("B9", "smaller output changes than ReLU's", decide(smallest != "relu"), shown)
     return [keeps, small, _even("B9", "reaches deep layers more evenly than ReLU's", evidence)]
@@ -147,7 +149,7 @@ def b10(evidence: Evidence) -> list[Finding]:
         records = nearest(evidence, network)
         gaps = list(differences(records, "mish", "relu").values()) if records else []
         comparison = judge({"Mish − ReLU": (gaps, None)})["Mish − ReLU"]
-        shown.append(f"{network}, Mish − ReLU {measured(comparison, 'points')} ({size(records)})")
+        shown.append(f"{NETWORKS[network]}, Mish − ReLU {measured(comparison, 'points')} ({size(records)})")
     return [Finding("B10", "which family to choose", Verdict.NOT_TESTABLE, "advice; " + "; ".join(shown))]
 
 

@@ -4,6 +4,7 @@ import sympy
 
 from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide
+from cosnb.results.summary import title
 from cosnb.statistics import Verdict
 from cosnb.symbolic.findings import show
 from cosnb.symbolic.functions import sigmoid, softplus
@@ -35,7 +36,7 @@ def p20(evidence: Evidence) -> list[Finding]:
     essential = Finding("P20", "non-linearity is essential", decide(linear), shown)
     turns = {name: len(activation(name).properties()["inflections"].value) for name in ("relu", "swish", "cos")}
     shown = "P does not say how complexity is counted; inflections: "
-    shown += ", ".join(f"{name} {count}" for name, count in turns.items())
+    shown += ", ".join(f"{title(name)} {count}" for name, count in turns.items())
     raised = Finding("P20", "CoS raises the complexity between layers", Verdict.NOT_TESTABLE, shown)
     return [essential, raised]
 
@@ -70,7 +71,7 @@ def b3(evidence: Evidence) -> list[Finding]:
     for name in ("relu", *SMOOTH):
         function = activation(name)
         steepest = function.properties(1)["lipschitz"].value if name != "relu" else sympy.oo
-        lines.append(f"{name}: {function.properties()['smoothness'].value}, sup |f″| {show(steepest)}")
+        lines.append(f"{title(name)}: {function.properties()['smoothness'].value}, sup |f″| {show(steepest)}")
     return [Finding("B3", "the meaning of smooth", Verdict.NOT_TESTABLE, "a definition; " + "; ".join(lines))]
 
 
@@ -122,4 +123,4 @@ def _diverged(evidence: Evidence) -> str:
                 count = counts.setdefault(record["config"]["activation"], [0, 0])
                 count[0] += record["status"] == "diverged"
                 count[1] += 1
-    return ", ".join(f"{name} {bad} of {all_}" for name, (bad, all_) in sorted(counts.items())) or "no record"
+    return ", ".join(f"{title(name)} {bad} of {all_}" for name, (bad, all_) in sorted(counts.items())) or "no record"
