@@ -30,7 +30,7 @@ def p1(evidence: Evidence) -> list[Finding]:
             "P1",
             "a layer's gradients share a sign",
             decide(found["range"].value.inf >= 0),
-            "∂L/∂wᵢ = δ·aᵢ with all aᵢ > 0: the sign of every one is that of δ",
+            "∂L/∂wᵢ = δ·aᵢ with all aᵢ > 0: for one unit and one example all have the sign of δ",
         ),
     ]
 
