@@ -6,7 +6,7 @@ import pytest
 from synthetic import full_table, run, table_records
 
 from cosnb import claims, results
-from cosnb.claims import costs, experiments, formulas
+from cosnb.claims import costs, definitions, experiments, formulas
 from cosnb.claims.finding import Finding, in_part, overall
 from cosnb.measure.cost import NAMES, NO_SQUARE
 from cosnb.results.tables import EXPERIMENTS
@@ -68,6 +68,11 @@ class TestAll:
         assert evidence["P1", "the output is not zero-centred"] == "its range is (0, 1)"
         assert evidence["P4", "non-monotone"] == "turns at -1.2785"
         assert verdicts(found["P3"])["gradient 0 at x = 0"] == "refuted"
+        assert verdicts(found["P3"])["much faster than sigmoid and tanh"] == "not resolved"
+
+    def test_runs_with_sigmoid_are_counted(self):
+        some = {"some": [run("depth_mlp", "sigmoid", seed, 60, 1.0, epochs=2) for seed in range(3)]}
+        assert "with sigmoid: 3, with tanh: 0" in definitions.p3(some)[0].evidence
 
     def test_without_records_only_formulas_decide(self):
         found = {claim: str(overall(parts)) for claim, parts in claims.examine({}).items()}
@@ -190,8 +195,11 @@ class TestExperiments:
         records = [run("squeezenet", "mish", seed, 60, 1.0, epochs=2) for seed in range(6)]
         for record in records:
             record["epochs"][-1]["dead_units"] = 0.0
-        assert verdicts(experiments.b7({"dead-units": records}))["no neuron dies"] == "confirmed"
-        assert verdicts(experiments.b7({"dead-units": records[:5]}))["no neuron dies"] == "not resolved"
+        # However many runs have none, the next one may: the statement is of all.
+        assert verdicts(experiments.b7({"dead-units": records}))["no neuron dies"] == "not resolved"
+        shown = experiments.b7({"dead-units": records})[-1].evidence
+        assert "Mish 0.00% (n = 6), squeezenet" in shown
+        assert "exactly 0 left of −108.7" in shown
         records[0]["epochs"][-1]["dead_units"] = 1e-4
         assert verdicts(experiments.b7({"dead-units": records}))["no neuron dies"] == "refuted"
 
@@ -210,6 +218,7 @@ class TestExperiments:
                 records[-1]["epochs"][-1]["gradient_norms"] = [1.0, factor + seed / 100]
         found = verdicts(experiments.b11({"gradient-flow": records}))
         assert found["spreads more evenly than ReLU's"] == "confirmed"
+        assert "depth_mlp" in experiments.b11({"gradient-flow": records})[0].evidence
 
 
 class TestFormulas:
@@ -219,7 +228,7 @@ class TestFormulas:
     def test_diverged_runs_are_counted(self):
         records = full_table("squeezenet", seeds=2)
         records[0]["status"] = "diverged"
-        assert "relu 1 of 2" in formulas.b2({"some": records})[1].evidence
+        assert "ReLU 1 of 2" in formulas.b2({"some": records})[1].evidence
 
 
 class TestCosts:

@@ -72,7 +72,7 @@ def test_layers_have_every_unit_and_every_weight():
     figure = drawings.layers([3, 4, 4, 2])
     assert count(figure, "unit") == 3 + 4 + 4 + 2
     assert count(figure, "weight") == 3 * 4 + 4 * 4 + 4 * 2
-    assert texts(figure)[:4] == ["input\nlayer", "hidden 1\nlayer", "hidden 2\nlayer", "output\nlayer"]
+    assert texts(figure)[:4] == ["input\nlayer", "hidden\nlayer 1", "hidden\nlayer 2", "output\nlayer"]
 
 
 def test_passes_name_each_layers_output_and_gradients():

@@ -91,6 +91,15 @@ class TestFormulas:
         assert ends == [[0, 0], [0, 1], [6, 1], [6, 0]]
         assert not np.isnan(line(figure, "$f(x)$").get_ydata()).any()  # f itself has a kink only
 
+    def test_the_end_that_the_function_takes_is_filled(self):
+        step = Formula("step", catalogue.x, sympy.Piecewise((0, catalogue.x < 0), (1, True)))
+        ends = [
+            line
+            for line in plots.function_and_derivative(step, (-1, 1), (0,)).axes[0].lines
+            if line.get_marker() == "o"
+        ]
+        assert {line.get_ydata()[0]: line.get_markerfacecolor() != "white" for line in ends} == {0: False, 1: True}
+
     def test_derivative_is_in_the_picture_where_the_function_leaves_it(self):
         low, high = plots.function_and_derivative(formula("swish")).axes[0].get_ylim()
         assert low < -0.2785

@@ -40,3 +40,19 @@ def test_planes_have_one_set_of_levels_and_ways_begin_at_a_ring():
     assert ring.get_xydata().tolist() == [[-0.5, 0.5]]
     assert (left.get_title(), right.get_title()) == ("ReLU", "Mish")
     assert left.get_xlim() == (-1, 1)
+
+
+def test_a_line_is_interrupted_at_its_jumps_alone():
+    rows = {"slope": {"relu": [0.0, 1.0, 2.0], "mish": [0.0, 1.0, 2.0]}}
+    figure = plots.stacked(X[:3], rows, "weight", breaks={("slope", "relu"): [0.5 * (X[0] + X[1])]})
+    broken, unbroken = figure.axes[0].lines
+    assert np.isnan(broken.get_ydata()).tolist() == [False, True, False, False]
+    assert len(unbroken.get_ydata()) == 3
+
+
+def test_the_goal_is_a_cross_and_some_levels_are_labelled():
+    places = np.linspace(-1, 1, 21)
+    figure = plots.planes({"relu": plots.Plane(places**2 + places[:, None] ** 2, places, (), (0.5, -0.5))}, "a", "b")
+    (cross,) = figure.axes[0].lines
+    assert (cross.get_marker(), cross.get_xydata().tolist()) == ("x", [[0.5, -0.5]])
+    assert figure.axes[0].texts

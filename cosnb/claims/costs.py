@@ -67,7 +67,7 @@ def p19(evidence: Evidence) -> list[Finding]:
 
 
 def p21(evidence: Evidence) -> list[Finding]:
-    """In use accuracy matters more than training time; it is a wish, but inference has its cost too."""
+    """In use accuracy matters more than training time (a preference)."""
     part = "accuracy matters more than the time of training"
     runs = [record["measured"] for record in evidence.get("cost", ())]
     shown = "a matter of what one wants; "

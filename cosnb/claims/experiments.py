@@ -1,13 +1,15 @@
 """P8, P10, P17, P18 and B7 to B11: what experiments beyond the three tables say, and formulas where they decide."""
 
+from collections.abc import Sequence
+
 import sympy
 
 from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size
-from cosnb.claims.tables import CLAIMS, nearest
+from cosnb.claims.tables import CLAIMS, NETWORKS, nearest
 from cosnb.results import curves, measurement, tables
-from cosnb.results.summary import differences
-from cosnb.statistics import Comparison, Direction, Verdict, alike, judge, smallest_n
+from cosnb.results.summary import Record, differences
+from cosnb.statistics import Comparison, Direction, Verdict, alike, judge
 from cosnb.symbolic.findings import show
 
 SWEEPS = {"lr": "the learning rate", "gain": "initial weights"}
@@ -89,17 +91,23 @@ def b7(evidence: Evidence) -> list[Finding]:
     smooth, points = found["smoothness"].value, found["critical_points"].value
     exists = Finding("B7", "exists everywhere, continuous", decide(smooth == "C^∞"), f"f is {smooth}")
     isolated = all(not isinstance(point, sympy.Set) for point in points)
-    shown = f"{len(points)} zero, at {show(points[0].value)}, and limit 0 for x → −∞: not stuck, but not never zero"
+    shown = f"{len(points)} zero, at {show(points[0].value)}, and limit 0 for x → −∞: 0 on no interval, so not stuck"
     stuck = Finding("B7", "never stuck at 0", decide(isolated), shown)
-    dead = curves.last(evidence.get("dead-units", ()), "dead_units").get("mish", {})
-    if not dead:
-        return [exists, stuck, Finding("B7", "no neuron dies", Verdict.NOT_RESOLVED, "no record of dead units")]
-    relu = curves.last(evidence["dead-units"], "dead_units").get("relu", {})
-    shown = f"dead units at the end, largest share of {len(dead)} runs: {max(dead.values()):.2%}"
-    shown += f"; ReLU {max(relu.values()):.2%}" if relu else ""
-    verdict = decide(max(dead.values()) == 0)
-    if verdict is Verdict.CONFIRMED and len(dead) < smallest_n(1):
-        verdict = Verdict.NOT_RESOLVED  # a few runs without a dead unit are no sign that there are none
+    x = sympy.Symbol("x", real=True)
+    # Far left Mish's slope is (x + 1)·e^x; below 2^−150 float32 rounds it to 0.
+    edge = float(sympy.nsolve(sympy.log(-x - 1) + x + 150 * sympy.log(2), x, -109))
+    limits = f"no run can show it of all; in float32 the slope is exactly 0 left of {edge:.1f}".replace("-", "−")
+    runs = [r for r in evidence.get("dead-units", ()) if r["status"] == "ok" and "dead_units" in r["epochs"][-1]]
+    shares = {
+        name: [r["epochs"][-1]["dead_units"] for r in runs if r["config"]["activation"] == name]
+        for name in ("mish", "relu")
+    }
+    if not shares["mish"]:
+        shown = f"no record of dead units; {limits}"
+        return [exists, stuck, Finding("B7", "no neuron dies", Verdict.NOT_RESOLVED, shown)]
+    counted = [f"{tables.title(name)} {max(found):.2%} (n = {len(found)})" for name, found in shares.items() if found]
+    shown = f"largest share of dead units at the end: {', '.join(counted)}, {_sizes(runs)}; {limits}"
+    verdict = Verdict.REFUTED if max(shares["mish"]) > 0 else Verdict.NOT_RESOLVED
     return [exists, stuck, Finding("B7", "no neuron dies", verdict, shown)]
 
 
@@ -126,20 +134,22 @@ def b9(evidence: Evidence) -> list[Finding]:
     keeps = Finding("B9", "smooth gradients do not vanish", decide(not vanishes), shown)
     names = ("relu", "mish", "swish", "cos")
     constants = {name: activation(name).properties()["lipschitz"].value for name in names}
-    shown = "Lipschitz constants: " + ", ".join(f"{name} {show(value)}" for name, value in constants.items())
+    shown = "Lipschitz constants: " + ", ".join(
+        f"{tables.title(name)} {show(value)}" for name, value in constants.items()
+    )
     smallest = min(constants, key=lambda name: constants[name])
     small = Finding("B9", "smaller output changes than ReLU's", decide(smallest != "relu"), shown)
     return [keeps, small, _even("B9", "reaches deep layers more evenly than ReLU's", evidence)]
 
 
 def b10(evidence: Evidence) -> list[Finding]:
-    """When to choose which family is advice; the accuracies that bear on it."""
+    """ReLU's family for speed and large networks, Mish's and Swish's for stability and generalisation (advice)."""
     shown = []
     for network in CLAIMS.values():
         records = nearest(evidence, network)
         gaps = list(differences(records, "mish", "relu").values()) if records else []
         comparison = judge({"Mish − ReLU": (gaps, None)})["Mish − ReLU"]
-        shown.append(f"{network}, Mish − ReLU {measured(comparison, 'points')} ({size(records)})")
+        shown.append(f"{NETWORKS[network]}, Mish − ReLU {measured(comparison, 'points')} ({size(records)})")
     return [Finding("B10", "which family to choose", Verdict.NOT_TESTABLE, "advice; " + "; ".join(shown))]
 
 
@@ -158,8 +168,15 @@ def b11(evidence: Evidence) -> list[Finding]:
 
 def _even(claim: str, part: str, evidence: Evidence) -> Finding:
     """Judge the spread of gradient norms over layers of trained networks, Mish and Swish below ReLU."""
-    values = curves.spreads(evidence.get("gradient-flow", ()))
+    records = [record for record in evidence.get("gradient-flow", ()) if record["status"] == "ok"]
+    values = curves.spreads(records)
     judged = measurement.judge_pairs(values, (("mish", "relu"), ("swish", "relu")), Direction.LOWER)
     parts = [Finding(claim, name, comparison.verdict, "") for name, comparison in judged.items()]
     shown = "; ".join(f"{name} {measured(comparison, 'decades')}" for name, comparison in judged.items())
-    return Finding(claim, part, overall(parts), f"largest over smallest norm by layer: {shown}")
+    shown = f"largest over smallest norm by layer: {shown} ({_sizes(records)})"
+    return Finding(claim, part, overall(parts), shown)
+
+
+def _sizes(records: Sequence[Record]) -> str:
+    """Return what the records are, each configuration's network, data, images and epochs once."""
+    return "; ".join(sorted({size([record]) for record in records})) or "no record"

@@ -4,6 +4,7 @@ import sympy
 
 from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide
+from cosnb.results.summary import title
 from cosnb.statistics import Verdict
 from cosnb.symbolic.findings import show
 from cosnb.symbolic.functions import sigmoid, softplus
@@ -35,7 +36,7 @@ def p20(evidence: Evidence) -> list[Finding]:
     essential = Finding("P20", "non-linearity is essential", decide(linear), shown)
     turns = {name: len(activation(name).properties()["inflections"].value) for name in ("relu", "swish", "cos")}
     shown = "P does not say how complexity is counted; inflections: "
-    shown += ", ".join(f"{name} {count}" for name, count in turns.items())
+    shown += ", ".join(f"{title(name)} {count}" for name, count in turns.items())
     raised = Finding("P20", "CoS raises the complexity between layers", Verdict.NOT_TESTABLE, shown)
     return [essential, raised]
 
@@ -65,12 +66,12 @@ def b2(evidence: Evidence) -> list[Finding]:
 
 
 def b3(evidence: Evidence) -> list[Finding]:
-    """What "smooth gradient" means is a definition; here is who satisfies it."""
+    """“Smooth gradient”: exists everywhere, has no jumps, changes gradually (a definition)."""
     lines = []
     for name in ("relu", *SMOOTH):
         function = activation(name)
         steepest = function.properties(1)["lipschitz"].value if name != "relu" else sympy.oo
-        lines.append(f"{name}: {function.properties()['smoothness'].value}, sup |f″| {show(steepest)}")
+        lines.append(f"{title(name)}: {function.properties()['smoothness'].value}, sup |f″| {show(steepest)}")
     return [Finding("B3", "the meaning of smooth", Verdict.NOT_TESTABLE, "a definition; " + "; ".join(lines))]
 
 
@@ -93,11 +94,11 @@ def b5(evidence: Evidence) -> list[Finding]:
     kinks = relu.properties()["kinks"].value
     shown = f"one-sided slopes at 0: {jump[0]} and {jump[1]}"
     jumps = Finding("B5", "the derivative jumps from 0 to 1 at 0", decide(jump == [0, 1] and kinks == (0,)), shown)
-    none = "so the derivative does not exist at 0, which B leaves out; programs take 0"
-    missing = Finding("B5", "no derivative given at 0", decide(jump[0] != jump[1]), none)
-    zero = relu.derivative(1).subs(relu.x, -1) == 0
-    dead = Finding("B5", "gradient 0 for x < 0", decide(zero), "f′(−1) = 0")
-    return [jumps, missing, dead, Finding("B5", "the most used", Verdict.NOT_TESTABLE, "nobody counts them here")]
+    zero, one = (relu.derivative(1).subs(relu.x, place) for place in (-1, 1))
+    given = "true; at 0, which B leaves out, the one-sided slopes differ, so there is none; programs take 0"
+    sides = Finding("B5", "derivative 0 for x < 0 and 1 for x > 0", decide((zero, one) == (0, 1)), given)
+    dead = Finding("B5", "dead for x < 0", decide(zero == 0), f"f′(−1) = {zero}: such an input moves no weight")
+    return [sides, jumps, dead, Finding("B5", "the most used", Verdict.NOT_TESTABLE, "nobody counts them here")]
 
 
 def b6(evidence: Evidence) -> list[Finding]:
@@ -122,4 +123,4 @@ def _diverged(evidence: Evidence) -> str:
                 count = counts.setdefault(record["config"]["activation"], [0, 0])
                 count[0] += record["status"] == "diverged"
                 count[1] += 1
-    return ", ".join(f"{name} {bad} of {all_}" for name, (bad, all_) in sorted(counts.items())) or "no record"
+    return ", ".join(f"{title(name)} {bad} of {all_}" for name, (bad, all_) in sorted(counts.items())) or "no record"

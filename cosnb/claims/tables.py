@@ -9,6 +9,7 @@ from cosnb.results.summary import Record
 from cosnb.statistics import Comparison
 
 SAID = {"relu": (0.46, 0.77), "swish": (0.38, 0.54)}  # P's abstract, in points
+NETWORKS = {"shufflenet_v2": "ShuffleNet v2", "mobilenet_v2": "MobileNet v2", "squeezenet": "SqueezeNet"}
 CLAIMS = {"P12": "shufflenet_v2", "P13": "mobilenet_v2", "P14": "squeezenet"}
 
 
@@ -27,7 +28,7 @@ def p9(evidence: Evidence) -> list[Finding]:
 
 
 def p11(evidence: Evidence) -> list[Finding]:
-    """CoS's derivative emphasises non-monotonicity, and it is more accurate for that."""
+    """CoS's derivative emphasises non-monotonicity compared with Swish's, and that makes it more accurate."""
     waves = [len(activation(name).properties()["critical_points"].value) for name in ("cos", "swish")]
     shape = f"CoS turns around {waves[0]} times, Swish {waves[1]}"
     found = [Finding("P11", "non-monotonicity emphasised", decide(waves[0] > waves[1]), shape)]

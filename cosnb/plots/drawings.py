@@ -136,8 +136,8 @@ def layers(sizes: Sequence[int]) -> Figure:
                     axes.plot([left, right], [y, z], color=PALE, linewidth=0.6, zorder=1, gid="weight")
         chosen = (1, sizes[1] - 1)
         for number, (x, ys) in enumerate(zip(columns, heights, strict=True)):
-            name = "input" if number == 0 else "output" if number == len(sizes) - 1 else f"hidden {number}"
-            _write(axes, x, 21.6, f"{name}\nlayer", 8, linespacing=1.2)
+            ends = {0: "input\nlayer", len(sizes) - 1: "output\nlayer"}
+            _write(axes, x, 21.6, ends.get(number, f"hidden\nlayer {number}"), 8, linespacing=1.2)
             for unit, y in enumerate(ys):
                 edge = BACK if (number, unit) == chosen else INK
                 axes.add_patch(Circle((x, y), 1.05, facecolor="white", edgecolor=edge, linewidth=1.1, gid="unit"))
@@ -178,7 +178,7 @@ def passes(depth: int) -> Figure:
     """
     if not 1 <= depth <= 4:
         raise CosnbError(f"From 1 to 4 layers can be drawn, not {depth}.")
-    step, first = 14.0, 6.4
+    step, first, box = 15.4, 6.4, 10.0
     width, up, down = first + step * depth + 5.4, 15.6, 12.4
     with style():
         figure, axes = _canvas(width, 24)
@@ -188,16 +188,16 @@ def passes(depth: int) -> Figure:
         for number in range(1, depth + 1):
             x, before = first + step * (number - 1), "u" if number == 1 else f"y_{number - 1}"
             _arrow(axes, (x - (3.2 if number == 1 else 5.4), up), (x, up))
-            axes.add_patch(Rectangle((x, 10.4), 8.6, 7.2, facecolor=FACE, edgecolor=INK, linewidth=1.0))
+            axes.add_patch(Rectangle((x, 10.4), box, 7.2, facecolor=FACE, edgecolor=INK, linewidth=1.0))
             text = f"$v_{number} = W_{number}\\,{before} + b_{number}$\n$y_{number} = f(v_{number})$"
-            _write(axes, x + 4.3, 14, text, 8, linespacing=1.7)
-            _write(axes, x + 4.3, 19.4, f"layer {number}", 8)
-            _arrow(axes, (x + 4.3, 10.4), (x + 4.3, 6.9), color=BACK, linestyle=(0, (4, 2)))
-            _write(axes, x + 4.3, 4.7, _fraction(f"W_{number}"), 10.5, color=BACK)
+            _write(axes, x + box / 2, 14, text, 8, linespacing=1.7)
+            _write(axes, x + box / 2, 19.4, f"layer {number}", 8)
+            _arrow(axes, (x + box / 2, 10.4), (x + box / 2, 6.9), color=BACK, linestyle=(0, (4, 2)))
+            _write(axes, x + box / 2, 4.7, _fraction(f"W_{number}"), 10.5, color=BACK)
             last = number == depth
-            _arrow(axes, (x + (12.0 if last else 14.0), down), (x + 8.6, down), color=BACK, linestyle=(0, (4, 2)))
-            _write(axes, x + 11.0, 17.0, f"$y_{number}$", 9)
-            _write(axes, x + 11.0, 9.7, _fraction(f"y_{number}"), 10.5, color=BACK)
+            _arrow(axes, (x + box + (3.4 if last else 5.4), down), (x + box, down), color=BACK, linestyle=(0, (4, 2)))
+            _write(axes, x + box + 2.4, 17.0, f"$y_{number}$", 9)
+            _write(axes, x + box + 2.4, 9.7, _fraction(f"y_{number}"), 10.5, color=BACK)
         end = first + step * depth - 2.0
         _arrow(axes, (end - 3.4, up), (end + 0.5, up))
         axes.add_patch(Circle((end + 2.4, 14), 2.4, facecolor="white", edgecolor=INK, linewidth=1.0))

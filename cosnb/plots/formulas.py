@@ -79,8 +79,14 @@ def _draw(
     x, y, open_ends = _curve(formula, derivative, interval, breaks)
     axes.plot(x, y, color=look.color, linestyle=look.linestyle, label=label)
     for point in open_ends:
-        axes.plot(*point, marker="o", markersize=4, markerfacecolor="white", color=look.color, linestyle="none")
+        face = look.color if not derivative and _takes(formula, point) else "white"
+        axes.plot(*point, marker="o", markersize=4, markerfacecolor=face, color=look.color, linestyle="none")
     return y
+
+
+def _takes(formula: Formula, point: tuple[float, float]) -> bool:
+    """Say whether the function has the value y at x; a derivative has none where it jumps."""
+    return math.isclose(float(formula.expr.subs(formula.x, point[0])), point[1], rel_tol=1e-6, abs_tol=1e-6)
 
 
 def _order(derivative: int) -> str:
@@ -92,8 +98,9 @@ def function_and_derivative(
 ) -> Figure:
     """Return the figure of f (solid) and f′ (dashed) on `interval`.
 
-    `breaks` are the points where f or f′ may jump: the line is interrupted there, its two open ends marked. Where f
-    still grows at an end of the interval it may leave the picture, so that f′ fills about 40 % of the height.
+    `breaks` are the points where f or f′ may jump: the line is interrupted there, its two ends marked, filled where f
+    has that value and open where not. Where f still grows at an end of the interval it may leave the picture, so that
+    f′ fills about 40 % of the height.
     """
     with style():
         figure, axes = new_axes("x", f"{_order(0)}, {_order(1)}", zero_lines=True)

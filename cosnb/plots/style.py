@@ -56,7 +56,7 @@ class Look:
 
 
 LOOKS: dict[str, Look] = {
-    "sigmoid": Look("#E69F00", (0, (1, 1))),
+    "sigmoid": Look("#E69F00", (0, (9, 4))),
     "tanh": Look("#56B4E9", (0, (8, 2, 2, 2, 2, 2))),
     "relu": Look("#000000", (0, (1.2, 1.6))),
     "relu6": Look("#CC79A7", (0, (6, 1.5, 1.2, 1.5, 1.2, 1.5))),

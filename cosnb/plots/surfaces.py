@@ -6,21 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cosnb.errors import CosnbError
 from cosnb.plots.style import SIZE, Picture, looks, style
 from cosnb.results.summary import title
 
 _LEVELS = 14  # contour lines
+_LABELLED = 4  # every so many of them have their height written on
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Heights over a grid of two weights (rows: the second one), the grid's places, and ways (steps, 2) across it."""
+    """Heights over a grid of two weights (rows: the second one), the grid's places, ways (steps, 2) and their goal."""
 
     heights: np.ndarray
     places: np.ndarray
     ways: Sequence[np.ndarray] = ()
+    goal: tuple[float, float] | None = None
 
 
 def stacked(
@@ -28,10 +31,14 @@ def stacked(
     rows: Mapping[str, Mapping[str, Sequence[float] | np.ndarray]],
     xlabel: str,
     log: bool = False,
+    breaks: Mapping[tuple[str, str], Sequence[float]] | None = None,
+    whole: bool = False,
 ) -> Figure:
     """Return one panel a row of {label of y: {activation: y}} over the same `x`, one above another.
 
-    Where `log`, y is logarithmic, and what is not above 0 is not drawn. Raises CosnbError for lengths that differ.
+    Where `log`, y is logarithmic, and what is not above 0 is not drawn. `breaks` {(label of y, activation): places} are
+    the jumps at which a line is interrupted. `whole`: x is a count, with ticks at whole numbers only. Raises
+    CosnbError for lengths that differ.
     """
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     with style():
@@ -43,11 +50,15 @@ def stacked(
                     continue
                 if len(row[name]) != len(x):
                     raise CosnbError(f"{name} has {len(row[name])} values of {label!r} for {len(x)} places.")
-                axes.plot(x, row[name], color=look.color, linestyle=look.linestyle, label=title(name))
+                jumps = (breaks or {}).get((label, name), ())
+                line = _interrupted(np.asarray(x, dtype=float), np.asarray(row[name], dtype=float), jumps)
+                axes.plot(*line, color=look.color, linestyle=look.linestyle, label=title(name))
             axes.set_ylabel(label)
             if log:
                 axes.set_yscale("log")
         panels[-1].set_xlabel(xlabel)
+        if whole:
+            panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.align_ylabels()
         handles = {line.get_label(): line for axes in panels for line in axes.get_lines()}
         figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=min(4, len(handles)))
@@ -57,8 +68,8 @@ def stacked(
 def planes(panels: Mapping[str, Plane], xlabel: str, ylabel: str) -> Figure:
     """Return a panel a name of contour lines, the same levels in all, with each way as a line of dots from its ring.
 
-    Names of activations give the ways their colours. Levels are quantiles of all heights, since a loss has few low
-    places and many high ones.
+    A cross marks the goal. Names of activations give the ways their colours. Levels are quantiles of all heights,
+    since a loss has few low places and many high ones.
     """
     heights = np.concatenate([plane.heights.ravel() for plane in panels.values()])
     levels = np.unique(np.quantile(heights, np.linspace(0.01, 0.99, _LEVELS)))
@@ -68,13 +79,22 @@ def planes(panels: Mapping[str, Plane], xlabel: str, ylabel: str) -> Figure:
         colors = looks(list(panels))
         for axes, (name, plane) in zip(shown, panels.items(), strict=True):
             axes.grid(False)
-            axes.contour(plane.places, plane.places, plane.heights, levels, colors="0.62", linewidths=0.7)
+            lines = axes.contour(plane.places, plane.places, plane.heights, levels, colors="0.62", linewidths=0.7)
+            axes.clabel(lines, lines.levels[1::_LABELLED], fmt="%.2g", fontsize=7, colors="0.35")
             for way in plane.ways:
                 _walk(axes, way, colors[name].color)
+            if plane.goal:
+                axes.plot(*plane.goal, color="0.1", marker="x", markersize=7, markeredgewidth=1.8, linestyle="none")
             axes.set(xlabel=xlabel, xlim=plane.places[[0, -1]], ylim=plane.places[[0, -1]])
             axes.set_title(title(name), fontsize=10)
         shown[0].set_ylabel(ylabel)
     return figure
+
+
+def _interrupted(x: np.ndarray, y: np.ndarray, jumps: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the line with a NaN, which draws nothing, at each jump."""
+    where = np.searchsorted(x, jumps)
+    return np.insert(x, where, jumps), np.insert(y, where, np.nan)
 
 
 def _walk(axes: Axes, way: np.ndarray, color: str) -> None:
