@@ -236,7 +236,7 @@ class TestFormulas:
     def test_diverged_runs_are_counted(self):
         records = full_table("squeezenet", seeds=2)
         records[0]["status"] = "diverged"
-        assert "relu 1 of 2" in formulas.b2({"some": records})[1].evidence
+        assert "ReLU 1 of 2" in formulas.b2({"some": records})[1].evidence
 
 
 class TestCosts:

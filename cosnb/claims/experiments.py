@@ -6,7 +6,7 @@ from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size
 from cosnb.claims.tables import CLAIMS, nearest
 from cosnb.results import curves, measurement, tables
-from cosnb.results.summary import differences
+from cosnb.results.summary import differences, title
 from cosnb.statistics import Comparison, Direction, Verdict, alike, judge, smallest_n
 from cosnb.symbolic.findings import show
 
@@ -127,7 +127,7 @@ def b9(evidence: Evidence) -> list[Finding]:
     keeps = Finding("B9", "smooth gradients do not vanish", decide(not vanishes), shown)
     names = ("relu", "mish", "swish", "cos")
     constants = {name: activation(name).properties()["lipschitz"].value for name in names}
-    shown = "Lipschitz constants: " + ", ".join(f"{name} {show(value)}" for name, value in constants.items())
+    shown = "Lipschitz constants: " + ", ".join(f"{title(name)} {show(value)}" for name, value in constants.items())
     smallest = min(constants, key=lambda name: constants[name])
     small = Finding("B9", "smaller output changes than ReLU's", decide(smallest != "relu"), shown)
     return [keeps, small, _even("B9", "reaches deep layers more evenly than ReLU's", evidence)]

@@ -4,6 +4,7 @@ import sympy
 
 from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide
+from cosnb.results.summary import title
 from cosnb.statistics import Verdict
 from cosnb.symbolic.findings import show
 from cosnb.symbolic.functions import sigmoid, softplus
@@ -59,7 +60,8 @@ def b2(evidence: Evidence) -> list[Finding]:
     x = sympy.Symbol("x", real=True)
     slope = activation("relu").derivative(1).subs(activation("relu").x, x)
     step = rate * u * slope.subs(x, -w * u)
-    stops = Finding("B2", "a gradient of 0 stops a neuron", decide(sympy.simplify(step) == 0), "the step is η · 0")
+    shown = "the step of plain gradient descent is η · 0"
+    stops = Finding("B2", "a gradient of 0 stops a neuron", decide(sympy.simplify(step) == 0), shown)
     shown = "“unstable” is not defined; runs that diverged, by activation: " + _diverged(evidence)
     return [stops, Finding("B2", "a jump makes learning unstable", Verdict.NOT_TESTABLE, shown)]
 
@@ -70,7 +72,7 @@ def b3(evidence: Evidence) -> list[Finding]:
     for name in ("relu", *SMOOTH):
         function = activation(name)
         steepest = function.properties(1)["lipschitz"].value if name != "relu" else sympy.oo
-        lines.append(f"{name}: {function.properties()['smoothness'].value}, sup |f″| {show(steepest)}")
+        lines.append(f"{title(name)}: {function.properties()['smoothness'].value}, sup |f″| {show(steepest)}")
     return [Finding("B3", "the meaning of smooth", Verdict.NOT_TESTABLE, "a definition; " + "; ".join(lines))]
 
 
@@ -122,4 +124,4 @@ def _diverged(evidence: Evidence) -> str:
                 count = counts.setdefault(record["config"]["activation"], [0, 0])
                 count[0] += record["status"] == "diverged"
                 count[1] += 1
-    return ", ".join(f"{name} {bad} of {all_}" for name, (bad, all_) in sorted(counts.items())) or "no record"
+    return ", ".join(f"{title(name)} {bad} of {all_}" for name, (bad, all_) in sorted(counts.items())) or "no record"
