@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from synthetic import run
 from torch import nn
 
 from cosnb.errors import CosnbError
@@ -161,6 +162,17 @@ class TestCurves:
         assert curves.areas(curve) == {0: pytest.approx((20 + 2 * 30) / 3)}
         assert curves.areas({0.0: {0: 0.0}, 2.0: {0: 4.0}}, log=False) == {0: 2.0}
         assert curves.areas({1.0: {0: 3.0}}) == {}
+
+    def test_flatness_is_blind_to_height(self):
+        level = {0.1: {0: 30.0, 1: 60.0}, 1.0: {0: 30.0, 1: 60.0}}
+        assert curves.flatness(level) == pytest.approx({0: 1.0, 1: 1.0})
+        assert curves.flatness({0.1: {0: 20.0}, 1.0: {0: 40.0}}) == {0: pytest.approx(0.75)}
+
+    def test_training_accuracy_is_the_last_epoch_s(self):
+        record = run("squeezenet", "cos", 0, 60, 1.0, epochs=2, lr=0.1)
+        record["epochs"][-1]["train_accuracy"] = 0.25
+        assert curves.curves([record], "lr", "train_accuracy") == {"cos": {0.1: {0: 25.0}}}
+        assert curves.curves([record | {"status": "diverged"}], "lr", "train_accuracy") == {"cos": {0.1: {0: 10.0}}}
 
     def test_means_from_a_value_on(self):
         curve = {15.0: {0: 1.0}, 20.0: {0: 3.0, 1: 4.0}, 25.0: {0: 5.0, 1: 4.0}}

@@ -77,11 +77,10 @@ def p5(evidence: Evidence) -> list[Finding]:
     """CoS is Swish with the square of a sigmoid added, equation (5)."""
     row = readings.table((readings.READINGS[0],))[0]
     held = sum(bool(finding.holds) for finding in row.values())
-    fits = f"our reading satisfies {held} of the {len(row)} statements that the paper makes of it in words"
-    equal = sympy.simplify((readings.READINGS[0] - activation("cos").expr).rewrite(sympy.exp)) == 0
+    met = f"of its {len(row)} statements our reading meets {held}; it was chosen to, so that is no test"
     return [
-        Finding("P5", "what the paper says of it in words", decide(held == len(row) and equal), fits),
-        Finding("P5", "equation (5) as printed", Verdict.NOT_TESTABLE, "it is a picture that the text lacks"),
+        Finding("P5", "what the paper says of it in words", Verdict.NOT_TESTABLE, met),
+        Finding("P5", "equation (5) as printed", Verdict.NOT_TESTABLE, "not legible in the text that we hold"),
     ]
 
 

@@ -8,8 +8,8 @@ from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size
 from cosnb.claims.tables import CLAIMS, NETWORKS, nearest
 from cosnb.results import curves, measurement, tables
-from cosnb.results.summary import Record, differences
-from cosnb.statistics import Comparison, Direction, Verdict, alike, judge
+from cosnb.results.summary import Record, differences, title
+from cosnb.statistics import Comparison, Direction, Verdict, alike, judge, smallest_n
 from cosnb.symbolic.findings import show
 
 SWEEPS = {"lr": "the learning rate", "gain": "initial weights"}
@@ -73,14 +73,15 @@ def p18(evidence: Evidence) -> list[Finding]:
     """ReLU's landscape is sharp, Swish's and CoS's are smooth."""
     records = measurement.largest(evidence.get("figure-16-landscape", ()))
     words = {"mean_turn": "mean change of the gradient's direction", "largest_turn": "largest change of its direction"}
-    # The protocol names the two above; this one was added after four random networks (seeds 0 to 3) had been seen.
-    words["kinks"] = "jumps of the gradient (added later)"
+    words["kinks"] = "jumps of the gradient (added later)"  # the protocol names the two above
+    seeds, flat = measurement.measured(records, "flat").get("relu", {}), measurement.flat_everywhere(records)
+    count = f"; {len(flat)} of {len(seeds)} networks are flat everywhere with ReLU" if seeds else ""
     found = []
     for key, meaning in words.items():
         judged = measurement.judge_landscape(records, key)
         shown = "; ".join(f"{name} {measured(comparison, '', 3)}" for name, comparison in judged.items())
         parts = [Finding("P18", name, comparison.verdict, "") for name, comparison in judged.items()]
-        found.append(Finding("P18", f"ReLU sharp, the others smooth, by {meaning}", overall(parts), shown))
+        found.append(Finding("P18", f"ReLU sharp, the others smooth, by {meaning}", overall(parts), shown + count))
     shown = "a random network's output says nothing of training; for that see P12 to P15"
     return [*found, Finding("P18", "hence easier optimisation", Verdict.NOT_TESTABLE, shown)]
 
@@ -134,9 +135,7 @@ def b9(evidence: Evidence) -> list[Finding]:
     keeps = Finding("B9", "smooth gradients do not vanish", decide(not vanishes), shown)
     names = ("relu", "mish", "swish", "cos")
     constants = {name: activation(name).properties()["lipschitz"].value for name in names}
-    shown = "Lipschitz constants: " + ", ".join(
-        f"{tables.title(name)} {show(value)}" for name, value in constants.items()
-    )
+    shown = "Lipschitz constants: " + ", ".join(f"{title(name)} {show(value)}" for name, value in constants.items())
     smallest = min(constants, key=lambda name: constants[name])
     small = Finding("B9", "smaller output changes than ReLU's", decide(smallest != "relu"), shown)
     return [keeps, small, _even("B9", "reaches deep layers more evenly than ReLU's", evidence)]

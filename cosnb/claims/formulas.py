@@ -60,7 +60,8 @@ def b2(evidence: Evidence) -> list[Finding]:
     x = sympy.Symbol("x", real=True)
     slope = activation("relu").derivative(1).subs(activation("relu").x, x)
     step = rate * u * slope.subs(x, -w * u)
-    stops = Finding("B2", "a gradient of 0 stops a neuron", decide(sympy.simplify(step) == 0), "the step is η · 0")
+    shown = "the step of plain gradient descent is η · 0"
+    stops = Finding("B2", "a gradient of 0 stops a neuron", decide(sympy.simplify(step) == 0), shown)
     shown = "“unstable” is not defined; runs that diverged, by activation: " + _diverged(evidence)
     return [stops, Finding("B2", "a jump makes learning unstable", Verdict.NOT_TESTABLE, shown)]
 

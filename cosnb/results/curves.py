@@ -38,16 +38,23 @@ def varied(records: Iterable[Record], parameter: str) -> list[Record]:
 def curves(records: Iterable[Record], parameter: str, metric: str = "accuracy") -> dict[str, Curve]:
     """Return {activation: {value of the parameter: {seed: figure}}}: the final epoch, accuracy in percent.
 
-    A run that diverged counts as chance, 10 % and log 10: leaving it out would reward it. Failed runs are left out.
+    `metric` is accuracy or loss on the test set, or train_accuracy, as it is met during the epoch. A run that diverged
+    counts as chance, 10 % and log 10: leaving it out would reward it. Failed runs are left out.
     """
     found: dict[str, Curve] = {}
-    chance = {"accuracy": 10.0, "loss": math.log(10)}
+    chance = {"accuracy": 10.0, "train_accuracy": 10.0, "loss": math.log(10)}
     for record in records:
         if record["status"] in ("ok", "diverged"):
-            value = figures(record)["final"][metric] if record["status"] == "ok" else chance[metric]
+            value = _final(record, metric) if record["status"] == "ok" else chance[metric]
             points = found.setdefault(record["config"]["activation"], {})
             points.setdefault(setting(record, parameter), {})[record["seed"]] = value
     return _in_order(found)
+
+
+def _final(record: Record, metric: str) -> float:
+    if metric == "train_accuracy":
+        return 100 * float(record["epochs"][-1][metric])
+    return figures(record)["final"][metric]
 
 
 def areas(curve: Mapping[float, Mapping[int, float]], log: bool = True) -> dict[int, float]:
@@ -65,6 +72,11 @@ def areas(curve: Mapping[float, Mapping[int, float]], log: bool = True) -> dict[
         steps = zip(x, x[1:], y, y[1:], strict=False)
         found[seed] = math.fsum((b - a) * (c + d) / 2 for a, b, c, d in steps) / (x[-1] - x[0])
     return found
+
+
+def flatness(curve: Mapping[float, Mapping[int, float]]) -> dict[int, float]:
+    """Return {seed: `areas` as a share of the curve's highest point}: 1 where it is level, whatever its height."""
+    return {seed: area / max(by_seed[seed] for by_seed in curve.values()) for seed, area in areas(curve).items()}
 
 
 def means_from(curve: Mapping[float, Mapping[int, float]], least: float) -> dict[int, float]:

@@ -23,6 +23,7 @@ from cosnb.training.device import describe_device
 from cosnb.training.digest import canonical
 
 Settings = Mapping[str, Any]
+SEEN_BEFORE = {"kinks": 4}  # numbers added after the networks of seeds 0 to 3 had been seen: judged on later seeds
 _BEFORE = {"figure-16-landscape": "cosnb.measure.landscape"}  # what the first records, which lack "code", came from
 
 
@@ -82,14 +83,23 @@ def judge_pairs(
     return judge({name_pair(*pair): (paired(values, *pair), claim) for pair in pairs})
 
 
-def judge_landscape(records: Sequence[Record], key: str) -> dict[str, Comparison]:
-    """Judge P18: ReLU's number `key` lies above Swish's and CoS's; networks that are flat with ReLU are left out."""
-    flat = {seed for seed, share in measured(records, "flat").get("relu", {}).items() if share == 1}
+def judge_landscape(records: Sequence[Record], key: str, moving: bool = False) -> dict[str, Comparison]:
+    """Judge P18: ReLU's number `key` lies above Swish's and CoS's, over all seeds but those of `SEEN_BEFORE`.
+
+    With `moving` networks that are flat everywhere with ReLU are left out too. The protocol does not say so and it
+    depends on the outcome, so that comparison is exploratory.
+    """
+    first, out = SEEN_BEFORE.get(key, 0), flat_everywhere(records) if moving else set()
     values = {
-        name: {seed: value for seed, value in by_seed.items() if seed not in flat}
+        name: {seed: value for seed, value in by_seed.items() if seed >= first and seed not in out}
         for name, by_seed in measured(records, key).items()
     }
-    return judge_pairs(values, (("relu", "swish"), ("relu", "cos")), Direction.HIGHER)
+    return judge_pairs(values, (("relu", "swish"), ("relu", "cos")), None if moving else Direction.HIGHER)
+
+
+def flat_everywhere(records: Sequence[Record]) -> set[int]:
+    """Return the seeds of the landscapes whose gradient is 0 at every point with ReLU."""
+    return {seed for seed, share in measured(records, "flat").get("relu", {}).items() if share == 1}
 
 
 def code_file(record: Record) -> Path:

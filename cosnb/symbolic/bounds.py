@@ -73,10 +73,21 @@ def lipschitz(study: Study) -> Finding:
     how = weakest([bends.how, limits.how])
     where = f"{'at' if best.attained else 'for'} x {'=' if best.attained else '→'} {show(best.at)}"
     reason = f"largest |f′| at a zero of f″, a border or an end: {where}"
+    levels = [p for p in slopes if not p.expr.has(study.x)]
+    level = next((p for p in levels if abs(candidate(p.expr, p.low, True).value) == abs(best.value)), None)
+    if level is not None:  # at its border f′ need not exist: ReLU's is 1 for x > 0 and none at 0
+        reason = f"|f′| is largest where f′ = {show(level.expr)}, for every {_inside(level)}"
     if None in limits.value:
         how, reason = "numerical", f"{reason}; f′ has no limit at an end"
     value, decimal = _number(best)
     return Finding(abs(value), how, reason, DIGITS if decimal else None)
+
+
+def _inside(piece: Piece) -> str:
+    """Return a piece's interval without its ends: "x > 0", "−1 < x < 1"."""
+    if piece.low.is_infinite:
+        return f"x < {show(piece.high)}" if piece.high.is_finite else "x"
+    return f"{show(piece.low)} < x < {show(piece.high)}" if piece.high.is_finite else f"x > {show(piece.low)}"
 
 
 @lru_cache(maxsize=256)

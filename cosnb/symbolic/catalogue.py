@@ -18,6 +18,18 @@ a, b, c, alpha, beta, lambd, omega, theta, value = sympy.symbols("a b c alpha be
 slope, weight, low, high = sympy.symbols("negative_slope weight min_val max_val", real=True)
 scale, bias = sympy.symbols("scale bias", real=True)
 
+# How a formula writes the parameters whose names, which are those of PyTorch's arguments, would be set as products.
+SIGNS = {
+    lambd: sympy.Symbol("lambda", real=True),
+    value: sympy.Symbol("v", real=True),
+    slope: sympy.Symbol("s", real=True),
+    weight: sympy.Symbol("w", real=True),
+    low: sympy.Symbol("m", real=True),
+    high: sympy.Symbol("M", real=True),
+    scale: sympy.Symbol("s", real=True),
+    bias: sympy.Symbol("b", real=True),
+}
+
 
 @dataclass(frozen=True)
 class Formula:

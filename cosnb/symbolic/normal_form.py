@@ -2,8 +2,8 @@
 
 Each branch is (a(t)·x + b(t) + c(t)·ln(1 + t)) / d(t), t in (0, 1], d without a zero on [0, 1]: one exponential, one
 division, no overflow at any finite x; the logarithm only in softplus and its like. SymPy finds it: rewrite to exp, put
-e^x = 1/t or t, bring to one quotient. The quotient's factors are kept (CoS's expanded denominator has degree 14), and
-among equal quotients the one with the fewest operations is taken.
+e^x = 1/t or t, bring to one quotient. The quotient's factors are kept (CoS's denominator is (1 + t)(1 + t⁵)², of degree
+11 when expanded), and among equal quotients the one with the fewest operations is taken.
 """
 
 from collections.abc import Callable

@@ -32,7 +32,7 @@ _LETTERS = {"p": "1st", "q": "2nd"}  # a row has two parameters at most
 def explorer(first: str = "cos", second: str = "swish", reach: float = 4) -> Interactive:
     """Return f and f′ of any two activations of the catalogue, drawn from −`reach` to `reach`.
 
-    Lists choose the two, and two sliders each set their parameters, from a quarter of the default to four times of it
+    Lists choose the two, and two sliders each set their parameters, from a quarter of the default to four times it
     (from −1 to 1 where the default is 0). The curves are the Vega expressions of every row, its parameters free, and of
     its symbolic derivative. CosnbError where `first` or `second` is not in the catalogue or `reach` not in 1 to 12.
     """
