@@ -12,6 +12,13 @@ from cosnb.errors import CosnbError
 from cosnb.statistics import Interval, t_interval
 from cosnb.symbolic import catalogue
 
+_NETWORKS = {
+    "shufflenet_v2": "ShuffleNet v2",
+    "mobilenet_v2": "MobileNet v2",
+    "squeezenet": "SqueezeNet",
+    "depth_mlp": "the network of linear blocks",
+    "depth_conv": "the network with two convolutions before linear blocks",
+}
 Record = Mapping[str, Any]
 METRICS = {"accuracy": "test accuracy (%)", "loss": "test loss"}
 FIGURES = {"last": "mean of the last epochs", "final": "final epoch", "best": "best epoch"}
@@ -160,6 +167,11 @@ def differences(
         raise CosnbError(f"Unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")
     a, b = (row.values[metric] for row in rows)
     return {seed: a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())}
+
+
+def network_title(network: str) -> str:
+    """Return a network's name as its authors write it ('shufflenet_v2' → 'ShuffleNet v2'), else the name itself."""
+    return _NETWORKS.get(network, network)
 
 
 def title(activation: str) -> str:
