@@ -186,7 +186,8 @@ def format_mean(interval: Interval, digits: int) -> str:
     """Return "mean ± half width" to `digits` decimals; "?" for one run's unknown half width, "missing" without runs."""
     if not interval.n:
         return "missing"
-    return f"{interval.mean:.{digits}f}\u00a0±\u00a0" + (f"{interval.half_width:.{digits}f}" if interval.n > 1 else "?")
+    mean = f"{interval.mean:.{digits}f}".replace("-", "−")
+    return f"{mean}\u00a0±\u00a0" + (f"{interval.half_width:.{digits}f}" if interval.n > 1 else "?")
 
 
 def markdown(rows: Sequence[Row]) -> str:
