@@ -188,3 +188,13 @@ def test_values_at_the_ends_are_held_against_the_limits() -> None:
     assert own is not None
     assert "f(−∞) = NaN, not 0" in own
     assert ends.check_own(activation("cos")) is None
+    assert ends.check_own(activation("threshold", theta=2)) is None
+
+
+def test_own_functions_that_take_arguments_are_held_against_the_limits_too() -> None:
+    gelu = ends.check_own(activation("gelu_tanh"))
+    assert gelu is not None
+    assert "f(−∞) = NaN, not 0" in gelu
+    threshold = ends.check_own(activation("threshold"))
+    assert threshold is not None
+    assert not [told for told in threshold if told.startswith("f(")]

@@ -236,8 +236,21 @@ class TestExperiments:
                 records.append(run("depth_mlp", name, seed, 60, 1.0, epochs=2))
                 records[-1]["epochs"][-1]["gradient_norms"] = [1.0, factor + seed / 100]
         found = verdicts(experiments.b11({"gradient-flow": records}))
-        assert found["spreads more evenly than ReLU's"] == "confirmed"
+        assert found["Mish's and Swish's spread more evenly than ReLU's"] == "confirmed"
         assert "depth_mlp" in experiments.b11({"gradient-flow": records})[0].evidence
+
+    @pytest.mark.parametrize(("factor", "verdict"), [(1.1, "refuted"), (0.9, "confirmed")])
+    def test_gradients_that_grow_block_by_block(self, factor, verdict):
+        records = []
+        for name in ("mish", "swish"):
+            for seed in range(8):
+                records.append(run("depth_mlp", name, seed, 60, 1.0, epochs=2))
+                norms = [(factor + seed / 1000) ** (6 - block) for block in range(6)]
+                records[-1]["epochs"][0]["gradient_norms_at_start"] = norms
+        found = verdicts(experiments.b9({"gradient-flow": records}))
+        part = "Mish's and Swish's do not explode, grow by no factor a block (added later)"
+        assert found[part] == verdict
+        assert verdicts(experiments.b9({}))[part] == "not resolved"
 
 
 class TestFormulas:

@@ -184,6 +184,11 @@ class TestCurves:
         assert curves.spread([0.0, 1.0]) == math.inf
         assert math.isnan(curves.spread([math.nan, 1.0]))
 
+    def test_growth_leaves_the_first_and_the_last_layer_out(self):
+        assert curves.growth([9.0, 8.0, 4.0, 2.0, 7.0]) == pytest.approx(2)
+        assert math.isnan(curves.growth([1.0, 2.0, 3.0]))
+        assert math.isnan(curves.growth([1.0, 2.0, 3.0, 0.0, 1.0]))
+
 
 class TestLottery:
     def test_all_draws_are_counted(self):

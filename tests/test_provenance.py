@@ -11,10 +11,40 @@ RECORDS = [complete(r, "table-3-squeezenet") for r in table_records("squeezenet"
 
 def test_says_settings_n_device_date_and_commit():
     said = str(provenance.provenance(RECORDS))
-    for part in ("50,000 images of cifar10", "200 epochs", "16 runs, seeds 0 to 7 (ReLU 8, CoS 8)", "a GPU"):
+    for part in (
+        "SqueezeNet, 50,000 images of CIFAR-10",
+        "200 epochs",
+        "16 runs, seeds 0 to 7 (ReLU 8, CoS 8)",
+        "a GPU",
+    ):
         assert part in said
     assert "Recorded 2026-01-02 at commit ccccccc" in said
-    assert "**16 of them were recorded with code that has changed since.**" in said  # their digest is made up
+    assert "**All were recorded with code that has changed since.**" in said  # their digest is made up
+
+
+def test_a_formula_s_stars_are_not_emphasis():
+    own = [json.loads(json.dumps(record)) for record in RECORDS[:1]]
+    own[0]["config"]["activation"] = "x*tanh(exp(x))"
+    assert r"(x\*tanh(exp(x)) 1)" in str(provenance.provenance(own))
+
+
+def test_one_measurement_of_all_activations_has_no_seeds():
+    config = {"activation": "all", "network": "mobilenet_v2", "batch": 64, "rounds": 20, "device": "cpu", "threads": 2}
+    one = complete(run("x", "relu", 0, 0, 0), "cost") | {"config": config, "measured": {}, "data": None, "commit": None}
+    said = str(provenance.provenance([one]))
+    assert "MobileNet v2, batches of 64 images, 20 rounds. One measurement." in said
+    assert ", commit not noted." in said
+    assert "**It was recorded with code" in said
+    assert "MobileNet v2" in str(provenance.details([one])).splitlines()[0]
+
+
+def test_a_surface_s_settings_are_in_words():
+    surface = {"points": 41, "reach": 0.5, "lines": 3, "on": 200}
+    one = json.loads(json.dumps(RECORDS[0])) | {"measured": {}}
+    one["config"] |= surface
+    said = provenance.settings([one])
+    assert said.startswith("protocol `paper`, SqueezeNet, 50,000 images of CIFAR-10, 200 epochs")
+    assert said.endswith("41 points a line, as far as 0.5 times the weights' size, 3 random lines, loss on 200 images")
 
 
 def test_links_records_that_are_in_the_repository(tmp_path, monkeypatch):
@@ -68,4 +98,4 @@ def test_details_name_what_a_rerun_needs():
     assert "SHA-256 dddddddddddddddd" in said["data"]
     assert "torch 2.13.0" in said["versions"]
     assert "16 ok" in said["ended"]
-    assert "changed since for 16 of 16" in said["code"]
+    assert "changed since for all of them" in said["code"]

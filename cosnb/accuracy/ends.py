@@ -84,7 +84,7 @@ def check_own(activation: Activation, orders: Sequence[Literal[0, 1]] = (0, 1)) 
 
     None where torch.nn has no such function.
     """
-    if not activation.formula.torch_name:
+    if not targets.has_own(activation):
         return None
     own, told = targets.own(activation), []
     for order in orders:

@@ -18,6 +18,11 @@ FORMATS = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+# Rows that a class of torch.nn computes when it is given arguments; a row's `torch_name` computes by default ones.
+_WITH_ARGUMENTS: dict[str, Callable[[], torch.nn.Module]] = {
+    "gelu_tanh": lambda: torch.nn.GELU(approximate="tanh"),
+    "threshold": lambda: torch.nn.Threshold(threshold=1.0, value=0.0),
+}
 
 
 def available(full: bool = False) -> tuple[str, ...]:
@@ -60,15 +65,21 @@ def function(activation: Activation, target: str, order: int) -> Callable[[Tenso
     return lambda x: product(torch.ones_like(x), x)
 
 
+def has_own(activation: Activation) -> bool:
+    """Say whether torch.nn has the function: only a row's default parameters will do."""
+    row = activation.formula
+    return bool(row.torch_name or row.name in _WITH_ARGUMENTS) and activation.parameters == row.parameters
+
+
 def own(activation: Activation) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     """Return PyTorch's own function and, by autograd, its derivative; CosnbError where torch.nn has no such function.
 
     Only the default parameters will do: the class of torch.nn that the catalogue names computes with them.
     """
     row = activation.formula
-    if not row.torch_name or activation.parameters != row.parameters:
+    if not has_own(activation):
         raise CosnbError(f"torch.nn has no {activation!r}: choose one whose row in the catalogue has a torch_name")
-    function = getattr(torch.nn, row.torch_name)()
+    function = _WITH_ARGUMENTS[row.name]() if row.name in _WITH_ARGUMENTS else getattr(torch.nn, row.torch_name)()
 
     def derivative(x: Tensor) -> Tensor:
         with torch.enable_grad():

@@ -1,5 +1,6 @@
 """P8, P10, P17, P18 and B7 to B11: what experiments beyond the three tables say, and formulas where they decide."""
 
+import math
 from collections.abc import Sequence
 
 import sympy
@@ -138,7 +139,8 @@ def b9(evidence: Evidence) -> list[Finding]:
     shown = "Lipschitz constants: " + ", ".join(f"{title(name)} {show(value)}" for name, value in constants.items())
     smallest = min(constants, key=lambda name: constants[name])
     small = Finding("B9", "smaller output changes than ReLU's", decide(smallest != "relu"), shown)
-    return [keeps, small, _even("B9", "reaches deep layers more evenly than ReLU's", evidence)]
+    even = _even("B9", "Mish's and Swish's reach deep layers more evenly than ReLU's", evidence)
+    return [keeps, _bounded(evidence), small, even]
 
 
 def b10(evidence: Evidence) -> list[Finding]:
@@ -162,7 +164,31 @@ def b11(evidence: Evidence) -> list[Finding]:
     )
     shown = f"sigmoid is {smooth} and vanishes (B9); recorded runs of smooth activations that diverged: {bad}"
     guarantee = Finding("B11", "guarantees stable learning", decide(smooth != "C^∞" and not bad), shown)
-    return [_even("B11", "spreads more evenly than ReLU's", evidence), guarantee]
+    return [_even("B11", "Mish's and Swish's spread more evenly than ReLU's", evidence), guarantee]
+
+
+def _bounded(evidence: Evidence) -> Finding:
+    """Judge whether Mish's and Swish's gradients grow towards the input, block by block, before training.
+
+    Written after the growth of the first records (0.04 decades a block) had been seen.
+    """
+    factors = curves.growths(evidence.get("gradient-flow", ()))
+    judged = judge(
+        {
+            title(name): ([math.log10(factor) for factor in factors.get(name, {}).values()], Direction.LOWER)
+            for name in ("mish", "swish")
+        }
+    )
+    shown = "growth a block towards the input, decades, with batch normalisation: "
+    shown += "; ".join(f"{name} {measured(comparison, '', 3)}" for name, comparison in judged.items())
+    for name in ("mish", "swish", "relu"):
+        if factors.get(name):
+            factor = math.exp(math.fsum(map(math.log, factors[name].values())) / len(factors[name]))
+            shown += f"; {title(name)} × {factor:.2f}"
+    parts = [Finding("B9", name, comparison.verdict, "") for name, comparison in judged.items()]
+    return Finding(
+        "B9", "Mish's and Swish's do not explode, grow by no factor a block (added later)", overall(parts), shown
+    )
 
 
 def _even(claim: str, part: str, evidence: Evidence) -> Finding:

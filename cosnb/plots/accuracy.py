@@ -71,6 +71,7 @@ def _handles(record: Mapping[str, Any]) -> list[Line2D]:
     targets = dict.fromkeys(measured["target"] for measured in record["measurements"])
     colors = [Line2D([], [], color=_COLORS[name], label=name) for name in formats]
     names = {"c": "C", "pytorch": "PyTorch", "compiled": "compiled", "numpy": "NumPy", "triton": "Triton"}
-    names["own"] = "PyTorch's own function"
+    if "own" in targets:
+        names = {name: f"ours ({label})" for name, label in names.items()} | {"own": "PyTorch's own"}
     dashes = [Line2D([], [], color="0.3", linestyle=_DASHES[name], label=names[name]) for name in targets]
     return colors + dashes

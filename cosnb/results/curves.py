@@ -127,6 +127,26 @@ def spread(norms: Sequence[float]) -> float:
     return math.log10(max(norms) / min(norms)) if min(norms) > 0 else math.inf
 
 
+def growth(norms: Sequence[float]) -> float:
+    """Return the factor by which gradient norms grow a block towards the input, from the last block to the second.
+
+    The first block reads the images and the last layer gives the logits, so neither is like the others. NaN for fewer
+    than two blocks between them, and where a norm is 0 or not finite.
+    """
+    blocks = norms[1:-1]
+    if len(blocks) < 2 or not all(math.isfinite(norm) and norm > 0 for norm in (blocks[0], blocks[-1])):
+        return math.nan
+    return float((blocks[0] / blocks[-1]) ** (1 / (len(blocks) - 1)))
+
+
+def growths(records: Iterable[Record], trained: bool = False) -> dict[str, dict[int, float]]:
+    """Return {activation: {seed: `growth` of the gradient norms}}, before training or at its end; without NaN."""
+    return {
+        name: {seed: growth(norms) for seed, norms in by_seed.items() if math.isfinite(growth(norms))}
+        for name, by_seed in _norms(records, trained).items()
+    }
+
+
 def last(records: Iterable[Record], key: str) -> dict[str, dict[int, float]]:
     """Return {activation: {seed: the last epoch's entry `key`}} of finished runs that have one."""
     found: dict[str, dict[int, float]] = {}
@@ -138,12 +158,19 @@ def last(records: Iterable[Record], key: str) -> dict[str, dict[int, float]]:
 
 def spreads(records: Iterable[Record], trained: bool = True) -> dict[str, dict[int, float]]:
     """Return {activation: {seed: spread of the gradient norms}}, at the end of training or before it."""
-    found: dict[str, dict[int, float]] = {}
+    return {
+        name: {seed: spread(norms) for seed, norms in by_seed.items()}
+        for name, by_seed in _norms(records, trained).items()
+    }
+
+
+def _norms(records: Iterable[Record], trained: bool) -> dict[str, dict[int, list[float]]]:
+    found: dict[str, dict[int, list[float]]] = {}
     for record in records:
         entry = record["epochs"][-1 if trained else 0] if record["epochs"] else {}
         norms = entry.get("gradient_norms" if trained else "gradient_norms_at_start")
         if norms and record["status"] == "ok":
-            found.setdefault(record["config"]["activation"], {})[record["seed"]] = spread(norms)
+            found.setdefault(record["config"]["activation"], {})[record["seed"]] = norms
     return _in_order(found)
 
 

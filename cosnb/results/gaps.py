@@ -48,17 +48,22 @@ def judge_gaps(records: Iterable[Record]) -> dict[str, Comparison]:
 
 def gap_table(records: Iterable[Record], activations: Sequence[str]) -> Table:
     """Return training loss, test loss and gap by activation, means with their 95 % half widths."""
-    runs, rows = by_activation(records), []
-    for name in activations:
-        finished = [record for record in runs.get(name, {}).values() if record["status"] == "ok"]
-        line = [title(name), len(finished)]
+    rows = []
+    for name, runs in finished(records, activations).items():
+        line: list[str | int] = [title(name), len(runs)]
         for key in ("train_loss", "test_loss"):
-            values = [_mean_of_last(record, key) for record in finished]
-            line.append(format_mean(t_interval(values), 4))
-        rows.append([*line, format_mean(t_interval([_last_gap(record) for record in finished]), 4)])
+            line.append(format_mean(t_interval([mean_of_last(record, key) for record in runs]), 2))
+        rows.append([*line, format_mean(t_interval([_last_gap(record) for record in runs]), 3)])
     return Table(["", "n", "training loss", "test loss", "training − test"], rows)
 
 
-def _mean_of_last(record: Record, key: str) -> float:
+def finished(records: Iterable[Record], activations: Sequence[str]) -> dict[str, list[Record]]:
+    """Return {activation: finished runs}."""
+    runs = by_activation(records)
+    return {name: [r for r in runs.get(name, {}).values() if r["status"] == "ok"] for name in activations}
+
+
+def mean_of_last(record: Record, key: str) -> float:
+    """Return the mean of an epoch's entry `key` over the last epochs."""
     epochs = record["epochs"][-final_window(record["config"]["epochs"]) :]
     return math.fsum(epoch[key] for epoch in epochs) / len(epochs)

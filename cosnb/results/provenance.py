@@ -1,6 +1,8 @@
 """Where numbers come from: data, runs, devices, dates, code and the records themselves, of groups of records."""
 
+import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,11 +12,22 @@ from cosnb.errors import CosnbError
 from cosnb.paths import repository_address, repository_root, results_dir
 from cosnb.results.curves import setting
 from cosnb.results.measurement import code_file, file_digest
-from cosnb.results.summary import Record, title
+from cosnb.results.summary import Record, network_title, title
 from cosnb.training.config import TrainingConfig
 from cosnb.training.digest import code_digest
 from cosnb.training.protocol import PROTOCOLS
 
+_DATA = {"cifar10": "CIFAR-10", "mnist": "MNIST", "digits": "the bundled digits"}
+_ALL = "all"  # the activation of a measurement that has every activation in it
+# What a measurement's settings mean; those that another line says, and those of training, have no words here.
+_WORDS = {
+    "batch": "batches of {:,} images",
+    "rounds": "{:,} rounds",
+    "reach": "as far as {:g} times the weights' size",
+    "lines": "{:,} random lines",
+    "on": "loss on {:,} images",
+}
+_SAID = ("activation", "network", "device", "threads", "points")
 VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group may differ in, beside the seed
 
 
@@ -36,20 +49,47 @@ def details(records: Sequence[Record]) -> Table:
     """Return all that a group's records say of their origin, a line each."""
     older = sum(map(is_older, records))
     states = Counter(record["status"] for record in records)
-    data = sorted({f"{r['data']['name']}, SHA-256 {r['data']['digest'][:16]}…" for r in records if r["data"]})
+    data = sorted(
+        {
+            f"{_DATA.get(r['data']['name'], r['data']['name'])}, SHA-256 {r['data']['digest'][:16]}…"
+            for r in records
+            if r["data"]
+        }
+    )
     link = address(records[0].get("experiment", ""))
     rows = [
         ["settings", settings(records)],
-        ["n", f"{len(records)}: {arms(records)}; seeds {_ranges(sorted({r['seed'] for r in records}))}"],
+        ["n", number(records)],
         ["ended", ", ".join(f"{count} {state}" for state, count in states.items())],
-        ["data", "; ".join(data) or "none"],
+        ["data", "; ".join(data) or ("no digest noted" if "dataset" in records[0]["config"] else "none")],
         ["device", devices(records)],
         ["versions", versions(records)],
         ["recorded", days(records)],
         ["commit", commits(records)],
-        ["code", f"changed since for {older} of {len(records)}" if older else "unchanged since"],
+        ["code", f"changed since for {_share(older, len(records))}" if older else "unchanged since"],
     ]
-    return Table(["records", f"[{len(records)} files]({link})" if link else "not in the repository"], rows)
+    files = _count(len(records), "file")
+    return Table([heading(records), f"[{files}]({link})" if link else "not in the repository"], rows)
+
+
+def heading(records: Sequence[Record]) -> str:
+    """Return what tells a group from the others of its experiment, in a few words."""
+    config = records[0]["config"]
+    parts = [network_title(config["network"])] if "network" in config else ["random networks"]
+    if "train_images" in config:
+        parts += [f"{config['train_images']:,} images", _count(config["epochs"], "epoch")]
+    if any("gain" in record["config"] for record in records):
+        parts.append("initial weights varied")
+    return _capital(", ".join(parts))
+
+
+def number(records: Sequence[Record]) -> str:
+    """Return how many runs or measurements there are, of which activations, with which seeds."""
+    noun = "measurement" if "measured" in records[0] else "run"
+    if records[0]["config"]["activation"] == _ALL:
+        return f"{_count(len(records), noun)} of all activations" if len(records) > 1 else f"one {noun}"
+    seeds = sorted({record["seed"] for record in records})
+    return f"{_count(len(records), noun)}, seed{'s' * (len(seeds) > 1)} {_ranges(seeds)} ({arms(records)})"
 
 
 def is_older(record: Record) -> bool:
@@ -83,7 +123,7 @@ def days(records: Sequence[Record]) -> str:
 
 def commits(records: Sequence[Record]) -> str:
     """Return the commits that were checked out; "(changed)" where a tracked file differed."""
-    known = {(str(r["commit"])[:7] if r.get("commit") else "(not noted)", bool(r.get("dirty"))) for r in records}
+    known = {(str(r["commit"])[:7] if r.get("commit") else "not noted", bool(r.get("dirty"))) for r in records}
     return ", ".join(sorted(name + " (changed)" * dirty for name, dirty in known))
 
 
@@ -97,13 +137,28 @@ def versions(records: Sequence[Record]) -> str:
 
 
 def settings(records: Sequence[Record]) -> str:
-    """Return a group's settings in words: for training data, protocol and what varies, else the names and values."""
+    """Return a group's settings in words: of training data, protocol and what varies, and what was measured how."""
     config = records[0]["config"]
-    if "protocol" not in config or "measured" in records[0]:
-        return ", ".join(f"{key} {value}" for key, value in config.items() if key != "activation")
+    trained = _training(records) if "protocol" in config else ""
+    parts = [trained or (network_title(config["network"]) if "network" in config else "")]
+    if "points" in config:
+        points = f"{config['points']:,}"
+        parts.append(f"{points} points a line" if "lines" in config else f"{points} × {points} points")
+    fields = {field.name for field in dataclasses.fields(TrainingConfig)} if trained else set()
+    for key, value in config.items():
+        if key not in fields and key not in _SAID:
+            parts.append(_WORDS[key].format(value) if key in _WORDS else f"{key} {value}")
+    return ", ".join(filter(None, parts))
+
+
+def _training(records: Sequence[Record]) -> str:
+    config = records[0]["config"]
     optimizer = {"adam": "Adam", "sgd": "SGD"}[PROTOCOLS[config["protocol"]].optimizer]
-    shown = f"protocol `{config['protocol']}`, {config['network']}, {config['train_images']:,} images of "
-    shown += f"{config['dataset']}, {_count(config['epochs'], 'epoch')}, batch {config['batch_size']}, {optimizer}, "
+    shown = (
+        f"protocol `{config['protocol']}`, {network_title(config['network'])}, {config['train_images']:,} images of "
+    )
+    shown += f"{_DATA.get(config['dataset'], config['dataset'])}, {_count(config['epochs'], 'epoch')}, "
+    shown += f"batch {config['batch_size']}, {optimizer}, "
     shown += f"learning rate {_values(records, 'lr')}, {config['precision']}"
     for key, meaning in (("depth", "depth"), ("gain", "initial weights times")):
         if any(key in record["config"] for record in records):
@@ -117,22 +172,32 @@ def arms(records: Sequence[Record]) -> str:
     for record in records:
         name = record["config"]["activation"]
         counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{title(name)} {count}" for name, count in counts.items())
+    named = {re.sub(r"([*_])", r"\\\1", title(name)): count for name, count in counts.items()}  # stars are no emphasis
+    return ", ".join(f"{name} {count}" for name, count in named.items())
 
 
 def _sentences(records: Sequence[Record]) -> str:
-    first, measured = records[0], "measured" in records[0]
-    words = settings(records)
-    shown = [f"{words[:1].upper()}{words[1:]}."]
+    first = records[0]
+    shown = [f"{_capital(settings(records))}."]
     if first["data"]:
         shown.append(f"Tested on all {first['data']['test_images']:,} test images.")
-    seeds = _ranges(sorted({record["seed"] for record in records}))
-    shown.append(f"{_count(len(records), 'measurement' if measured else 'run')}, seeds {seeds} ({arms(records)}).")
-    shown.append(f"Device: {devices(records)}. Recorded {days(records)} at commit {commits(records)}.")
-    older = sum(map(is_older, records))
-    age = f" **{older} of them were recorded with code that has changed since.**" if older else ""
+    shown.append(f"{_capital(number(records))}.")
+    commit = commits(records)
+    at = f" at commit {commit}" if any(r.get("commit") for r in records) else f", commit {commit}"
+    shown.append(f"Device: {devices(records)}. Recorded {days(records)}{at}.")
+    older, n = sum(map(is_older, records)), len(records)
+    who = f"{older} of {n} were" if older < n else "All were" if n > 1 else "It was"
+    age = f" **{who} recorded with code that has changed since.**" if older else ""
     link = address(first.get("experiment", ""))
     return f"*{' '.join(shown)}*{age}" + (f" [Records]({link})." if link else "")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole}" if part < whole else "all of them" if whole > 1 else "it"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _execution(record: Record) -> str:

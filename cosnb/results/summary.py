@@ -12,6 +12,13 @@ from cosnb.errors import CosnbError
 from cosnb.statistics import Interval, t_interval
 from cosnb.symbolic import catalogue
 
+_NETWORKS = {
+    "shufflenet_v2": "ShuffleNet v2",
+    "mobilenet_v2": "MobileNet v2",
+    "squeezenet": "SqueezeNet",
+    "depth_mlp": "the network of linear blocks",
+    "depth_conv": "the network with two convolutions before linear blocks",
+}
 Record = Mapping[str, Any]
 METRICS = {"accuracy": "test accuracy (%)", "loss": "test loss"}
 FIGURES = {"last": "mean of the last epochs", "final": "final epoch", "best": "best epoch"}
@@ -162,6 +169,11 @@ def differences(
     return {seed: a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())}
 
 
+def network_title(network: str) -> str:
+    """Return a network's name as its authors write it ('shufflenet_v2' → 'ShuffleNet v2'), else the name itself."""
+    return _NETWORKS.get(network, network)
+
+
 def title(activation: str) -> str:
     """Return the catalogue's title of an activation ('cos' → 'CoS'), or its name where the catalogue has no row."""
     try:
@@ -174,7 +186,8 @@ def format_mean(interval: Interval, digits: int) -> str:
     """Return "mean ± half width" to `digits` decimals; "?" for one run's unknown half width, "missing" without runs."""
     if not interval.n:
         return "missing"
-    return f"{interval.mean:.{digits}f}\u00a0±\u00a0" + (f"{interval.half_width:.{digits}f}" if interval.n > 1 else "?")
+    mean = f"{interval.mean:.{digits}f}".replace("-", "−")
+    return f"{mean}\u00a0±\u00a0" + (f"{interval.half_width:.{digits}f}" if interval.n > 1 else "?")
 
 
 def markdown(rows: Sequence[Row]) -> str:

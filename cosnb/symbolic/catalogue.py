@@ -247,13 +247,13 @@ _ROWS = (
         x * sympy.erf(softplus(x)),
         "Nag, Bhattacharyya, Mukherjee and Kundu 2021, arXiv:2108.09598",
     ),
-    Formula("phish", "Phish", x * tanh(_GELU), "Naveen, Phish, TechRxiv, doi:10.36227/techrxiv.17283824"),
+    Formula("phish", "Phish", x * tanh(_GELU), "Naveen 2022, Phish, TechRxiv, doi:10.36227/techrxiv.17283824"),
     Formula(
         "logish",
         "Logish",
         x * log(1 + sigmoid(x)),
-        "Zhu, Zeng, Liu and Chen 2021, Logish: a new nonlinear nonmonotonic activation function for convolutional "
-        "neural network, Neurocomputing",
+        "Zhu, Zeng, Liu and Zhang 2021, Logish: a new nonlinear nonmonotonic activation function for convolutional "
+        "neural network, Neurocomputing 458, doi:10.1016/j.neucom.2021.06.067",
     ),
     Formula(
         # x·tanh(ln(1 + σ)); (y² − 1) / (y² + 1) with y = 1 + σ, so that nothing cancels where σ is small
