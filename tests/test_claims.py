@@ -217,7 +217,7 @@ class TestExperiments:
         # However many runs have none, the next one may: the statement is of all.
         assert verdicts(experiments.b7({"dead-units": records}))["no neuron dies"] == "not resolved"
         shown = experiments.b7({"dead-units": records})[-1].evidence
-        assert "Mish 0.00% (n = 6), squeezenet" in shown
+        assert "Mish 0.00% (n = 6), SqueezeNet" in shown
         assert "exactly 0 left of −108.7" in shown
         records[0]["epochs"][-1]["dead_units"] = 1e-4
         assert verdicts(experiments.b7({"dead-units": records}))["no neuron dies"] == "refuted"
@@ -237,7 +237,7 @@ class TestExperiments:
                 records[-1]["epochs"][-1]["gradient_norms"] = [1.0, factor + seed / 100]
         found = verdicts(experiments.b11({"gradient-flow": records}))
         assert found["Mish's and Swish's spread more evenly than ReLU's"] == "confirmed"
-        assert "depth_mlp" in experiments.b11({"gradient-flow": records})[0].evidence
+        assert "the network of linear blocks" in experiments.b11({"gradient-flow": records})[0].evidence
 
     @pytest.mark.parametrize(("factor", "verdict"), [(1.1, "refuted"), (0.9, "confirmed")])
     def test_gradients_that_grow_block_by_block(self, factor, verdict):

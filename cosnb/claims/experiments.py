@@ -7,10 +7,10 @@ import sympy
 
 from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size
-from cosnb.claims.tables import CLAIMS, NETWORKS, nearest
+from cosnb.claims.tables import CLAIMS, nearest
 from cosnb.results import curves, measurement, tables
-from cosnb.results.summary import Record, differences, title
-from cosnb.statistics import Comparison, Direction, Verdict, alike, judge, smallest_n
+from cosnb.results.summary import Record, differences, network_title, title
+from cosnb.statistics import Comparison, Direction, Verdict, alike, judge
 from cosnb.symbolic.findings import show
 
 SWEEPS = {"lr": "the learning rate", "gain": "initial weights"}
@@ -150,7 +150,7 @@ def b10(evidence: Evidence) -> list[Finding]:
         records = nearest(evidence, network)
         gaps = list(differences(records, "mish", "relu").values()) if records else []
         comparison = judge({"Mish − ReLU": (gaps, None)})["Mish − ReLU"]
-        shown.append(f"{NETWORKS[network]}, Mish − ReLU {measured(comparison, 'points')} ({size(records)})")
+        shown.append(f"{network_title(network)}, Mish − ReLU {measured(comparison, 'points')} ({size(records)})")
     return [Finding("B10", "which family to choose", Verdict.NOT_TESTABLE, "advice; " + "; ".join(shown))]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cosnb.display import p_value
-from cosnb.results.summary import Record
+from cosnb.results.summary import Record, data_title, network_title
 from cosnb.statistics import Comparison, Verdict
 
 Evidence = Mapping[str, Sequence[Record]]
@@ -64,4 +64,5 @@ def size(records: Sequence[Record]) -> str:
     if not records:
         return "no record"
     config = records[0]["config"]
-    return f"{config['network']}, {config['train_images']:,} {config['dataset']}, {config['epochs']} epochs"
+    images = f"{config['train_images']:,} images of {data_title(config['dataset'])}"
+    return f"{network_title(config['network'])}, {images}, {config['epochs']} epoch{'s' * (config['epochs'] != 1)}"

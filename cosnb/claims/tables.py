@@ -9,7 +9,6 @@ from cosnb.results.summary import Record
 from cosnb.statistics import Comparison
 
 SAID = {"relu": (0.46, 0.77), "swish": (0.38, 0.54)}  # P's abstract, in points
-NETWORKS = {"shufflenet_v2": "ShuffleNet v2", "mobilenet_v2": "MobileNet v2", "squeezenet": "SqueezeNet"}
 CLAIMS = {"P12": "shufflenet_v2", "P13": "mobilenet_v2", "P14": "squeezenet"}
 
 

@@ -12,12 +12,11 @@ from cosnb.errors import CosnbError
 from cosnb.paths import repository_address, repository_root, results_dir
 from cosnb.results.curves import setting
 from cosnb.results.measurement import code_file, file_digest
-from cosnb.results.summary import Record, network_title, title
+from cosnb.results.summary import Record, data_title, network_title, title
 from cosnb.training.config import TrainingConfig
 from cosnb.training.digest import code_digest
 from cosnb.training.protocol import PROTOCOLS
 
-_DATA = {"cifar10": "CIFAR-10", "mnist": "MNIST", "digits": "the bundled digits"}
 _ALL = "all"  # the activation of a measurement that has every activation in it
 # What a measurement's settings mean; those that another line says, and those of training, have no words here.
 _WORDS = {
@@ -50,11 +49,7 @@ def details(records: Sequence[Record]) -> Table:
     older = sum(map(is_older, records))
     states = Counter(record["status"] for record in records)
     data = sorted(
-        {
-            f"{_DATA.get(r['data']['name'], r['data']['name'])}, SHA-256 {r['data']['digest'][:16]}…"
-            for r in records
-            if r["data"]
-        }
+        {f"{data_title(r['data']['name'])}, SHA-256 {r['data']['digest'][:16]}…" for r in records if r["data"]}
     )
     link = address(records[0].get("experiment", ""))
     rows = [
@@ -157,7 +152,7 @@ def _training(records: Sequence[Record]) -> str:
     shown = (
         f"protocol `{config['protocol']}`, {network_title(config['network'])}, {config['train_images']:,} images of "
     )
-    shown += f"{_DATA.get(config['dataset'], config['dataset'])}, {_count(config['epochs'], 'epoch')}, "
+    shown += f"{data_title(config['dataset'])}, {_count(config['epochs'], 'epoch')}, "
     shown += f"batch {config['batch_size']}, {optimizer}, "
     shown += f"learning rate {_values(records, 'lr')}, {config['precision']}"
     for key, meaning in (("depth", "depth"), ("gain", "initial weights times")):

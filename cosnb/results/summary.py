@@ -12,6 +12,7 @@ from cosnb.errors import CosnbError
 from cosnb.statistics import Interval, t_interval
 from cosnb.symbolic import catalogue
 
+_DATA = {"cifar10": "CIFAR-10", "mnist": "MNIST", "digits": "the bundled digits"}
 _NETWORKS = {
     "shufflenet_v2": "ShuffleNet v2",
     "mobilenet_v2": "MobileNet v2",
@@ -167,6 +168,11 @@ def differences(
         raise CosnbError(f"Unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")
     a, b = (row.values[metric] for row in rows)
     return {seed: a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())}
+
+
+def data_title(dataset: str) -> str:
+    """Return a data set's name as the book writes it: "CIFAR-10" for "cifar10"."""
+    return _DATA.get(dataset, dataset)
 
 
 def network_title(network: str) -> str:
