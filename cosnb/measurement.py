@@ -43,19 +43,32 @@ def errors(function: Function, expr: sympy.Expr, x: sympy.Symbol) -> tuple[Worst
     `function` maps float32 to float32; an ulp is no smaller than the subnormals' 2^-149. The truth is mpmath's to 100
     digits. A result that is not finite where the true value is counts as an infinite error.
     """
+    found, _ = errors_by_class(function, expr, x)
+    near = [found[name] for name in ("1", "subnormal") if name in found]
+    return max(near, key=lambda worst: worst.ulps, default=None), found.get("2")
+
+
+def errors_by_class(function: Function, expr: sympy.Expr, x: sympy.Symbol) -> tuple[dict[str, Worst], int]:
+    """Return {class: its largest error} as `errors` measures it, and how many finite values came out not finite.
+
+    The classes are those of `cosnb.accuracy`: "1" and "2" as above, "subnormal" where |f| is below 2^-126.
+    """
     truth = _truth(expr, x, tuple(points().tolist()))
-    worst: list[Worst | None] = [None, None]
+    worst: dict[str, Worst] = {}
+    lost, numbers = 0, numpy.finfo(numpy.float32)
     with mpmath.workdps(_DIGITS):
         for (exact, size), point, got in zip(truth, points(), function(points()), strict=True):
-            if size == 0 or abs(exact) > numpy.finfo(numpy.float32).max:
+            if size == 0 or abs(exact) > numbers.max:
                 continue
             elsewhere = abs(exact) * 64 < size
             ulp = mpmath.ldexp(1, max(mpmath.frexp(size if elsewhere else abs(exact))[1] - 24, -149))
-            ulps = float(abs(mpmath.mpf(float(got)) - exact) / ulp) if numpy.isfinite(got) else numpy.inf
-            known = worst[elsewhere]
-            if known is None or ulps > known.ulps:
-                worst[elsewhere] = Worst(ulps, float(point))
-    return worst[0], worst[1]
+            finite = bool(numpy.isfinite(got))
+            lost += not finite
+            ulps = float(abs(mpmath.mpf(float(got)) - exact) / ulp) if finite else numpy.inf
+            name = "2" if elsewhere else "subnormal" if abs(exact) < numbers.tiny else "1"
+            if name not in worst or ulps > worst[name].ulps:
+                worst[name] = Worst(ulps, float(point))
+    return worst, lost
 
 
 @lru_cache(maxsize=8)

@@ -2,11 +2,16 @@
 
 - `table-3-squeezenet/cos.accuracy`: mean over runs with half its 95 % interval, unit and n; so `loss` and the name of
   anything measured.
+
 - `table-3-squeezenet/cos-relu.accuracy`: mean paired difference with its 95 % interval, unit and n.
+
 - `table-3-squeezenet/runs`: a count or setting, also `seeds`, `epochs`, `images`.
+
 - `paper/squeezenet.cos.accuracy`: what the paper reports; `paper/squeezenet.cos-relu.accuracy` its difference;
   `paper/epochs`, `paper/images`.
+
 - `formula/cos.lipschitz`: a property of `cosnb.symbolic.findings`; of an extremum `formula/cos.minimum` and `.at`.
+
 - `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`,
   `claims/confirmed` and so on: how many.
 

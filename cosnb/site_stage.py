@@ -90,6 +90,7 @@ def _publish(notebook: dict) -> dict:
         cell["metadata"].pop("execution", None)
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["id"] = "injected-parameters"
+            cell["metadata"]["tags"].append("hide-input")  # it repeats names of the cell above it
         if cell["cell_type"] == "code":
             cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
             for output in cell["outputs"]:

@@ -216,6 +216,10 @@ def test_accuracy_is_measured_in_bounded_time() -> None:
     bounded = errors.table(activation("x*tanh(exp(x))"), (1,), seconds=0.0).text
     assert "2,017" in bounded
     assert "Left out: f′ over all of bfloat16, float16, float32" in bounded
+    row = next(line for line in bounded.splitlines() if "2,017" in line).split(" | ")
+    assert row[1] in ("C", "PyTorch")
+    assert row[-1].rstrip(" |") == "0"  # nothing lost
+    assert float(row[-2]) > 0  # subnormal results stand apart
 
 
 def test_a_formula_without_values_on_one_side_says_so() -> None:

@@ -16,6 +16,7 @@ from cosnb.activation import Activation
 from cosnb.codegen.targets import mark
 from cosnb.display import Markdown, Table
 from cosnb.errors import CosnbError
+from cosnb.report.sections import TITLES
 
 SECONDS = 8.0  # of the processor, for one derivative in one format
 _INPUTS = {"bfloat16": 65_280, "float16": 63_488, "float32": QUICK}
@@ -72,14 +73,16 @@ def _row(found: Measurement) -> list[object]:
     cells = [f"{inputs:,}{' (all)' * found.every}", f"{first.error:.3f}", at.replace("-", "−")]
     tiny = found.errors.classes["subnormal"]
     others = [f"{one.error:.3f}" if one.count else None for one in (second, tiny)]
-    return [mark(found.order), found.target, found.format, *cells, *others, str(found.errors.lost)]
+    return [mark(found.order), TITLES[found.target], found.format, *cells, *others, str(found.errors.lost)]
 
 
 def _sampled(act: Activation, target: str, order: int) -> list[object]:
     """Return the row of float32 at the 2,017 points of `measurement.errors`."""
     run = targets.function(act, target, order)
     function: Callable[[numpy.ndarray], numpy.ndarray] = lambda x: run(torch.from_numpy(x)).numpy()  # noqa: E731
-    near, far = measurement.errors(function, act.derivative(order), act.x)
+    found, lost = measurement.errors_by_class(function, act.derivative(order), act.x)
+    near = found.get("1")
     cells = ["", ""] if near is None else [f"{near.ulps:.3f}", f"{near.at:.6g}".replace("-", "−")]
+    others = [f"{found[name].ulps:.3f}" if name in found else None for name in ("2", "subnormal")]
     size = f"{measurement.points().size:,}"
-    return [mark(order), target, "float32", size, *cells, f"{far.ulps:.3f}" if far else None, "among them", ""]
+    return [mark(order), TITLES[target], "float32", size, *cells, *others, str(lost)]

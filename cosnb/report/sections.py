@@ -28,7 +28,7 @@ RIVALS = ("relu", "swish", "mish", "cos")
 ROUNDS = 41
 _BUSY = 2.0  # upper over lower quartile; on an idle machine it is about 1.1
 _LANGUAGES = {"pytorch": "python", "triton": "python", "c": "c", "numpy": "python", "vega": "javascript"}
-_TITLES = {"pytorch": "PyTorch", "triton": "Triton", "c": "C", "numpy": "NumPy", "vega": "Vega"}
+TITLES = {"pytorch": "PyTorch", "triton": "Triton", "c": "C", "numpy": "NumPy", "vega": "Vega"}
 _TORCH = {"relu": "ReLU", "swish": "SiLU", "mish": "Mish"}
 _WHOLE = ("c", "triton")  # their code of f has that of f′ in it
 
@@ -109,7 +109,7 @@ def code(act: Activation) -> Markdown:
         source = "\n\n".join(act.source(target, order).strip() for order in orders)
         lines = source.count("\n") + 1
         parts += [
-            f"<details><summary>{_TITLES[target]} ({lines} lines)</summary>",
+            f"<details><summary>{TITLES[target]} ({lines} lines)</summary>",
             f"```{_LANGUAGES[target]}\n{source}\n```",
             "</details>",
         ]
@@ -140,8 +140,8 @@ def speed(own: Curve, rounds: int = ROUNDS) -> dict[str, dict[str, list[float]]]
         }
 
 
-def speed_table(times: Mapping[str, Mapping[str, list[float]]]) -> Table:
-    """Return ratios to PyTorch's ReLU and SiLU: the median of the rounds' ratios, with quartiles."""
+def speed_table(times: Mapping[str, Mapping[str, list[float]]]) -> Markdown:
+    """Return ratios to PyTorch's ReLU and SiLU, the median of the rounds' ratios, with quartiles; and the processor."""
     rows = []
     for name, taken in times.items():
         for key in reversed(list(taken)):
@@ -150,7 +150,8 @@ def speed_table(times: Mapping[str, Mapping[str, list[float]]]) -> Table:
             )
             cells = [_quartiles(taken[key], taken[base]) if key != base else "1" for base in ("relu", "swish")]
             rows.append([name, whose, *cells])
-    return Table(["", "function", "time / ReLU", "time / SiLU"], rows)
+    table = Table(["", "function", "time / ReLU", "time / SiLU"], rows)
+    return Markdown(f"{table}\n\nProcessor: {measurement.cpu_name()}; PyTorch {torch.__version__.partition('+')[0]}.")
 
 
 def _quartiles(times: list[float], base: list[float]) -> str:
@@ -194,7 +195,7 @@ def verdict_table(judged: Mapping[str, Comparison]) -> Table:
         cells = [f"{mean.low:+.2f} to {mean.high:+.2f}" if mean.n > 1 else "?" for mean in (plain, wide)]
         numbers = [text.replace("-", "−") for text in (f"{plain.mean:+.2f}", *cells)]
         rows.append([pair, found.n, *numbers, f"{found.p_holm:.3f}", found.verdict])
-    head = ["accuracy (points)", "pairs", "mean", "95 %", "corrected", "p, Holm's", "is it better?"]
+    head = ["accuracy (points)", "pairs", "mean", "95 %", "at Holm's level", "p, Holm's", "is it better?"]
     return Table(head, rows)
 
 
@@ -217,11 +218,12 @@ def summary(
     key = f"{own.name}, cosnb"
     ratios = [cost.ratio(taken[key], taken["swish"]) for taken in times.values()]
     lines = [f"The function {', '.join(shape)}. {steep if slope.value.is_finite else 'Its slope has no bound'}."]
-    lines.append(
-        f"Compiled by cosnb it takes {ratios[0][1]:.2f} times as long as PyTorch's SiLU, {ratios[1][1]:.2f} times"
-    )
-    busy = any(high > _BUSY * low for low, _, high in ratios)
-    lines.append(f"with the backward pass{' (the machine was busy, so this says little)' * busy}. On {where}:")
+    if all(high <= _BUSY * low for low, _, high in ratios):
+        lines.append(
+            f"Compiled by cosnb it takes {ratios[0][1]:.2f} times as long as PyTorch's SiLU, {ratios[1][1]:.2f} times "
+            f"with the backward pass ({measurement.cpu_name()}, one thread)."
+        )
+    lines.append(f"On {where}:")
     lines.append("; ".join(_sentence(pair, one) for pair, one in judged.items()) + ".")
     return Markdown(" ".join(lines).replace(" -", " −"))
 
