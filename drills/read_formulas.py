@@ -12,7 +12,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import cosnb.activation
 from cosnb.activation import activation
 from cosnb.errors import CosnbError
 from cosnb.symbolic.grammar import FUNCTIONS
@@ -55,7 +54,7 @@ def main() -> None:
             with suppress(CosnbError):
                 activation(text)
     # What PyTorch before 2.13 wants done for torch.compile in advance executes code of ours, whatever the formula.
-    cosnb.activation._prepare = lambda subject: None
+    sys.modules["cosnb.activation"].__dict__["_prepare"] = lambda subject: None
     sys.addaudithook(watch)
     texts = json.loads(Path(sys.argv[1]).read_text())
     with Path(sys.argv[2]).open("w") as out:
