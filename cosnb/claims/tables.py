@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size
 from cosnb.results import gaps, tables
-from cosnb.results.summary import Record
+from cosnb.results.summary import Record, network_title
 from cosnb.statistics import Comparison
 
 SAID = {"relu": (0.46, 0.77), "swish": (0.38, 0.54)}  # P's abstract, in points
@@ -35,7 +35,7 @@ def p11(evidence: Evidence) -> list[Finding]:
     for network in CLAIMS.values():
         judged, note = _accuracy(evidence, network)
         parts.append(Finding("P11", network, judged["CoS − Swish"].verdict if not note else tables.OPEN, ""))
-        shown.append(f"{network} {measured(judged['CoS − Swish'], 'points')}{note}")
+        shown.append(f"{network_title(network)} {measured(judged['CoS − Swish'], 'points')}{note}")
     return [*found, Finding("P11", "more accurate than Swish for it", overall(parts), "; ".join(shown))]
 
 
@@ -70,7 +70,9 @@ def p15(evidence: Evidence) -> list[Finding]:
         part = f"{tables.name_pair('cos', other)} is {low:.2f} to {high:.2f}, by P's own tables"
         found.append(Finding("P15", part, decide((min(leads), max(leads)) == (low, high)), shown))
     parts = [part for number in CLAIMS for part in _table(number, evidence) if part.part.startswith("accuracy")]
-    shown = "; ".join(f"{network}: {overall(parts[2 * i : 2 * i + 2])}" for i, network in enumerate(CLAIMS.values()))
+    shown = "; ".join(
+        f"{network_title(network)}: {overall(parts[2 * i : 2 * i + 2])}" for i, network in enumerate(CLAIMS.values())
+    )
     return [*found, Finding("P15", "the leads themselves", overall(parts), shown)]
 
 
