@@ -261,8 +261,12 @@ def rehearse(
     way: str = "auto",
     say: Callable[[str], None] = print,
 ) -> bool:
-    """Carry out the stages as `small` makes them, on 64 images, into a folder that is thrown away."""
+    """Carry out the stages as `small` makes them, on 64 images, into a folder that is thrown away.
+
+    Returns whether no run failed.
+    """
     with tempfile.TemporaryDirectory(prefix="cosnb-rehearsal-") as folder:
-        return carry_out(
-            small(stages), None, device, "auto", together, way, train_images=64, root=Path(folder), say=say
-        )
+        root = Path(folder)
+        carry_out(small(stages), None, device, "auto", together, way, train_images=64, root=root, say=say)
+        records = [record for stage in stages for record in results.read(stage.experiment, root)]
+    return bool(records) and all(record["status"] != "failed" for record in records)

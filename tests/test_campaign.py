@@ -1,5 +1,6 @@
 """Campaigns end on time, go on where they stopped, and say what is left."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -73,6 +74,16 @@ def test_a_rehearsal_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert campaign.rehearse(STAGES[:1], say=lines.append)
     assert len(lines) == 2
     assert not any(record["config"]["dataset"] == "digits" for record in results.read("figure-15-depth"))
+
+
+def test_a_run_that_fails_fails_the_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(*given: object) -> None:
+        raise RuntimeError("no kernel image")
+
+    monkeypatch.setattr(sys.modules["cosnb.training.run"], "train", train)
+    lines: list[str] = []
+    assert not campaign.rehearse(STAGES[:1], say=lines.append)
+    assert lines[0].endswith("failed (RuntimeError: no kernel image)")
 
 
 @pytest.mark.parametrize("name", CAMPAIGNS)
