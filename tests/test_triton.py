@@ -11,7 +11,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import numpy
 import pytest
+import sympy
 import torch
 from mpmath import mp
 from oracles import SMOOTH, oracle, terms
@@ -54,6 +56,30 @@ def same(a: Tensor, b: Tensor) -> bool:
     return bool(((a == b) | (a.isnan() & b.isnan())).all()) and a.shape == b.shape
 
 
+def every_finite(dtype: torch.dtype) -> Tensor:
+    """Return all finite numbers of a 16-bit format."""
+    x = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).view(dtype)
+    return x[x.isfinite()]
+
+
+def ulp(want: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the distance of a format's numbers at `want`."""
+    info = torch.finfo(dtype)
+    return torch.exp2(want.abs().clamp(min=info.tiny).log2().floor()) * info.eps
+
+
+def largest_term(expr: sympy.Expr, x: Tensor) -> Tensor:
+    """Return the size of the largest term of a sum at each x."""
+    symbol = next(iter(expr.free_symbols))
+    values = [
+        numpy.broadcast_to(
+            numpy.nan_to_num(sympy.lambdify(symbol, term, ["scipy", "numpy"])(x.double().numpy())), x.shape
+        )
+        for term in expr.as_ordered_terms()
+    ]
+    return torch.from_numpy(numpy.abs(values).max(0))
+
+
 def programs(name: str) -> tuple[Program, Program]:
     row = activation(name)
     return row.program(0), row.program(1, product=True)
@@ -72,11 +98,9 @@ def work(task: str, cases: list, folder: Path, **environment: str) -> list:
 
 @pytest.fixture(scope="module")
 def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Tensor, Tensor, Tensor, Tensor]]]:
-    """Return for each row of the catalogue (dy, x, f(x), dy·f′(x)) for float32 and float64, for some rows for all."""
-    cases = {}
-    for row in CATALOGUE.values():
-        halves = HALVES if row.name in (*SMOOTH, "serf", "sine") else ()
-        cases[row.name] = (*programs(row.name), [pair(grid(500, dtype)) for dtype in (*FLOATS, *halves)])
+    """Return for each row of the catalogue (dy, x, f(x), dy·f′(x)) for float32, float64 and float16."""
+    formats = (*FLOATS, torch.float16)
+    cases = {name: (*programs(name), [pair(grid(500, dtype)) for dtype in formats]) for name in CATALOGUE}
     results = work("run", list(cases.values()), tmp_path_factory.mktemp("triton"), TRITON_INTERPRET="1")
     return {
         name: [(dy, x, y, dx) for (dy, x), (y, dx) in zip(case[2], result, strict=True)]
@@ -85,22 +109,15 @@ def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tupl
 
 
 # The same operations in the same order, each rounded to nearest: so no tolerance. The interpreter has an fma of one
-# rounding since Triton 3.9. It cuts a float32 off to bfloat16, where devices round.
+# rounding since Triton 3.9. In float32 and less, divisions differ, and are held to the operations in float64 below.
 @needs_triton
 @needs_compiler
 @pytest.mark.parametrize("name", list(CATALOGUE))
-def test_interpreted_kernels_give_the_same_as_c(name: str, interpreted: dict) -> None:
+def test_interpreted_kernels_give_the_same_as_c_in_float64(name: str, interpreted: dict) -> None:
     library = cpu.build(*programs(name))
-    for dy, x, y, dx in interpreted[name]:
-        if x.dtype == torch.bfloat16:
-            wide = library.forward(x.float()), library.backward(dy.float(), x.float())
-            expected = tuple((w.view(torch.int32) >> 16).to(torch.int16).view(torch.bfloat16) for w in wide)
-            shown = [~(w.isnan() | (w.abs() < 2.0**-126)) for w in wide]  # it cuts NaN and subnormals otherwise
-        else:
-            expected = library.forward(x), library.backward(dy, x)
-            shown = [torch.ones_like(x, dtype=torch.bool)] * 2
-        for got, want, where in zip((y, dx), expected, shown, strict=True):
-            assert same(got[where], want[where]), (x.dtype, x[where][got[where] != want[where]])
+    dy, x, y, dx = next(case for case in interpreted[name] if case[1].dtype == torch.float64)
+    for got, want in ((y, library.forward(x)), (dx, library.backward(dy, x))):
+        assert same(got, want), x[got != want]
 
 
 @needs_triton
@@ -146,6 +163,30 @@ def test_interpreted_kernels_are_within_10_ulp_of_the_largest_term(name: str, in
                 assert abs(mp.mpf(got[place].item()) - want) <= allowed, (x.dtype, order, x[place])
 
 
+# All numbers of each 16-bit format. Beside the rounding to 16 bits stands float32's error, at most 2^-16 of f's largest
+# term, a 32nd of float16's step there, or 64 subnormal numbers of float32: it shows where terms cancel.
+# Measured: 0.504 ulp of the result for f and 0.914 for f′ in bfloat16, in float16 1.7 and 31, at roots of CoS and CoS′.
+@needs_triton
+@pytest.mark.parametrize("task", ["half", "noisy"])
+def test_16_bit_arithmetic_at_every_number(task: str, tmp_path: Path) -> None:
+    formats = {dtype: every_finite(dtype) for dtype in HALVES}
+    names = (*SMOOTH, "tanh", "sigmoid", "serf")
+    cases = [(*programs(name), [x.float() for x in formats.values()]) for name in names]
+    for name, results in zip(names, work(task, cases, tmp_path, TRITON_INTERPRET="1"), strict=True):
+        row = activation(name)
+        for (dtype, x), computed in zip(formats.items(), results, strict=True):
+            for order, single in enumerate(computed):
+                want = row.elementwise(order)(x.double())
+                step = ulp(want, dtype)
+                allowed = 0.51 * step + 2**-16 * largest_term(row.derivative(order), x)
+                allowed += 64 * 2.0**-149
+                error = (single.to(dtype).double() - want).abs()
+                error[single.to(dtype).isinf() & (want.abs() > torch.finfo(dtype).max)] = 0  # rounded to infinity
+                worst = (error / allowed).argmax()
+                assert error[worst] <= allowed[worst], (name, order, x[worst], error[worst] / step[worst])
+                assert ((error / step) <= 0.52).double().mean() > 0.99
+
+
 @needs_triton
 def test_sizes_and_strides_under_the_interpreter(tmp_path: Path) -> None:
     sizes = [grid(count, torch.float32) for count in (0, 1, 1023, 1025)]
@@ -162,12 +203,29 @@ def test_sizes_and_strides_under_the_interpreter(tmp_path: Path) -> None:
     assert transposed.stride() == matrix.t().stride()  # in memory's order, no copy
 
 
+# An H200 moves a float32 element in the time of 55 instructions (forward; backward 82), a 16-bit one in that of 28
+# (41), at 1.76 GHz and 4.3 TB/s. Measured: at most 38 and 48, 27 and 38. With division rounded to nearest and an
+# exponential of 12 instructions it was 61 and 74 for every format.
 @needs_triton
-def test_ptx_rounds_every_operation_keeps_subnormals_and_moves_16_bytes(tmp_path: Path) -> None:
+def test_code_for_devices_is_shorter_than_the_memory_is_slow(tmp_path: Path) -> None:
+    most = {"fp32": (42, 52), "bf16": (29, 41), "fp16": (29, 41)}
+    names = ("swish", "mish", "cos")
+    cases = [(*programs(name), None) for name in names]
+    for name, kernels in zip(names, work("compile", cases, tmp_path, TRITON_INTERPRET="0"), strict=True):
+        for (kernel, element, arithmetic), (ptx, count) in kernels.items():
+            assert len(re.findall(r"rcp\.approx\.ftz\.f32", ptx)) == (0 if element == "fp64" else 8)
+            assert len(re.findall(r"ex2\.approx\.ftz\.f32", ptx)) == (8 if arithmetic == "half" else 0)
+            if element in most:
+                assert 10 < count <= most[element][kernel == "backward"], (name, kernel, element, count)
+
+
+@needs_triton
+def test_ptx_keeps_subnormals_and_moves_16_bytes(tmp_path: Path) -> None:
     names = ("cos", "serf", "sine")
     cases = [(*programs(name), None) for name in names]
     for name, kernels in zip(names, work("compile", cases, tmp_path, TRITON_INTERPRET="0"), strict=True):
-        for (kernel, element, arithmetic), ptx in kernels.items():
+        for (kernel, element, arithmetic), (text, _) in kernels.items():
+            ptx = re.sub(r"(rcp|ex2)\.approx\.ftz\.f32", "", text)  # of normal numbers
             assert not re.search(r"\.ftz|\.approx|div\.full|ex2|\.local", ptx), (name, kernel, element)
             loads = re.findall(r"ld\.global\S*", ptx)
             assert loads

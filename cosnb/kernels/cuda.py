@@ -18,7 +18,7 @@ import linecache
 import logging
 import os
 import shutil
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -29,7 +29,7 @@ from torch import Tensor
 from cosnb.codegen import triton
 from cosnb.codegen.program import Program
 from cosnb.kernels import store
-from cosnb.kernels.cpu import computes_in_double
+from cosnb.kernels.launch import Launcher
 from cosnb.kernels.layout import dense, matching
 
 # Still to be measured on a GPU. 8 elements a thread: two 16-byte loads of float32, one of float16 and bfloat16.
@@ -45,7 +45,8 @@ class Library:
     def __init__(self, value: Program, product: Program) -> None:
         self.value = value
         self.product = product
-        self._modules: dict[str, ModuleType] = {}
+        self._modules: dict[tuple[str, bool], ModuleType] = {}
+        self._launchers: dict[tuple[str, torch.dtype], Launcher] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x) for a tensor of any shape and strides, laid out as x."""
@@ -61,22 +62,36 @@ class Library:
         self._run("backward", matching(dy, x), x, dx)
         return dx
 
+    def module(self, x: Tensor) -> ModuleType:
+        """Return the functions and kernels for tensors like x, see `codegen.triton.source`."""
+        key = arithmetic(x.dtype), x.is_cuda and torch.version.hip is None
+        if key not in self._modules:
+            self._modules[key] = load(triton.source(self.value, self.product, key[0], nvidia=key[1]))
+        return self._modules[key]
+
     def _run(self, name: str, *tensors: Tensor) -> None:
         out = tensors[-1]
         count = out.numel()
         if count == 0:
             return
-        program = self.value if name == "forward" else self.product
-        double = out.dtype == torch.float64 or computes_in_double(program, out.dtype)
-        kernel: Any = getattr(self._module("double" if double else "float"), name)
-        with torch.cuda.device(out.device) if out.is_cuda else nullcontext():  # the interpreter takes CPU tensors
-            # Without fusion each result is that of the C target: every fma is written out.
-            kernel[(-(-count // BLOCK),)](*tensors, count, BLOCK=BLOCK, num_warps=WARPS, enable_fp_fusion=False)
+        launcher = self._launchers.get((name, out.dtype))
+        if launcher is None:  # without fusion: every fma is written out
+            launcher = Launcher(getattr(self.module(out), name), num_warps=WARPS, enable_fp_fusion=False)
+            self._launchers[name, out.dtype] = launcher
+        with on_device(out):
+            launcher((-(-count // BLOCK), 1, 1), tensors, (count,), (), (BLOCK,))
 
-    def _module(self, dtype: str) -> ModuleType:
-        if dtype not in self._modules:
-            self._modules[dtype] = load(triton.source(self.value, self.product, dtype))
-        return self._modules[dtype]
+
+def arithmetic(dtype: torch.dtype) -> str:
+    """Return the arithmetic of `codegen.triton.source` for tensors of `dtype`."""
+    return {torch.float64: "double", torch.float32: "float"}.get(dtype, "half")
+
+
+def on_device(x: Tensor) -> AbstractContextManager[Any]:
+    """Return a context in which x's device is the current one; the interpreter takes CPU tensors."""
+    if not x.is_cuda or x.device.index == torch.cuda.current_device():
+        return nullcontext()
+    return torch.cuda.device(x.device)
 
 
 def build(value: Program, product: Program) -> Library:

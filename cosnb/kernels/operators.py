@@ -16,7 +16,7 @@ from torch import Tensor
 from cosnb.codegen import pytorch
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
-from cosnb.kernels import cpu, cuda
+from cosnb.kernels import cpu, cuda, norm
 
 # A kernel lives as long as an activation has it: a process that goes through thousands of formulas keeps the last few.
 _KERNELS: WeakValueDictionary[str, "Kernel"] = WeakValueDictionary()
@@ -33,6 +33,7 @@ class Kernel:
         self._lock = Lock()
         self._native: cpu.Library | None = None
         self._triton: cuda.Library | None = None
+        self._norm: norm.Norm | None = None
 
     def native(self) -> cpu.Library:
         """Return the C library, built at the first call."""
@@ -47,6 +48,14 @@ class Kernel:
             if self._triton is None:
                 self._triton = cuda.build(self.value(), self.product())
         return self._triton
+
+    def norm(self) -> norm.Norm:
+        """Return the Triton kernels of a batch normalisation with the function after it."""
+        library = self.triton()
+        with self._lock:
+            if self._norm is None:
+                self._norm = norm.Norm(library)
+        return self._norm
 
     @cached_property
     def forward_operations(self) -> Callable[[Tensor], Tensor]:

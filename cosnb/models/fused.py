@@ -4,6 +4,9 @@ ReLU saves its output, which the next layer saves anyway; a smooth activation sa
 x̂·weight + bias, one multiplication and one addition from what the normalisation saves, so backward computes it again:
 
     z = (x − mean)·invstd·weight + bias,  y = f(z);    dz = dy·f′(z),  dx = the normalisation's backward of dz.
+
+On CUDA devices two Triton launches do so in each direction (cosnb.kernels.norm), elsewhere PyTorch's kernels around the
+activation's.
 """
 
 from itertools import pairwise
@@ -17,13 +20,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from cosnb.activation import Activation, ActivationModule
 from cosnb.errors import CosnbError
-from cosnb.kernels import operators
+from cosnb.kernels import norm, operators
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class _NormActivation(torch.autograd.Function):
-    """f(batch_norm(x)): PyTorch's own normalisation kernels around the activation's."""
+    """f(batch_norm(x)), with PyTorch's own normalisation kernels around the activation's, or with Triton's for both."""
 
     @staticmethod
     def forward(
@@ -38,6 +41,13 @@ class _NormActivation(torch.autograd.Function):
         eps: float,
         activation: Activation,
     ) -> Tensor:
+        ctx.training, ctx.eps, ctx.activation, ctx.by_triton = training, eps, activation, norm.applies(x)
+        if ctx.by_triton:
+            y, mean, invstd = (
+                activation.kernel(0).norm().forward(x, weight, bias, running_mean, running_var, training, momentum, eps)
+            )
+            ctx.save_for_backward(x, weight, bias, mean, invstd, None)
+            return y
         z, mean, invstd, reserve, ctx.implementation = torch._batch_norm_impl_index(
             x, weight, bias, running_mean, running_var, training, momentum, eps, torch.backends.cudnn.enabled
         )
@@ -46,7 +56,6 @@ class _NormActivation(torch.autograd.Function):
             assert running_var is not None
             mean, invstd = running_mean.clone(), running_var.clone()
         ctx.save_for_backward(x, weight, bias, mean, invstd, reserve)
-        ctx.training, ctx.eps, ctx.activation = training, eps, activation
         return operators.forward(z, activation.kernel(0))
 
     @staticmethod
@@ -54,6 +63,9 @@ class _NormActivation(torch.autograd.Function):
         if torch.is_grad_enabled():
             return *_differentiable_backward(ctx, dy), *[None] * 6
         x, weight, bias, mean, scale, reserve = ctx.saved_tensors
+        if ctx.by_triton:
+            kernels = ctx.activation.kernel(0).norm()
+            return *kernels.backward(dy, x, weight, bias, mean, scale, ctx.training), *[None] * 6
         # With the variance 1/invstd² and no eps, the kernel for evaluation computes what training did, within rounding.
         var, eps = (scale.square().reciprocal(), 0.0) if ctx.training else (scale, ctx.eps)
         z = torch.native_batch_norm(x, weight, bias, mean, var, False, 0.0, eps)[0]
@@ -82,6 +94,8 @@ def _differentiable_backward(ctx: Any, dy: Tensor) -> list[Tensor | None]:
     x, weight, bias, mean, var, _ = ctx.saved_tensors
     if ctx.training:
         mean = var = None
+    elif ctx.by_triton:
+        var = var.square().reciprocal() - ctx.eps
     y = ctx.activation(batch_norm(x, mean, var, weight, bias, ctx.training, 0.0, ctx.eps))
     inputs = (x, weight, bias)
     needed = [value for value, needs in zip(inputs, ctx.needs_input_grad, strict=False) if needs]

@@ -1,0 +1,54 @@
+"""Launches of Triton kernels that skip Triton's own look-up of the compiled code: 1 µs of Python a launch instead of 6.
+
+Triton finds a kernel's code anew at each call, from a text made of all argument types. A network launches hundreds of
+kernels a step, at small batches faster than the device takes to run them, so what the host does between two launches is
+what a step takes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+Grid = tuple[int, int, int]
+
+
+class Launcher:
+    """One Triton kernel whose arguments are tensors, then integers and floats, then constexprs, in this order."""
+
+    def __init__(self, kernel: Any, **options: Any) -> None:
+        """`options`: those of a launch in Triton, as num_warps."""
+        self.kernel = kernel
+        self.options = options
+        self._compiled: dict[tuple[Any, ...], Any] = {}
+        self._current_stream: Any = None
+
+    def __call__(
+        self,
+        grid: Grid,
+        tensors: Sequence[Tensor],
+        integers: Sequence[int],
+        floats: Sequence[float] = (),
+        constants: Sequence[Any] = (),
+    ) -> None:
+        """Launch on the current stream of the current device, on which `tensors` are."""
+        # What Triton compiles anew for: formats, alignment, whether an integer is 1, a multiple of 16, of 32 bits.
+        key = (
+            tensors[0].device,
+            *[(tensor.dtype, tensor.data_ptr() % 16 == 0) for tensor in tensors],
+            *[(n == 1, n % 16 == 0, n >> 31) for n in integers],
+            *constants,
+        )
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            compiled = self.kernel[grid](*tensors, *integers, *floats, *constants, **self.options)
+            if hasattr(compiled, "packed_metadata"):  # the interpreter compiles nothing
+                self._compiled[key] = compiled
+            return
+        if self._current_stream is None:
+            from triton.runtime import driver
+
+            self._current_stream = driver.active.get_current_stream
+        stream = self._current_stream(tensors[0].device.index)
+        arguments = (*tensors, *integers, *floats, *constants)
+        compiled.run(*grid, stream, compiled.function, compiled.packed_metadata, None, None, None, *arguments)
