@@ -122,6 +122,18 @@ def test_a_penalty_on_the_gradient_is_that_of_the_pair() -> None:
     torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-3 * float(found[0].abs().max()))
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_batch_of_gradients_is_each_of_them(training: bool) -> None:
+    net, x = fused(pair()).train(training), torch.randn(5, 6, 4, 3, requires_grad=True)
+    y, batch = net(x), torch.randn(3, 5, 6, 4, 3)
+    inputs = (x, net[0].weight)
+    together = torch.autograd.grad(y, inputs, batch, retain_graph=True, is_grads_batched=True)
+    assert not any(gradient.requires_grad for gradient in together)
+    for place, dy in enumerate(batch):
+        for got, wanted in zip(together, torch.autograd.grad(y, inputs, dy, retain_graph=True), strict=True):
+            torch.testing.assert_close(got[place], wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_backward_of_evaluation_is_that_of_its_own_statistics() -> None:
     net, x = fused(pair()).eval(), torch.randn(5, 6, 4, 3)
     expected = gradients(net, x, torch.ones_like(x))[1]

@@ -4,6 +4,9 @@ Order n has y = f⁽ⁿ⁾(x) and its product dy·f⁽ⁿ⁺¹⁾(x), both one p
 computed anew in backward. Two Functions an order: an eager one, differentiable as often as asked and with forward mode,
 and a traced one for torch.compile, without the jvp that Dynamo refuses. The rules for vmap are written out: in a rule
 that PyTorch generates, jvp would get batched tensors, from which no tangent can be taken off (jacfwd of jacrev).
+
+For 8 numbers on one core, forward and backward take 11 µs more than nn.ReLU's; by PyTorch's own `Function.apply`, with
+the product's Function in every backward and the dispatcher each time, they took 55 more (PyTorch 2.13).
 """
 
 from collections.abc import Callable
@@ -15,8 +18,25 @@ from torch.autograd import forward_ad
 
 from cosnb.kernels import operators
 from cosnb.kernels.operators import Kernel
+from cosnb.kernels.plain import is_plain
 
 AutogradFunction = type[torch.autograd.Function]
+# PyTorch's own, and may go: it takes off the wrapper that a tensor has kept from a transform of torch.func.
+_unwrap_if_dead = getattr(torch._C._functorch, "unwrap_if_dead", None)
+
+
+class Function(torch.autograd.Function):
+    """PyTorch's Function of tensors alone, whose `apply` leaves out what is needed only for other arguments.
+
+    PyTorch's looks up the signature of `forward` in every call, to fill in defaults: 8 µs of 12 for an empty one.
+    """
+
+    @classmethod
+    def apply(cls, *tensors: Tensor) -> Any:
+        """Return what `forward` returns, recorded for autograd."""
+        if _unwrap_if_dead is None or torch._C._are_functorch_transforms_active():
+            return super().apply(*tensors)
+        return super(torch.autograd.Function, cls).apply(*map(_unwrap_if_dead, tensors))  # type: ignore[misc]
 
 
 class Orders:
@@ -49,7 +69,7 @@ class Orders:
 def _value(orders: Orders, order: int) -> AutogradFunction:
     kernel = orders.kernel(order)
 
-    class Value(torch.autograd.Function):
+    class Value(Function):
         @staticmethod
         def forward(x: Tensor) -> Tensor:
             return operators.forward(x, kernel)
@@ -62,6 +82,8 @@ def _value(orders: Orders, order: int) -> AutogradFunction:
         @staticmethod
         def backward(ctx: Any, dy: Tensor) -> Tensor:
             (x,) = ctx.saved_tensors
+            if is_plain(x, dy):
+                return kernel.backward(dy, x)
             return orders.product(order).apply(dy, x)
 
         @staticmethod
@@ -82,7 +104,7 @@ def _value(orders: Orders, order: int) -> AutogradFunction:
 def _product(orders: Orders, order: int) -> AutogradFunction:
     kernel = orders.kernel(order)
 
-    class Product(torch.autograd.Function):
+    class Product(Function):
         @staticmethod
         def forward(dy: Tensor, x: Tensor) -> Tensor:
             return operators.backward(dy, x, kernel)

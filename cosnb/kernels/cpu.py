@@ -68,38 +68,42 @@ class Library:
         self.library = ctypes.CDLL(str(path))
         if hasattr(_ctypes, "dlclose"):  # what ctypes never does; 60 KB for each formula that is no longer used
             weakref.finalize(self, _ctypes.dlclose, self.library._handle).atexit = False
-        for name in ("forward", "backward"):
-            for suffix in _FORMATS.values():
-                loop = getattr(self.library, f"cosnb_{name}_{suffix}", None)
-                if loop is not None:
-                    rows = (ctypes.c_size_t,) * (2 if name == "backward" else 0)
-                    loop.argtypes = ((ctypes.c_void_p,) * 3 + (ctypes.c_size_t, ctypes.c_uint)) + rows
-                    loop.restype = None
+        self._forward = self._loops("forward", ())
+        self._backward = self._loops("backward", (ctypes.c_size_t, ctypes.c_size_t))
         openmp = _openmp()
         if openmp is not None:
             self.library.cosnb_use_openmp(*(ctypes.cast(function, ctypes.c_void_p) for function in openmp))
+
+    def _loops(self, name: str, rows: tuple[type, ...]) -> dict[torch.dtype, Any]:
+        loops = {dtype: getattr(self.library, f"cosnb_{name}_{suffix}", None) for dtype, suffix in _FORMATS.items()}
+        for loop in loops.values():
+            if loop is not None:
+                loop.argtypes = (ctypes.c_void_p,) * 3 + (ctypes.c_size_t, ctypes.c_uint, *rows)
+                loop.restype = None
+        return loops
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x) for a CPU tensor of any shape and strides."""
         x = dense(x)
         y = torch.empty_like(x)
-        self._run("forward", x, None, y)
+        count = x.numel()
+        self._forward[x.dtype](x.data_ptr(), None, y.data_ptr(), count, _threads(count))
         return y
 
     def backward(self, dy: Tensor, x: Tensor) -> Tensor:
         """Return dy·f′(x), laid out as x."""
         x = dense(x)
         dx = torch.empty_like(x)
+        count = x.numel()
         columns = rows(dy, x) if dy.dtype == x.dtype and dy.shape == x.shape else None
         if columns is None:
-            dy, columns = matching(dy, x), (x.numel(), x.numel())
-        self._run("backward", x, dy, dx, *columns)
+            dy, columns = matching(dy, x), (count, count)
+        self._backward[x.dtype](x.data_ptr(), dy.data_ptr(), dx.data_ptr(), count, _threads(count), *columns)
         return dx
 
-    def _run(self, name: str, x: Tensor, dy: Tensor | None, out: Tensor, *columns: int) -> None:
-        loop = getattr(self.library, f"cosnb_{name}_{_FORMATS[x.dtype]}")
-        threads = torch.get_num_threads() if x.numel() > _SERIAL and os.getpid() == _PROCESS else 1
-        loop(x.data_ptr(), dy.data_ptr() if dy is not None else None, out.data_ptr(), x.numel(), threads, *columns)
+
+def _threads(count: int) -> int:
+    return torch.get_num_threads() if count > _SERIAL and os.getpid() == _PROCESS else 1
 
 
 def supports(dtype: torch.dtype) -> bool:

@@ -19,8 +19,8 @@ from torch.autograd import forward_ad
 
 from cosnb.codegen import pytorch
 from cosnb.codegen.lower import lower_open
+from cosnb.kernels.autograd import AutogradFunction, Function
 
-AutogradFunction = type[torch.autograd.Function]
 Partial = Callable[..., Tensor]
 
 
@@ -83,7 +83,7 @@ def _eager(f: OpenFunction) -> AutogradFunction:
     def slope(index: int) -> Partial | None:
         return None if f.partial(index).expr == 0 else f.partial(index).eager.apply
 
-    class Eager(torch.autograd.Function):
+    class Eager(Function):
         @staticmethod
         def forward(x: Tensor, *parameters: Tensor) -> Tensor:
             return f.operations(x, *parameters)

@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cosnb.kernels import cuda
 from cosnb.kernels.launch import Launcher
 from cosnb.kernels.layout import matching
+from cosnb.kernels.plain import is_dense
 
 _TILE = 4096  # elements a program takes at a time: 16 a thread
 _WARPS = 8
@@ -65,8 +66,8 @@ def sizes(x: Tensor) -> tuple[int, int, int] | None:
 
 
 def applies(x: Tensor) -> bool:
-    """Say whether the kernels take x, as it is in memory: on a CUDA device, no fake tensor, not empty."""
-    if not x.is_cuda or type(x) not in (Tensor, nn.Parameter) or torch._C._len_torch_dispatch_stack():
+    """Say whether the kernels take x, as it is in memory: on a CUDA device, no mode at work, not empty."""
+    if not x.is_cuda or not is_dense(x) or torch._C._len_torch_dispatch_stack():
         return False
     return cuda.supports(x) and x.numel() > 0 and sizes(x) is not None
 

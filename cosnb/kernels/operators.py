@@ -2,7 +2,8 @@
 
 C on the CPU, Triton on CUDA, PyTorch's operations elsewhere. `cosnb::forward(x, kernel)` and
 `cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators they work under fake tensors, vmap
-and dispatch modes. Autograd is not theirs but `cosnb.activation`'s.
+and dispatch modes. A plain call, which nothing of that concerns, goes to the code directly. Autograd is not theirs but
+`cosnb.activation`'s.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from cosnb.codegen import pytorch
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, cuda, norm
+from cosnb.kernels.plain import is_plain
 
 # A kernel lives as long as an activation has it: a process that goes through thousands of formulas keeps the last few.
 _KERNELS: WeakValueDictionary[str, "Kernel"] = WeakValueDictionary()
@@ -35,26 +37,44 @@ class Kernel:
         self._triton: cuda.Library | None = None
         self._norm: norm.Norm | None = None
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x) for a tensor with memory on a CPU or a CUDA device, by its compiled code where there is some."""
+        library = self._library(x)
+        return self.forward_operations(x) if library is None else library.forward(x)
+
+    def backward(self, dy: Tensor, x: Tensor) -> Tensor:
+        """Return dy·f′(x), laid out as x, likewise."""
+        library = self._library(x)
+        return self.backward_operations(dy, x) if library is None else library.backward(dy, x)
+
+    def _library(self, x: Tensor) -> cpu.Library | cuda.Library | None:
+        if x.is_cpu:
+            return self.native() if cpu.supports(x.dtype) else None
+        return self.triton() if cuda.supports(x) else None
+
     def native(self) -> cpu.Library:
         """Return the C library, built at the first call."""
-        with self._lock:
-            if self._native is None:
-                self._native = cpu.build(self.value(), self.product())
+        if self._native is None:
+            with self._lock:
+                if self._native is None:
+                    self._native = cpu.build(self.value(), self.product())
         return self._native
 
     def triton(self) -> cuda.Library:
         """Return the Triton kernels, printed and compiled at their first call."""
-        with self._lock:
-            if self._triton is None:
-                self._triton = cuda.build(self.value(), self.product())
+        if self._triton is None:
+            with self._lock:
+                if self._triton is None:
+                    self._triton = cuda.build(self.value(), self.product())
         return self._triton
 
     def norm(self) -> norm.Norm:
         """Return the Triton kernels of a batch normalisation with the function after it."""
-        library = self.triton()
-        with self._lock:
-            if self._norm is None:
-                self._norm = norm.Norm(library)
+        if self._norm is None:
+            library = self.triton()
+            with self._lock:
+                if self._norm is None:
+                    self._norm = norm.Norm(library)
         return self._norm
 
     @cached_property
@@ -86,12 +106,12 @@ def _kernel(key: str) -> Kernel:
 
 def forward(x: Tensor, kernel: Kernel) -> Tensor:
     """Return f(x), shaped and typed as x."""
-    return torch.ops.cosnb.forward(x, kernel.key)
+    return kernel.forward(x) if is_plain(x) else torch.ops.cosnb.forward(x, kernel.key)
 
 
 def backward(dy: Tensor, x: Tensor, kernel: Kernel) -> Tensor:
     """Return dy·f′(x), shaped and typed as x."""
-    return torch.ops.cosnb.backward(dy, x, kernel.key)
+    return kernel.backward(dy, x) if is_plain(x, dy) else torch.ops.cosnb.backward(dy, x, kernel.key)
 
 
 def _forward_operations(x: Tensor, kernel: str) -> Tensor:
@@ -102,28 +122,12 @@ def _backward_operations(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
     return _kernel(kernel).backward_operations(dy, x)
 
 
-def _forward_cpu(x: Tensor, kernel: str) -> Tensor:
-    if not cpu.supports(x.dtype):
-        return _forward_operations(x, kernel)
-    return _kernel(kernel).native().forward(x)
+def _forward_compiled(x: Tensor, kernel: str) -> Tensor:
+    return _kernel(kernel).forward(x)
 
 
-def _backward_cpu(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
-    if not cpu.supports(x.dtype):
-        return _backward_operations(dy, x, kernel)
-    return _kernel(kernel).native().backward(dy, x)
-
-
-def _forward_cuda(x: Tensor, kernel: str) -> Tensor:
-    if not cuda.supports(x):
-        return _forward_operations(x, kernel)
-    return _kernel(kernel).triton().forward(x)
-
-
-def _backward_cuda(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
-    if not cuda.supports(x):
-        return _backward_operations(dy, x, kernel)
-    return _kernel(kernel).triton().backward(dy, x)
+def _backward_compiled(dy: Tensor, x: Tensor, kernel: str) -> Tensor:
+    return _kernel(kernel).backward(dy, x)
 
 
 def _forward_meta(x: Tensor, kernel: str) -> Tensor:
@@ -153,12 +157,12 @@ def batch_first(in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor) -> list[
 _library = torch.library.Library("cosnb", "DEF")
 _library.define("forward(Tensor x, str kernel) -> Tensor")
 _library.define("backward(Tensor dy, Tensor x, str kernel) -> Tensor")
-for _name, _operations, _cpu, _cuda, _meta, _vmap in (
-    ("forward", _forward_operations, _forward_cpu, _forward_cuda, _forward_meta, _forward_vmap),
-    ("backward", _backward_operations, _backward_cpu, _backward_cuda, _backward_meta, _backward_vmap),
+for _name, _operations, _compiled, _meta, _vmap in (
+    ("forward", _forward_operations, _forward_compiled, _forward_meta, _forward_vmap),
+    ("backward", _backward_operations, _backward_compiled, _backward_meta, _backward_vmap),
 ):
     _library.impl(_name, _operations, "CompositeExplicitAutograd")
-    _library.impl(_name, _cpu, "CPU")
-    _library.impl(_name, _cuda, "CUDA")
+    _library.impl(_name, _compiled, "CPU")
+    _library.impl(_name, _compiled, "CUDA")
     torch.library.register_fake(f"cosnb::{_name}", _meta, lib=_library)
     torch.library.register_vmap(f"cosnb::{_name}", _vmap, lib=_library)

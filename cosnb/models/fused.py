@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from cosnb.activation import Activation, ActivationModule
 from cosnb.errors import CosnbError
 from cosnb.kernels import norm, operators
+from cosnb.kernels.plain import is_dense
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -60,8 +61,8 @@ class _NormActivation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
-            return *_differentiable_backward(ctx, dy), *[None] * 6
+        if torch.is_grad_enabled() or (ctx.by_triton and not is_dense(dy)):  # or it is a batch of gradients, say
+            return *_general_backward(ctx, dy), *[None] * 6
         x, weight, bias, mean, scale, reserve = ctx.saved_tensors
         if ctx.by_triton:
             kernels = ctx.activation.kernel(0).norm()
@@ -89,17 +90,18 @@ class _NormActivation(torch.autograd.Function):
         return *gradients, *[None] * 6
 
 
-def _differentiable_backward(ctx: Any, dy: Tensor) -> list[Tensor | None]:
-    """Return dx, dweight, dbias as functions of x, weight, bias and dy, by the unfused pair."""
+def _general_backward(ctx: Any, dy: Tensor) -> list[Tensor | None]:
+    """Return dx, dweight, dbias by the unfused pair; in grad mode as functions of x, weight, bias and dy."""
     x, weight, bias, mean, var, _ = ctx.saved_tensors
     if ctx.training:
         mean = var = None
     elif ctx.by_triton:
         var = var.square().reciprocal() - ctx.eps
-    y = ctx.activation(batch_norm(x, mean, var, weight, bias, ctx.training, 0.0, ctx.eps))
-    inputs = (x, weight, bias)
-    needed = [value for value, needs in zip(inputs, ctx.needs_input_grad, strict=False) if needs]
-    found = iter(torch.autograd.grad(y, needed, dy, create_graph=True))
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        y = ctx.activation(batch_norm(x, mean, var, weight, bias, ctx.training, 0.0, ctx.eps))
+    needed = [value for value, needs in zip((x, weight, bias), ctx.needs_input_grad, strict=False) if needs]
+    found = iter(torch.autograd.grad(y, needed, dy, create_graph=again))
     return [next(found) if needs else None for needs in ctx.needs_input_grad[:3]]
 
 
