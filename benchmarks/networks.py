@@ -44,7 +44,7 @@ Row = dict[str, Any]
 Group = dict[str, Any]
 
 NETWORKS = ("squeezenet", "shufflenet_v2", "mobilenet_v2")
-CUDA: Row = {"batches": [128, 1024], "executions": EXECUTIONS, "rounds": 15}
+CUDA: Row = {"batches": [128, 1024], "executions": EXECUTIONS, "rounds": 20}
 CPU: Row = {"batches": [32], "executions": ("eager",), "rounds": 7}  # a compiler takes minutes there, and gains little
 # Title, contestants above and below the line, figure, at most, execution: from the project's issue on the GPU.
 BOUNDS = (
@@ -72,7 +72,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--contestants", nargs="+", choices=tuple(CONTESTANTS), help="default: all, eager")
     parser.add_argument("--compiled", nargs="+", choices=tuple(CONTESTANTS), default=COMPILED, help="those compiled")
-    parser.add_argument("--rounds", type=int, help="default: 15, on a CPU 7")
+    parser.add_argument("--rounds", type=int, help="default: 20, as the page `cost`, on a CPU 7")
     parser.add_argument("--minutes", type=float, help="begin no group after so many")
     parser.add_argument("--ahead", type=int, help="processes that compile ahead (default: half the cores on CUDA)")
     parser.add_argument("--anew", action="store_true", help="measure all, whatever the output folder holds")
