@@ -118,12 +118,16 @@ def _results(options: argparse.Namespace) -> int:
 
 
 def _accuracy(options: argparse.Namespace) -> int:
+    if options.record:
+        return _record_accuracy(options)
     import json
 
     from cosnb import accuracy
     from cosnb.activation import activation
 
-    subject = activation(options.formula)
+    if len(options.formula) > 1:
+        raise CosnbError("more than one activation at once only with --record")
+    subject = activation(options.formula[0])
     measurements = accuracy.measure(
         subject,
         options.target or (),
@@ -131,6 +135,7 @@ def _accuracy(options: argparse.Namespace) -> int:
         (0, 1, 2) if options.order is None else (options.order,),
         options.full,
         lambda line: print(f"{line} ...", file=sys.stderr),
+        options.stride,
     )
     print(f"{subject.formula.title}: f(x) = {subject.expr}\n")
     print(accuracy.table(measurements))
@@ -142,6 +147,31 @@ def _accuracy(options: argparse.Namespace) -> int:
         from cosnb.plots.style import save_svg
 
         save_svg(errors_over_x(record), options.plot)
+    return 0
+
+
+def _record_accuracy(options: argparse.Namespace) -> int:
+    from cosnb import accuracy
+    from cosnb.measure import exhaustive
+    from cosnb.symbolic.catalogue import CATALOGUE
+
+    if options.format or options.order is not None or options.json or options.plot:
+        raise CosnbError(
+            "--record keeps all derivatives and the formats up to 32 bits: leave out --format, --order, "
+            "--json and --plot"
+        )
+    names = list(CATALOGUE) if options.formula == ["all"] else options.formula
+    left = exhaustive.record_missing(
+        names,
+        options.target or (),
+        options.stride or 1,
+        options.minutes,
+        say=lambda line: print(f"{line} ...", file=sys.stderr),
+        done=lambda act, found: print(
+            f"\n{act.formula.title}: f(x) = {act.expr}\n\n{accuracy.table(found)}", flush=True
+        ),
+    )
+    print(f"\n{len(names) - len(left)} recorded" + (f", left: {', '.join(left)}" if left else ""))
     return 0
 
 
@@ -305,17 +335,30 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure f, f' and f'' of every target and number format that runs here against high precision: "
         "every 16-bit number, 2^18 float32 ones (with --full 2^24, on CUDA all), 2^12 float64 ones (2^16). Class 1: "
         "|f| is at least 2^-6 of its largest term, error in ulp of f; class 2: elsewhere, in ulp of the largest term. "
-        "The table is Markdown.",
+        "The table is Markdown. With --record every float32, bfloat16 and float16 number is tried, on CUDA with the "
+        "Triton kernels and Inductor's, and each activation is kept under results/; said again, it goes on with those "
+        "that have no record.",
     )
-    accuracy.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example cos, or 'x*sigmoid(2*x)'")
+    accuracy.add_argument(
+        "formula",
+        metavar="NAME_OR_FORMULA",
+        nargs="+",
+        help="for example cos, or 'x*sigmoid(2*x)'; with --record several, or all for the catalogue",
+    )
     accuracy.add_argument(
         "--target",
         action="append",
-        help="c, pytorch, compiled, numpy or triton (CUDA); may be repeated (default: all, compiled with --full only)",
+        help="c, pytorch, compiled, numpy, triton (CUDA) or inductor (CUDA, compiled); may be repeated (default: all, "
+        "those compiled with --full only)",
     )
     accuracy.add_argument("--format", action="append", help="float32, float64, bfloat16 or float16; may be repeated")
     accuracy.add_argument("--order", type=int, choices=(0, 1, 2), help="of the derivative (default: all three)")
     accuracy.add_argument("--full", action="store_true", help="many more inputs: minutes instead of one")
+    accuracy.add_argument(
+        "--stride", type=int, metavar="N", help="of float32 every N-th number, on a CPU too (--record: 1, all)"
+    )
+    accuracy.add_argument("--record", action="store_true", help="measure what has no record yet, and keep it")
+    accuracy.add_argument("--minutes", type=float, metavar="M", help="with --record: begin no activation after so many")
     accuracy.add_argument("--json", metavar="FILE", help="write the figures, the largest error along x too")
     accuracy.add_argument("--plot", metavar="FILE", help="draw the largest error along x, as SVG")
     accuracy.set_defaults(command=_accuracy)

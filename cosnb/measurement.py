@@ -1,9 +1,11 @@
 """Error and speed of one activation's code, measured when asked: what the heads of exported files state."""
 
+import gc
 import platform
+import random
 import statistics
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +18,10 @@ import torch
 
 Function = Callable[[numpy.ndarray], numpy.ndarray]
 Key = TypeVar("Key", bound=Hashable)
+Sample = TypeVar("Sample")
 _DIGITS = 100  # e^−104, below which float32 has nothing, beside 1, and float32's digits of it
 REPEATS = 15
+MOST = 51  # rounds, beyond which the median hardly moves
 ELEMENTS = 1 << 20
 
 
@@ -100,6 +104,32 @@ def turns(functions: Mapping[Key, Callable[[], object]], repeats: int) -> dict[K
             function()
             times[key].append(time.perf_counter() - start)
     return {key: taken[3:] for key, taken in times.items()}
+
+
+def in_turns(
+    keys: Iterable[Key], one: Callable[[Key, int], Sample | None], rounds: int, seconds: float = 0.0
+) -> dict[Key, list[Sample]]:
+    """Return each key's samples: in every round each has its turn, in an order drawn anew, without garbage collection.
+
+    At least `rounds` rounds, up to 51 as long as they fit into so many `seconds`. `one(key, round)` returns a sample,
+    or None where the key sits that round out.
+    """
+    samples: dict[Key, list[Sample]] = {key: [] for key in keys}
+    order, draw = list(samples), random.Random(0)
+    gc.collect()
+    gc.disable()
+    try:
+        start, done = time.perf_counter(), 0
+        while done < rounds or (done < MOST and time.perf_counter() - start < seconds):
+            draw.shuffle(order)  # no one always follows the one that leaves the cache coldest
+            for key in order:
+                sample = one(key, done)
+                if sample is not None:
+                    samples[key].append(sample)
+            done += 1
+    finally:
+        gc.enable()
+    return samples
 
 
 @contextmanager

@@ -8,14 +8,17 @@ import torch
 from mpmath import mp, mpf
 from oracles import SMOOTH, oracle
 
+from cosnb import results
 from cosnb.accuracy import ends, errors, measure, points, record, table
 from cosnb.accuracy.errors import Errors, settle
 from cosnb.accuracy.truth import Truth, terms
 from cosnb.activation import activation
 from cosnb.cli import main
 from cosnb.errors import CosnbError
+from cosnb.measure import exhaustive
 from cosnb.plots.accuracy import errors_over_x
 from cosnb.symbolic.catalogue import CATALOGUE
+from cosnb.symbolic.functions import sigmoid
 
 FORMATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
@@ -152,6 +155,90 @@ def test_the_command_prints_a_table_and_writes_figures(tmp_path, capsys: pytest.
         assert found["error"] <= 0.51
         assert float.fromhex(found["at_hex"]) == found["at"]
     assert plot.read_text().count("<path") > 20
+
+
+def test_the_histogram_counts_every_input_once() -> None:
+    collected, exact = Errors(torch.float32), truth("x")
+    x = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0])
+    ulp = 2.0**-23
+    got = x.double() * (1 + ulp * torch.tensor([0, 0.5, 0.51, 3.0, 2.0**25], dtype=torch.float64))
+    collected.add(x, got, *exact.balls(x.double()))
+    counted = {end: n for end, n in zip([*errors.HISTOGRAM, math.inf], collected.histogram.tolist(), strict=True) if n}
+    assert counted == {0.125: 1, 0.5: 1, 0.625: 1, 3.0: 1, math.inf: 1}
+    assert sum(largest.count for largest in collected.classes.values()) == 5
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 10_000])
+def test_bins_hold_the_largest_errors_however_many_inputs_share_one(count: int) -> None:
+    generator = torch.Generator().manual_seed(count)
+    x = points.number((torch.arange(count) - count // 2) * 200_000, torch.float32)
+    error = torch.rand(count, generator=generator, dtype=torch.float64)
+    collected = Errors(torch.float32)
+    collected._bin(x.double(), error)
+    edges, expected = errors.bin_edges().tolist(), [-1.0] * (2 * errors.BINS)
+    for value, found in zip(x.tolist(), error.tolist(), strict=True):
+        place = max((i for i, edge in enumerate(edges) if abs(value) >= edge), default=0) + errors.BINS * (value >= 0)
+        expected[place] = max(expected[place], found)
+    assert collected.bins.tolist() == expected
+
+
+def test_a_stride_leaves_the_numbers_between_out() -> None:
+    whole = torch.cat(list(points.every(torch.float32, chunk=100, stride=1 << 22)))
+    assert len(whole) == 2 + 2 * (2**31 - 2**23 - 1) // 2**22
+    (measured,) = measure(activation("relu"), ["pytorch"], ["float32"], [0], stride=1 << 22)
+    assert int(measured.errors.histogram.sum()) == len(whole)
+    assert not measured.every
+
+
+def test_the_truth_is_checked_where_it_was_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library whose exponential errs beyond what its documentation says is found out."""
+    from cosnb.accuracy import balls
+
+    rule = balls._rule(lambda u: torch.sigmoid(u) * (1 + 1e-12), lambda value, error: torch.ones_like(value))
+    monkeypatch.setitem(balls._FUNCTIONS, sigmoid, rule)
+    with pytest.raises(CosnbError, match="the float64 truth is off by"):
+        measure(activation("swish"), ["pytorch"], ["bfloat16"], [0])
+
+
+def test_records_are_made_once_and_in_pieces(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    said: list[str] = []
+    settings = {"target_names": ["pytorch"], "stride": 1 << 22, "root": tmp_path, "say": said.append}
+    assert exhaustive.record_missing(["relu", "swish"], minutes=0, **settings) == ["relu", "swish"]
+    assert exhaustive.record_missing(["relu"], **settings) == []
+    assert said[0] == "relu: f, float32, pytorch"
+    count = len(said)
+    assert exhaustive.record_missing(["relu"], **settings) == []
+    assert len(said) == count
+    (found,) = results.read("pytorch-accuracy", tmp_path)
+    assert found["config"]["inputs"] == "every 4,194,304th float32 number, every 16-bit one"
+    assert found["device"]["type"] == "cpu"
+    measured = found["measured"]["measurements"]
+    assert len(measured) == 3 * 3
+    assert all(len(one["bins"]) == 2 * len(found["measured"]["bin_edges"]) == 112 for one in measured)
+    assert exhaustive.recorded(tmp_path) == []  # a sample is not every number
+    head, rows = exhaustive.table([found], "bfloat16")
+    assert [dict(zip(head, row, strict=True))["≤ 0.5"] for row in rows] == ["100 %"] * 3
+    assert [row[0] for row in rows] == ["ReLU", "ReLU′", "ReLU′′"]
+
+
+def test_the_command_keeps_records(tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("COSNB_RESULTS", str(tmp_path))
+    arguments = ["accuracy", "relu", "x**3", "--record", "--stride", str(1 << 24), "--target", "pytorch"]
+    assert main([*arguments, "--minutes", "0"]) == 0
+    assert "0 recorded, left: relu, x**3" in capsys.readouterr().out
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "2 recorded" in said
+    assert "| f′′ | pytorch | float16" in said
+    assert len(results.read("pytorch-accuracy")) == 2
+    assert main([*arguments, "--order", "1"]) == 2
+    assert main(["accuracy", "relu", "cos"]) == 2
+    assert "only with --record" in capsys.readouterr().err
+
+
+def test_shares_are_never_rounded_up_to_all() -> None:
+    assert exhaustive._percent(1 - 2**-32) == "99.999 %"
+    assert exhaustive._percent(1.0) == "100 %"
 
 
 def test_what_cannot_be_measured_is_refused() -> None:

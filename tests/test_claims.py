@@ -276,6 +276,44 @@ class TestCosts:
         found = {k: {"step": [v, 2 * v, 3 * v], "inference": [v, v, v], "saved": 100} for k, v in steps.items()}
         return {"config": {"activation": "all", "network": "squeezenet"}, "measured": found}
 
+    def test_devices_stand_apart_and_names_say_so_where_there_are_two(self):
+        cpu, gpu, network = self.record(), self.record(), self.record()
+        cpu["device"] = {"name": "Some CPU", "type": "cpu", "threads": 2}
+        gpu["device"] = {"name": "NVIDIA H200", "type": "cuda"}
+        gpu["config"] = network["config"] | {"batch": 1024, "rounds": 20}
+        assert list(costs.by_network([cpu])) == ["SqueezeNet"]
+        assert list(costs.by_device([gpu, cpu])) == [
+            "Some CPU, 2 threads",
+            "NVIDIA H200, 1,024 images a step, 20 rounds",
+        ]
+        assert list(costs.by_network([gpu, cpu])) == ["SqueezeNet, Some CPU", "SqueezeNet, NVIDIA H200"]
+        fewer = gpu | {"config": gpu["config"] | {"batch": 128}}
+        names = [f"SqueezeNet, NVIDIA H200, {batch} images a step, 20 rounds" for batch in ("128", "1,024")]
+        assert list(costs.by_network([gpu, fewer])) == names
+        faster = self.record(plain_cos=1.1) | {"device": gpu["device"]}
+        assert str(costs.p16({"cost": [cpu, gpu]})[0].verdict) == "confirmed"
+        assert str(costs.p16({"cost": [cpu, faster]})[0].verdict) == "refuted"  # in every network, on every device
+
+    def test_whole_steps_are_ratios_to_relu_and_judge_no_claim(self):
+        config = {"activation": "all", "batch": 128, "rounds": 2, "execution": "compile", "precision": "bfloat16"}
+        relu = {"step": [1.0, 2.0], "captured": [0.5, 0.5], "peak": 100}
+        cos = {"step": [1.1, 2.2], "captured": [0.5, 0.6], "peak": 125}
+        records = [
+            {
+                "config": config | {"network": network},
+                "device": {"name": "NVIDIA H200", "type": "cuda"},
+                "measured": {"relu": relu, "cos": cos, "mish": {"error": "out of memory"}},
+            }
+            for network in ("squeezenet", "shufflenet_v2")
+        ]
+        ((title, head, rows),) = costs.whole_steps(records)
+        assert title == "NVIDIA H200, 128 images a step, 2 rounds, compiled, bfloat16"
+        assert head[1:4] == ["ShuffleNet v2, step", "ShuffleNet v2, graph", "ShuffleNet v2, memory"]
+        assert rows[1] == ["cos", *["1.100", "1.100", "1.250"] * 2]
+        assert rows[2] == ["mish", *["failed", "", ""] * 2]
+        assert costs.by_device(records) == {}
+        assert str(costs.p16({"cost": records})[0].verdict) == "not resolved"
+
     def test_the_square_is_to_blame_for_most_of_the_time(self):
         assert [str(f.verdict) for f in costs.p16({"cost": [self.record()]})] == ["confirmed", "confirmed"]
         assert [str(f.verdict) for f in costs.p16({"cost": [self.record(no_square=1.45)]})] == ["confirmed", "refuted"]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from cosnb.measure import steps
 from cosnb.memory import saved_bytes
 from cosnb.paths import repository_root
 
@@ -38,12 +39,12 @@ def test_the_report_names_every_network_and_bound(tmp_path, capsys, monkeypatch)
     def tiny(network: str, act: nn.Module) -> nn.Module:
         return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), act, nn.Conv2d(8, 10, 30), nn.Flatten())
 
-    monkeypatch.setattr(memory, "build", tiny)
+    monkeypatch.setattr(steps, "build", tiny)
     threads = str(torch.get_num_threads())
-    arguments = ["squeezenet", "--batch", "2", "--rounds", "2", "--device", "cpu", "--threads", threads, "--check"]
+    arguments = ["squeezenet", "--batch", "2", "--device", "cpu", "--threads", threads, "--check"]
     assert memory.main([*arguments, "--output", str(tmp_path)]) == 0
     record = json.loads((tmp_path / "memory.json").read_text(encoding="utf-8"))
-    assert [row["network"] for row in record["times"]] == ["squeezenet"]
+    assert [row["network"] for row in record["rows"]] == ["squeezenet"]
     assert [(bound["at_most"], bound["met"]) for bound in record["bounds"]] == [(1.01, True), (1.05, True)]
     relu = record["rows"][0]["bytes"]["relu"]
     # the images and two maps of 8 × 30 × 30; statistics, logits and labels are less than 1 %

@@ -1,15 +1,15 @@
 """The clock: rounds in which each contestant has its turn, in an order drawn anew; medians and quartiles."""
 
-import gc
-import random
 import statistics
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from cosnb.measurement import in_turns
 
 try:
     import resource
@@ -17,7 +17,6 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 Key = TypeVar("Key", bound=Hashable)
-MOST = 51  # rounds, beyond which the median hardly moves
 _SLEEP = 8_000_000  # CUDA cycles, about 4 ms: the queue fills meanwhile, so the device's time is measured, not Python's
 _CUDA_CALLS = 8
 _SLOW = 0.25  # seconds a call, from which on every third round is enough: plain compositions of 64 Mi elements
@@ -88,29 +87,20 @@ def measure(
     sample = _cuda_seconds if cuda else _cpu_seconds
     # A sample of a small size takes several calls, so that the clock's own 0.1 µs do not count.
     calls = _CUDA_CALLS if cuda else max(1, min(32, 2**18 // x.numel()))
-    samples: dict[Any, list[tuple[float, float]]] = {key: [] for key in runs}
-    order = list(runs)
-    draw = random.Random(0)
     slow = set()
     for key, run in runs.items():
         sample(run, buffers, 1)  # compilation, and the first pages of memory
         if sample(run, buffers, 1) > _SLOW:
             slow.add(key)
-    gc.collect()
-    gc.disable()
-    try:
-        start, done = time.perf_counter(), 0
-        while done < rounds or (done < MOST and time.perf_counter() - start < seconds):
-            draw.shuffle(order)  # no one always follows the one that leaves the cache coldest
-            for key in order:
-                if key in slow and done % 3:
-                    continue
-                before = _page_faults()
-                took = sample(runs[key], buffers, calls)
-                samples[key].append((took / calls, (_page_faults() - before) / calls))
-            done += 1
-    finally:
-        gc.enable()
+
+    def one(key: Key, done: int) -> tuple[float, float] | None:
+        if key in slow and done % 3:
+            return None
+        before = _page_faults()
+        took = sample(runs[key], buffers, calls)
+        return took / calls, (_page_faults() - before) / calls
+
+    samples = in_turns(runs, one, rounds, seconds)
     return {key: _timing(values, calls) for key, values in samples.items()}
 
 

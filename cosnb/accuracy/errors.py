@@ -22,6 +22,8 @@ _DECIDED = 1 << 17  # points at most that mpmath decides, 0.2 ms each
 _BINS_PER_OCTAVE = 8
 _OCTAVES = (-40, 16)  # of |x| in the plot's bins; the outermost bins hold what lies beyond
 BINS = (_OCTAVES[1] - _OCTAVES[0]) * _BINS_PER_OCTAVE
+HISTOGRAM = (*(step / 8 for step in range(1, 33)), *(2.0**power for power in range(3, 25)))  # units, upper ends
+_ROW = 256  # neighbouring inputs that nearly always share a bin
 
 
 @dataclass
@@ -44,6 +46,8 @@ class Errors:
 
     `undecided`: inputs whose truth neither float64 nor mpmath's share of the time could settle; 0 but for odd formulas.
     `bins`: the largest error for each stretch of x, negative x first, by |x|; −1 where there is no input.
+    `histogram`: the number of inputs whose error is at most `HISTOGRAM`'s entry and above the one before; the last
+    number counts those above all. Where float64's own error decides, the bound of the error counts.
     """
 
     dtype: torch.dtype
@@ -52,6 +56,7 @@ class Errors:
     lost_at: float | None = None
     undecided: int = 0
     bins: Tensor = field(default_factory=lambda: torch.full((2 * BINS,), -1.0, dtype=torch.float64))
+    histogram: Tensor = field(default_factory=lambda: torch.zeros(len(HISTOGRAM) + 1, dtype=torch.int64))
     _open: list[tuple[Tensor, Tensor, Tensor, Tensor]] = field(default_factory=list)
 
     def add(self, x: Tensor, got: Tensor, truth: Ball, scale: Tensor, exactly: bool = False) -> None:
@@ -74,7 +79,9 @@ class Errors:
             if member.any():
                 place = int(torch.where(member, error, -1.0).argmax())
                 largest.update(float(error[place]), float(x[place]))
-        if fine.any():
+        if fine.all():
+            self._bin(x, error)
+        elif fine.any():
             self._bin(x[fine], error[fine])
         if not sure.all():
             upper = torch.where(got.isfinite() & slack.isfinite() & (slack < 1e6), error + slack, math.inf)
@@ -91,6 +98,7 @@ class Errors:
             largest = self.classes[CLASSES[int(kind[index])]]
             if upper[index] <= largest.error:
                 largest.count += 1
+                self._count(upper[index : index + 1])
             elif done >= _DECIDED:
                 self.undecided += 1
             else:
@@ -114,11 +122,23 @@ class Errors:
             self.lost_at = float(x[0])
 
     def _bin(self, x: Tensor, error: Tensor) -> None:
+        self._count(error)
         place = ((x.abs().log2() - _OCTAVES[0]) * _BINS_PER_OCTAVE).floor().clamp(0, BINS - 1).long()
         place = torch.where(x < 0, place, place + BINS)
         largest = torch.full((2 * BINS,), -1.0, dtype=torch.float64, device=x.device)
-        largest.scatter_reduce_(0, place, error, "amax")
+        # On CUDA all threads would wait for the few bins of neighbouring inputs: a row in one bin goes there as one.
+        whole = len(x) // _ROW * _ROW
+        places, rows = (part[:whole].view(whole // _ROW, _ROW) for part in (place, error))
+        low, high = places.amin(1), places.amax(1)
+        one = low == high
+        largest.scatter_reduce_(0, low[one], rows.amax(1)[one], "amax")
+        largest.scatter_reduce_(0, places[~one].flatten(), rows[~one].flatten(), "amax")
+        largest.scatter_reduce_(0, place[whole:], error[whole:], "amax")
         self.bins = torch.maximum(self.bins, largest.cpu())
+
+    def _count(self, error: Tensor) -> None:
+        edges = torch.tensor(HISTOGRAM, dtype=torch.float64, device=error.device)
+        self.histogram += torch.bincount(torch.bucketize(error, edges), minlength=len(HISTOGRAM) + 1).cpu()
 
 
 def bin_edges() -> Tensor:

@@ -37,12 +37,14 @@ def number(place: Tensor, dtype: torch.dtype) -> Tensor:
     return bits.to(_BITS[dtype]).view(dtype)
 
 
-def every(dtype: torch.dtype, device: torch.device | str = "cpu", chunk: int = 1 << 24) -> Iterator[Tensor]:
-    """Yield every finite number of a format of at most 32 bits, −0 too, in pieces of `chunk`."""
+def every(
+    dtype: torch.dtype, device: torch.device | str = "cpu", chunk: int = 1 << 24, stride: int = 1
+) -> Iterator[Tensor]:
+    """Yield every finite number of a format of at most 32 bits, −0 too, in pieces of `chunk`; or every stride-th."""
     last = int(ordinal(torch.tensor(torch.finfo(dtype).max, dtype=dtype)))
     yield torch.tensor([-0.0], dtype=dtype, device=device)
-    for begin in range(-last, last + 1, chunk):
-        yield number(torch.arange(begin, min(begin + chunk, last + 1), device=device), dtype)
+    for begin in range(-last, last + 1, chunk * stride):
+        yield number(torch.arange(begin, min(begin + chunk * stride, last + 1), stride, device=device), dtype)
 
 
 def sample(truth: Truth, programs: Sequence[Program], dtype: torch.dtype, count: int, seed: int = 0) -> Tensor:

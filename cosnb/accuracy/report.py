@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 import torch
 
-from cosnb.accuracy.errors import CLASSES, bin_edges
+from cosnb.accuracy.errors import CLASSES, HISTOGRAM, bin_edges
 from cosnb.accuracy.measure import Measurement
 from cosnb.activation import Activation
 
@@ -53,11 +53,13 @@ def record(activation: Activation, measurements: Sequence[Measurement]) -> dict[
         "machine": platform.machine(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "bin_edges": bin_edges().tolist(),
-        "measurements": [_entry(measured) for measured in measurements],
+        "histogram_ends": list(HISTOGRAM),
+        "measurements": [entry(measured) for measured in measurements],
     }
 
 
-def _entry(measured: Measurement) -> dict[str, Any]:
+def entry(measured: Measurement) -> dict[str, Any]:
+    """Return what JSON keeps of one measurement."""
     errors = measured.errors
     classes = {
         name: {
@@ -80,6 +82,7 @@ def _entry(measured: Measurement) -> dict[str, Any]:
         "undecided": errors.undecided,
         "truth_checked": measured.checked,
         "truth_tightness": measured.tightness,
+        "histogram": errors.histogram.tolist(),
         "bins": [None if error < 0 else float(f"{error:.4g}") for error in errors.bins.tolist()],
     }
 

@@ -11,7 +11,8 @@ from cosnb.codegen import numpy as numpy_code
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, operators
 
-TARGETS = ("c", "pytorch", "compiled", "numpy", "triton")
+TARGETS = ("c", "pytorch", "compiled", "numpy", "triton", "inductor")
+COMPILED = ("compiled", "inductor")
 FORMATS = {
     "float32": torch.float32,
     "float64": torch.float64,
@@ -26,8 +27,12 @@ _WITH_ARGUMENTS: dict[str, Callable[[], torch.nn.Module]] = {
 
 
 def available(full: bool = False) -> tuple[str, ...]:
-    """Return the targets that run here; "compiled", which takes seconds a function, only where `full` is set."""
-    there = {"c": cpu.compiler() is not None, "compiled": full, "triton": torch.cuda.is_available()}
+    """Return the targets that run here; "compiled" and, on CUDA, "inductor" only where `full` is set.
+
+    Both are PyTorch's compiler, which takes seconds a function.
+    """
+    cuda = torch.cuda.is_available()
+    there = {"c": cpu.compiler() is not None, "compiled": full, "triton": cuda, "inductor": cuda and full}
     return tuple(target for target in TARGETS if there.get(target, True))
 
 
@@ -37,8 +42,8 @@ def supports(target: str, dtype: torch.dtype) -> bool:
 
 
 def device(target: str) -> str:
-    """Return the device a target runs on: "cuda" for Triton, which eager mode uses there, else "cpu"."""
-    return "cuda" if target == "triton" else "cpu"
+    """Return the device a target runs on: "cuda" for Triton, which eager mode uses there, and Inductor, else "cpu"."""
+    return "cuda" if target in ("triton", "inductor") else "cpu"
 
 
 def function(activation: Activation, target: str, order: int) -> Callable[[Tensor], Tensor]:
@@ -57,7 +62,7 @@ def function(activation: Activation, target: str, order: int) -> Callable[[Tenso
         run = numpy_code.compile_source(numpy_code.source(activation.program(order), "f"), "f")
         return lambda x: torch.from_numpy(run(x.numpy()))
     wrap: Callable[[Callable], Callable] = (
-        partial(torch.compile, fullgraph=True, dynamic=True) if target == "compiled" else lambda code: code
+        partial(torch.compile, fullgraph=True, dynamic=True) if target in COMPILED else lambda code: code
     )
     if order == 0:
         return wrap(kernel.forward_operations)

@@ -1,6 +1,5 @@
 """P16, P19, P21: what CoS costs, from the records of the page `cost`."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,23 +17,80 @@ Found = dict[str, dict[str, Any]]
 NONE = "no record of the page cost"
 
 
-def by_network(records: Iterable[Record]) -> dict[str, Record]:
-    """Return {network's name: record} in the order of the paper's tables, other networks after them.
+def by_device(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
+    """Return {device, images a step and rounds: {network's name: record}}, CPUs first, networks in the tables' order.
 
-    Where a network was measured more than once the name says where and with how many images.
+    Records of whole steps (see `whole_steps`) are left out.
     """
-    order = [*tables.EXPERIMENTS]
-    known = sorted(records, key=lambda r: [*order, r["config"]["network"]].index(r["config"]["network"]))
-    counts = Counter(record["config"]["network"] for record in known)
-    found = {}
-    for record in known:
-        config = record["config"]
-        name = network_title(config["network"])
-        if counts[config["network"]] > 1:
-            rest = {key: value for key, value in config.items() if key not in ("activation", "network")}
-            name += "".join(f", {key} {value}" for key, value in rest.items())
-        found[name] = record
+    found: dict[str, dict[str, Record]] = {}
+    for record in sorted((r for r in records if "execution" not in r["config"]), key=_place):
+        found.setdefault(where(record), {})[network_title(record["config"]["network"])] = record
     return found
+
+
+def by_network(records: Iterable[Record]) -> dict[str, Record]:
+    """Return {network's name: record} of `by_device`; with more than one device the name says on which."""
+    devices = by_device(records)
+    names = {there: _device_name(next(iter(networks.values()))) for there, networks in devices.items()}
+    if len(set(names.values())) < len(names):  # one device, several batches
+        names = {there: there for there in names}
+    return {
+        f"{network}, {names[there]}" if len(devices) > 1 else network: record
+        for there, networks in devices.items()
+        for network, record in networks.items()
+    }
+
+
+def where(record: Record) -> str:
+    """Return on what device a cost was measured, with how many images a step and in how many rounds."""
+    config, device = record["config"], record.get("device", {})
+    threads = f", {device['threads']} thread{'s' * (device['threads'] > 1)}" if "threads" in device else ""
+    images = f", {config['batch']:,} images a step" if "batch" in config else ""
+    rounds = f", {config['rounds']} rounds" if "rounds" in config else ""
+    return f"{_device_name(record)}{threads}{images}{rounds}"
+
+
+def _device_name(record: Record) -> str:
+    return str(record.get("device", {}).get("name", "a device"))
+
+
+def _place(record: Record) -> tuple[bool, str, int, int]:
+    order = [*tables.EXPERIMENTS, record["config"]["network"]]
+    place = order.index(record["config"]["network"])
+    cuda = record.get("device", {}).get("type") == "cuda"
+    return cuda, _device_name(record), record["config"].get("batch", 0), place
+
+
+def whole_steps(records: Iterable[Record]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Return title, head and rows of a table for each device, batch, execution and precision of whole steps.
+
+    A row a contestant, three columns a network, all as ratios to ReLU's: a step as launched, as a CUDA graph, and its
+    memory. Median over the rounds; empty where it was not measured, "failed" where it did not run.
+    """
+    groups: dict[str, dict[str, Found]] = {}
+    for record in sorted((r for r in records if "execution" in r["config"]), key=_place):
+        config = record["config"]
+        way = "compiled" if config["execution"] == "compile" else config["execution"]
+        networks = groups.setdefault(f"{where(record)}, {way}, {config['precision']}", {})
+        networks[network_title(config["network"])] = record["measured"]
+    result = []
+    for title, networks in groups.items():
+        head = ["", *(f"{network}, {what}" for network in networks for what in ("step", "graph", "memory"))]
+        names = dict.fromkeys(name for found in networks.values() for name in found)
+        rows = [[name, *(cell for found in networks.values() for cell in _ratios(found, name))] for name in names]
+        result.append((title, head, rows))
+    return result
+
+
+def _ratios(found: Found, name: str) -> list[str]:
+    if "error" in found.get(name, {}):
+        return ["failed", "", ""]
+    memory = "peak" if "peak" in found.get("relu", {}) else "saved"
+    cells = []
+    for what in ("step", "captured", memory):
+        there = what in found.get(name, {}) and what in found.get("relu", {})
+        cells.append(f"{over(found, name, 'relu', what)[1]:.3f}" if there else "")
+    return cells
 
 
 def proven_equal() -> bool:

@@ -17,6 +17,7 @@ _DASHES: dict[str, Any] = {
     "compiled": (0, (1.2, 1.2)),
     "numpy": (0, (6, 1.5, 1.2, 1.5)),
     "triton": (0, (2, 2, 6, 2)),
+    "inductor": (0, (1.2, 1.2)),
     "own": (0, (3, 1)),
 }
 _LOWEST = 1e-2  # ulp: exact results are drawn here
@@ -71,6 +72,7 @@ def _handles(record: Mapping[str, Any]) -> list[Line2D]:
     targets = dict.fromkeys(measured["target"] for measured in record["measurements"])
     colors = [Line2D([], [], color=_COLORS[name], label=name) for name in formats]
     names = {"c": "C", "pytorch": "PyTorch", "compiled": "compiled", "numpy": "NumPy", "triton": "Triton"}
+    names["inductor"] = "Inductor"
     if "own" in targets:
         names = {name: f"ours ({label})" for name, label in names.items()} | {"own": "PyTorch's own"}
     dashes = [Line2D([], [], color="0.3", linestyle=_DASHES[name], label=names[name]) for name in targets]

@@ -24,6 +24,8 @@ _WORDS = {
     "rounds": "{:,} rounds",
     "reach": "as far as {:g} times the weights' size",
     "lines": "{:,} random lines",
+    "inputs": "{}",
+    "targets": "code by {}",
     "on": "loss on {:,} images",
 }
 _SAID = ("activation", "network", "device", "threads", "points")
