@@ -1,5 +1,6 @@
-"""Triton kernels of a batch normalisation with the activation after it, without a device."""
+"""Triton kernels of a batch normalisation with the activation after it: interpreted, compiled, and on a device."""
 
+import copy
 import json
 import math
 import os
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_triton import needs_triton
+from test_triton import HAS_TRITON, needs_triton
+from torch import nn
 
+import cosnb
+from cosnb import activation
 from cosnb.kernels import norm
 
 FOLDER = Path(__file__).parent
@@ -91,3 +95,70 @@ def test_memory_orders_that_the_kernels_know() -> None:
     assert norm.sizes(x.transpose(2, 3)) is None
     assert norm.sizes(x[:, ::2]) is None
     assert not norm.applies(x)  # which is not on a CUDA device
+
+
+on_a_device = pytest.mark.skipif(
+    not (torch.cuda.is_available() and HAS_TRITON), reason="needs a CUDA device and triton"
+)
+CLOSE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.02, torch.float16: 2e-3}
+
+
+@on_a_device
+@pytest.mark.parametrize("name", ["relu", "mish", "cos"])
+@pytest.mark.parametrize("dtype", CLOSE)
+@pytest.mark.parametrize("shape", [(128, 96, 32, 32), (128, 58, 16, 16), (64, 1000), (16, 3, 224, 224), (2, 1, 1, 3)])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, CHANNELS_LAST])
+def test_on_a_device_against_float64(
+    name: str, dtype: torch.dtype, shape: tuple[int, ...], memory_format: torch.memory_format
+) -> None:
+    if len(shape) == 2 and memory_format is CHANNELS_LAST:
+        pytest.skip("images only")
+    torch.manual_seed(0)
+    pair = nn.Sequential((nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d)(shape[1]), activation(name).module())
+    for tensor in (pair[0].weight, pair[0].bias):
+        nn.init.uniform_(tensor, 0.5, 2.0)
+    pair.cuda()
+    exact = copy.deepcopy(pair).double()
+    if dtype == torch.float64:
+        pair.double()
+    assert cosnb.fuse_bn(pair) == 1
+    x = (3 * torch.randn(shape, device="cuda") + 1).to(dtype).contiguous(memory_format=memory_format)
+    dy = torch.randn(shape, device="cuda").to(dtype)
+    for training in (True, False):
+        found = []
+        for net, at in ((pair, x), (exact, x.double())):
+            at = at.detach().requires_grad_()
+            assert norm.applies(at)
+            y = net.train(training)(at)
+            assert y.stride() == at.stride()
+            found.append([y, *torch.autograd.grad(y, [at, *net.parameters()], dy.to(y.dtype)), *net.buffers()])
+        for got, want in zip(*found, strict=True):
+            torch.testing.assert_close(
+                got.double(), want.double(), rtol=CLOSE[dtype], atol=CLOSE[dtype] * float(want.abs().max())
+            )
+
+
+@on_a_device
+def test_a_captured_step_on_another_stream_is_an_eager_one() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.BatchNorm2d(32), activation("cos").module()).cuda()
+    cosnb.fuse_bn(net)
+    x = torch.randn(64, 32, 16, 16, device="cuda").contiguous(memory_format=CHANNELS_LAST).requires_grad_()
+
+    def step() -> list[torch.Tensor]:
+        y = net(x)
+        return [y, *torch.autograd.grad(y, [x, *net.parameters()], torch.ones_like(y))]
+
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        expected = [tensor.clone() for tensor in step()]
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        captured = step()
+    for tensor in captured:
+        tensor.detach().fill_(float("nan"))
+    graph.replay()
+    torch.cuda.synchronize()
+    assert all(torch.equal(got, want) for got, want in zip(captured, expected, strict=True))

@@ -3,9 +3,11 @@
 A small network's step is hundreds of kernels of a few microseconds, so alone it leaves most of a large GPU idle, and
 starting its kernels one by one takes longer than running them. Here all of a step, from the gathering of its images to
 the optimiser, is recorded once and started by one call, and the steps of several runs share the device. What a run
-computes is what `cosnb.training.train` computes, operation by operation.
+computes is what `cosnb.training.train` computes, operation by operation, but that a batch normalisation and the
+activation after it are one (`cosnb.fuse_bn`), which rounds what lies between them to float32, not to bfloat16.
 
-On a CPU, where there are no graphs, the same functions are called in the same order: so the tests run them.
+On a CPU, where there are no graphs and nothing is fused, the same functions are called in the same order: so the tests
+run them.
 """
 
 import contextlib
@@ -13,12 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from cosnb.data import ImageData
 from cosnb.data.augment import batches, draw
 from cosnb.errors import CosnbError
+from cosnb.models.fused import fuse_bn
 from cosnb.training import probes
 from cosnb.training.checkpoint import Checkpoint
 from cosnb.training.config import TrainingConfig
@@ -65,7 +68,7 @@ def train_streams(
                     checkpoints[job].save(run.state.state_dict())
                 after_epoch(job, entry)
     return {
-        job: Outcome("diverged" if diverged(run.state.epochs) else "ok", None, run.state.epochs, run.state.net)
+        job: Outcome("diverged" if diverged(run.state.epochs) else "ok", None, run.state.epochs, run.net())
         for job, run in runs.items()
     }
 
@@ -124,6 +127,9 @@ class _Run:
         if saved is not None:
             self.state.load_state_dict(saved)
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        if self.stream and not config.probes:  # which look at what goes into the activations
+            with contextlib.suppress(CosnbError):  # a network without normalisations has nothing to fuse
+                fuse_bn(self.state.net)
         self.images, self.labels = torch.empty_like(data.train_images), torch.empty_like(data.train_labels)
         self.data = data
         steps = -(-len(data.train_images) // config.batch_size)
@@ -136,6 +142,12 @@ class _Run:
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
         self.rows = torch.arange(max(config.batch_size, TEST_BATCH), device=device)
         self._graphs: dict[tuple[str, int], Callable[[], None]] = {}
+
+    def net(self) -> nn.Module:
+        """Return the network as the protocol builds it, trained so far."""
+        found = State(self.config, 0, self.data).net
+        found.load_state_dict(self.state.net.state_dict())
+        return found.train(self.state.net.training)
 
     def is_going(self) -> bool:
         """Say whether there is an epoch left to train."""
