@@ -2,10 +2,14 @@
 
 import itertools
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from test_triton import needs_triton
 
 from cosnb import plots
 from cosnb.activation import activation
@@ -14,7 +18,8 @@ from cosnb.paths import repository_root
 from cosnb.plots.speed import speed
 from cosnb.symbolic.catalogue import CATALOGUE
 
-sys.path.insert(0, str(repository_root() / "benchmarks"))
+BENCHMARKS = repository_root() / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
 import activations
 from elementwise import clock, report, rivals
 
@@ -124,3 +129,19 @@ def test_the_figure_has_a_panel_a_pass():
     assert list(figure.axes[0].lines[0].get_ydata()) == [1.0]
     with pytest.raises(CosnbError, match="no bfloat16 times to draw: it has float32"):
         speed({"rows": rows, "yardsticks": {}}, "bfloat16")
+
+
+# On a device it measures; here, under Triton's interpreter, that each contestant runs and is written down.
+@needs_triton
+def test_launches_are_compared_and_written(tmp_path: Path) -> None:
+    small = "launches.LAYERS, launches.TILES, launches.CUTS = [(2, 8, 2, 2)], launches.TILES[:2], launches.CUTS[:1]"
+    arguments = ["cos", "--exponent", "6", "--rounds", "4", "--seconds", "0", "--dtypes", "float32"]
+    program = f"import launches; {small}; launches.main({[*arguments, '--output', str(tmp_path)]})"
+    path = os.pathsep.join([str(BENCHMARKS), *(path for path in sys.path if path)])
+    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, timeout=200)
+    record = json.loads((tmp_path / "launches.json").read_text())
+    assert [row["pass"] for row in record["elementwise"]] == ["forward", "backward"]
+    assert all(share > 0 for row in record["elementwise"] for share in row["share"].values())
+    assert list(record["norm"][0]["seconds"]) == ["PyTorch's pair with ReLU", "(4096, 8, 64, 4)", "(2048, 4, 64, 4)"]
+    assert "(1024, 4)" in (tmp_path / "launches.md").read_text()
