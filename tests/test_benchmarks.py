@@ -18,8 +18,7 @@ from cosnb.paths import repository_root
 from cosnb.plots.speed import speed
 from cosnb.symbolic.catalogue import CATALOGUE
 
-BENCHMARKS = repository_root() / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
+sys.path.insert(0, str(repository_root() / "benchmarks"))
 import activations
 from elementwise import clock, report, rivals
 
@@ -137,7 +136,7 @@ def test_launches_are_compared_and_written(tmp_path: Path) -> None:
     small = "launches.LAYERS, launches.TILES, launches.CUTS = [(2, 8, 2, 2)], launches.TILES[:2], launches.CUTS[:1]"
     arguments = ["cos", "--exponent", "6", "--rounds", "4", "--seconds", "0", "--dtypes", "float32"]
     program = f"import launches; {small}; launches.main({[*arguments, '--output', str(tmp_path)]})"
-    path = os.pathsep.join([str(BENCHMARKS), *(path for path in sys.path if path)])
+    path = os.pathsep.join([str(repository_root() / "benchmarks"), *(path for path in sys.path if path)])
     environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": path}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, timeout=200)
     record = json.loads((tmp_path / "launches.json").read_text())
