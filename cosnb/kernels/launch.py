@@ -6,10 +6,12 @@ what a step takes.
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from torch import Tensor
 
+_DTYPE = attrgetter("dtype")
 Grid = tuple[int, int, int]
 
 
@@ -28,16 +30,19 @@ class Launcher:
         grid: Grid,
         tensors: Sequence[Tensor],
         integers: Sequence[int],
-        floats: Sequence[float] = (),
-        constants: Sequence[Any] = (),
+        floats: Sequence[float],
+        constants: tuple[Any, ...],
     ) -> None:
         """Launch on the current stream of the current device, on which `tensors` are."""
         # What Triton compiles anew for: formats, alignment, whether an integer is 1, a multiple of 16, of 32 bits.
+        addresses = [tensor.data_ptr() & 15 for tensor in tensors]
         key = (
             tensors[0].device,
-            *[(tensor.dtype, tensor.data_ptr() % 16 == 0) for tensor in tensors],
-            *[(n == 1, n % 16 == 0, n >> 31) for n in integers],
-            *constants,
+            any(addresses) and tuple(address == 0 for address in addresses),
+            tuple(map(_DTYPE, tensors)),
+            tuple([n & 15 and 1 + (n == 1) for n in integers]),
+            max(integers) >> 31 and tuple([n >> 31 for n in integers]),
+            constants,
         )
         compiled = self._compiled.get(key)
         if compiled is None:
