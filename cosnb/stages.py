@@ -103,10 +103,12 @@ class Stage:
         return partial(_of_training, results.read(self.experiment, root))
 
     def small(self) -> Self:
-        """Return the stage as a rehearsal has it: two points, seeds and blocks at most, an epoch of digits."""
+        """Return the stage as a rehearsal has it: two points, one a network, and seeds, an epoch of digits."""
+        networks = {point.get("network"): point for point in reversed(self.points)}
+        chosen = [*networks.values()][::-1] if len(networks) > 1 else self.points[:2]
         points = tuple(
-            {**point, "epochs": 1, "batch_size": 32, **({"depth": 2} if "depth" in point else {})}
-            for point in self.points[:2]
+            {**point, "epochs": 1, "batch_size": 32, **({"depth": blocks} if "depth" in point else {})}
+            for blocks, point in enumerate(chosen[:2], 1)
         )
         seeds = ",".join(map(str, parse_seeds(self.seeds)[:2]))
         return dataclasses.replace(self, dataset="digits", seeds=seeds, points=points)

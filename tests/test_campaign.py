@@ -93,7 +93,9 @@ def test_stages_are_those_of_the_notebooks(name: str) -> None:
     runs = read_runs()
     for stage in CAMPAIGNS[name]:
         full = runs[stage.experiment].parameters["full"]
-        assert len(parse_seeds(stage.small().seeds)) <= 2
+        small = stage.small()
+        assert len(parse_seeds(small.seeds)) <= 2
+        assert len({repr(point) for point in small.points}) == len(small.points) <= 2
         if isinstance(stage, Costs):
             assert stage.timed == {key: full[key] for key in ("batch", "rounds")}
             assert [point["network"] for point in stage.points] == full["networks"].split(",")
@@ -143,11 +145,13 @@ def test_a_trained_network_is_measured_and_its_run_counts_among_the_tables(tmp_p
 def test_a_study_that_the_end_of_the_time_interrupts_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
     stage = dataclasses.replace(STUDY, points=({**STUDY.points[0], "epochs": 2},))
-    clock = iter([0.0, 1.0, 99.0])  # the start, before the stage, after the first epoch
-    with monkeypatch.context() as patch:
-        patch.setattr(campaign, "time", SimpleNamespace(monotonic=clock.__next__))
-        assert not campaign.carry_out([stage], 1.0, train_images=64, root=tmp_path, say=str)
-    assert not results.read("loss-surface", tmp_path)
+    # the start, before the stage, after the first epoch; then the second and before measuring
+    for times, runs in (([0.0, 1.0, 99.0], 0), ([0.0, 1.0, 2.0, 3.0, 99.0], 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(campaign, "time", SimpleNamespace(monotonic=iter(times).__next__))
+            assert not campaign.carry_out([stage], 1.0, train_images=64, root=tmp_path, say=str)
+        assert len(results.read("table-3-squeezenet", tmp_path)) == runs
+        assert not results.read("loss-surface", tmp_path)
     assert campaign.carry_out([stage], train_images=64, root=tmp_path, say=str)
     (run,) = results.read("table-3-squeezenet", tmp_path)
     assert run["timing"]["resumed"]

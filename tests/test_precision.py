@@ -66,4 +66,5 @@ def test_few_pairs_say_how_many_are_wanted():
 def test_without_pairs_the_page_says_so():
     assert precision.pairs([]) == {}
     only = [r for r in arms({"relu": 0.0}) if r["config"]["precision"] == "float32"]
-    assert precision.comparison(precision.pairs(only)).text == precision.judgement({}).text == precision.NONE
+    assert precision.comparison(precision.pairs(only)).text == precision.NONE
+    assert precision.judgement({}).text.startswith("**not resolved**, for lack of runs: at least 7 pairs")

@@ -223,7 +223,7 @@ def run_streams(
 ) -> list[results.record.Record]:
     """Train runs of one network beside each other and return their records; see `run`, and `train_streams`.
 
-    after_run: called with each trained network; where it raises an Exception, the runs are recorded as failed.
+    after_run: called with each run's network.
     """
 
     def train_them() -> dict[Job, Outcome]:

@@ -40,8 +40,10 @@ def study_missing(
     """Train each (configuration, seed) that `experiment` has no measurement of, and measure; return how many it were.
 
     A run of the three tables' networks is recorded among its table's as well, where it has no record yet: it is the
-    same training. `together` runs are trained beside each other (see `cosnb.training.streams`). One that is killed,
-    or that `enough` interrupts, goes on from its checkpoint. Raises CosnbError as `run_missing` does.
+    same training. `together` runs are trained beside each other (see `cosnb.training.streams`). One that is killed, or
+    that `enough` interrupts, goes on from its checkpoint. Raises CosnbError as `run_missing` does.
+
+    enough: asked after each epoch and before each measurement; what it raises, no Exception, ends the call.
     """
     configs, seeds = list(configs), distinct(seeds)
     check(configs, data, device, "auto")
@@ -61,25 +63,27 @@ def study_missing(
             enough()
 
         for group in beside(jobs, together):
-            measured: dict[Job, results.record.Record] = {}
-
-            def keep(job: Job, net: nn.Module, measured: dict[Job, Any] = measured) -> None:
-                started, chosen = datetime.now(UTC), settings(job[0], walk)
-                found = trained.measure(net, *job, data, walk)
-                status = "ok" if math.isfinite(found["train_loss"] + found["test_loss"]) else "diverged"
-                measured[job] = measurement.make_record(
-                    experiment, chosen, job[1], found, trained.CODE, device, started, status
-                )
-
+            nets: dict[Job, nn.Module] = {}
             checkpoints = {job: open_checkpoint(experiment, *job, data, root) for job in group}
             of = EXPERIMENTS.get(group[0][0].network, experiment)
-            for job, record in zip(group, run_streams(of, group, data, device, show, checkpoints, keep), strict=True):
-                if record["status"] == "failed" or (
-                    of != experiment and results.find(of, record["config_digest"], record["seed"], root) is None
-                ):
+            for record in run_streams(of, group, data, device, show, checkpoints, nets.__setitem__):
+                is_new = results.find(of, record["config_digest"], record["seed"], root) is None
+                if record["status"] == "failed" or (of != experiment and is_new):
                     results.write(record, root)
-                if job in measured:
-                    results.write(measured[job], root)
+            for job in group:  # a checkpoint stays until its network is measured
+                if job in nets:
+                    enough()
+                    results.write(_measure(experiment, nets.pop(job), job, data, device, walk), root)
                     written += 1
                 checkpoints[job].delete()
     return written
+
+
+def _measure(
+    experiment: str, net: nn.Module, job: Job, data: ImageData, device: str | torch.device, walk: Mapping[str, Any]
+) -> results.record.Record:
+    started = datetime.now(UTC)
+    found = trained.measure(net, *job, data, walk)
+    status = "ok" if math.isfinite(found["train_loss"] + found["test_loss"]) else "diverged"
+    chosen = settings(job[0], walk)
+    return measurement.make_record(experiment, chosen, job[1], found, trained.CODE, device, started, status)
