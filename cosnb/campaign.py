@@ -4,98 +4,21 @@ A campaign is a list of stages; what has a record is not trained again, so the s
 this machine or another that has the records.
 """
 
-import dataclasses
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from cosnb import data, results
-from cosnb.data import ImageData
+from cosnb import results
 from cosnb.errors import CosnbError
 from cosnb.results.record import Record
-from cosnb.results.tables import EXPERIMENTS
-from cosnb.training.config import TrainingConfig, parse_seeds
-from cosnb.training.plan import plan
-from cosnb.training.run import run_missing
-
-_PAPER = "relu,swish,mish,cos"
-_NETWORKS = ("squeezenet", "shufflenet_v2", "mobilenet_v2")  # by the time of a run, the shortest first
-_RATES = (1e-3, 1e-4, 1e-2, 3e-4, 3e-3, 3e-2, 1e-1)
-_GAINS = (0.25, 4.0, 0.5, 2.0)
-_DEPTHS = (15, 17, 19, 21, 23, 25, 30, 35, 40)
+from cosnb.stages import CAMPAIGNS, How, Stage
 
 
 class TimeIsUp(BaseException):
     """The piece of a campaign is over; no Exception, so that a run is not recorded as failed."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Runs that are wanted before those of the next stage: `points` are settings, with every activation and seed."""
-
-    experiment: str
-    dataset: str
-    activations: str
-    seeds: str
-    points: tuple[Mapping[str, Any], ...]
-
-    def configs(self, images: ImageData, device: str, precision: str) -> list[TrainingConfig]:
-        """Return the configurations on `images`."""
-        return [c for point in self.points for c in plan(self.activations, images, device, precision, **point)]
-
-
-def _table(network: str, activations: str, seeds: str, **settings: Any) -> Stage:
-    return Stage(EXPERIMENTS[network], "cifar10", activations, seeds, ({"network": network, **settings},))
-
-
-def _depth(seeds: str) -> Stage:
-    points = [
-        {"protocol": "depth", "network": network, "depth": depth}
-        for network in ("depth_mlp", "depth_conv")
-        for depth in _DEPTHS
-    ]
-    return Stage("figure-15-depth", "mnist", _PAPER, seeds, tuple(points))
-
-
-def _sensitivity(seeds: str) -> Stage:
-    points = [{"lr": lr} for lr in _RATES] + [{"gain": gain} for gain in _GAINS]
-    return Stage("sensitivity", "cifar10", _PAPER, seeds, tuple({"epochs": 50, **point} for point in points))
-
-
-def _probes(seeds: str) -> list[Stage]:
-    dead = tuple({"epochs": 50, "lr": lr, "probes": ("dead_units",)} for lr in (1e-3, 1e-2))
-    flow = ({"protocol": "depth", "network": "depth_mlp", "depth": 20, "probes": ("gradient_norms",)},)
-    return [
-        Stage("dead-units", "cifar10", _PAPER, seeds, dead),
-        Stage("gradient-flow", "mnist", f"{_PAPER},sigmoid", seeds, flow),
-    ]
-
-
-def _modern(seeds: str) -> list[Stage]:
-    return [
-        Stage("protocol-modern", "cifar10", _PAPER, seeds, ({"protocol": "modern", "network": network},))
-        for network in _NETWORKS
-    ]
-
-
-CAMPAIGNS: dict[str, tuple[Stage, ...]] = {
-    # n = 1 everywhere, then the primary families to n = 20 network by network, then Mish; last the outside measurement
-    # that the protocol's settings come from, 50 epochs and 23 seeds.
-    "tables": (
-        *(_table(network, _PAPER, "0") for network in _NETWORKS),
-        *(_table(network, "relu,swish,cos", "0:20") for network in _NETWORKS),
-        *(_table(network, "mish", "0:20") for network in _NETWORKS),
-        _table("squeezenet", "relu,swish,mish,gelu,cos", "0:23", epochs=50),
-    ),
-    "depth": (_depth("0"), _depth("0:5"), _depth("0:10")),
-    "sensitivity": (_sensitivity("0"), _sensitivity("0:3"), _sensitivity("0:8")),
-    "probes": (*_probes("0:3"), *_probes("0:8")),
-    "modern": (*_modern("0"), *_modern("0:3"), *_modern("0:8")),
-}
 
 
 @dataclass(frozen=True)
@@ -113,22 +36,6 @@ def get(name: str) -> tuple[Stage, ...]:
     if name not in CAMPAIGNS:
         raise CosnbError(f"unknown campaign {name!r}: choose one of {', '.join(CAMPAIGNS)}")
     return CAMPAIGNS[name]
-
-
-def small(stages: Sequence[Stage]) -> list[Stage]:
-    """Return the stages as a rehearsal: two seeds at most, one epoch of the digits, networks of 2 blocks at most."""
-    return [
-        dataclasses.replace(
-            stage,
-            dataset="digits",
-            seeds=",".join(map(str, parse_seeds(stage.seeds)[:2])),
-            points=tuple(
-                {**point, "epochs": 1, "batch_size": 32, **({"depth": 2} if "depth" in point else {})}
-                for point in stage.points[:2]
-            ),
-        )
-        for stage in stages
-    ]
 
 
 def carry_out(
@@ -156,33 +63,25 @@ def carry_out(
         if end is not None and time.monotonic() > end:
             raise TimeIsUp
 
+    how = How(device, precision, together, way, root)
     try:
         for stage in stages:
-            images = data.load(stage.dataset, train_images)
-            configs, seeds = stage.configs(images, device, precision), parse_seeds(stage.seeds)
-            # Runs beside each other may be of any seed; else seed by seed, so that lines appear after each.
-            for chosen in [seeds] if together > 1 else [[seed] for seed in seeds]:
+            for seeds in stage.parts(together):
                 enough()
-                before = {(r["config_digest"], r["seed"]) for r in results.read(stage.experiment, root)}
+                before = {_key(record) for name in stage.experiments for record in results.read(name, root)}
                 try:
-                    run_missing(
-                        stage.experiment,
-                        configs,
-                        chosen,
-                        images,
-                        device,
-                        root,
-                        together=together,
-                        way=way,
-                        enough=enough,
-                    )
+                    stage.carry_out(train_images, seeds, how, enough)
                 finally:
-                    for record in results.read(stage.experiment, root):
-                        if (record["config_digest"], record["seed"]) not in before:
+                    for record in (record for name in stage.experiments for record in results.read(name, root)):
+                        if _key(record) not in before:
                             say(describe(record))
     except TimeIsUp:
         return False
     return True
+
+
+def _key(record: Record) -> tuple[str, str, int]:
+    return record["experiment"], record["config_digest"], record["seed"]
 
 
 def describe(record: Record) -> str:
@@ -209,34 +108,20 @@ def progress(
 
     The time is estimated from the records of the same network, epoch by epoch; None where there is none to go by.
     """
-    found, seen = [], set()
+    how = How(device, precision, root=root)
+    found: list[Progress] = []
+    seen: set[tuple[str, str, int]] = set()
     for stage in stages:
-        images = data.load(stage.dataset, train_images)
-        records = {(r["config_digest"], r["seed"]): r for r in results.read(stage.experiment, root)}
-        configs = stage.configs(images, device, precision)
-        wanted = {(config.digest(), seed): config for seed in parse_seeds(stage.seeds) for config in configs}
-        wanted = {key: config for key, config in wanted.items() if (stage.experiment, *key) not in seen}
-        seen |= {(stage.experiment, *key) for key in wanted}
-        missing = [config for key, config in wanted.items() if key not in records]
-        estimates = [_estimate(config, records.values()) for config in missing]
+        recorded = {_key(record) for record in results.read(stage.experiment, root)}
+        wanted = {(stage.experiment, *key): settings for key, settings in stage.wanted(train_images, how).items()}
+        wanted = {key: settings for key, settings in wanted.items() if key not in seen}
+        seen |= wanted.keys()
+        missing = [settings for key, settings in wanted.items() if key not in recorded]
+        estimates = list(map(stage.estimate(root), missing))
         known = [seconds for seconds in estimates if seconds is not None]
         total = None if len(known) < len(estimates) else sum(known)
         found.append(Progress(stage, len(wanted), len(wanted) - len(missing), total))
     return found
-
-
-def _estimate(config: TrainingConfig, records: Any) -> float | None:
-    """Return the seconds that a run takes by the records of its network and depth on as many images, or None."""
-    alike = [
-        statistics.median(epoch["train_seconds"] + epoch["test_seconds"] for epoch in record["epochs"])
-        for record in records
-        if record["epochs"]
-        and all(
-            record["config"].get(key, 0) == getattr(config, key)
-            for key in ("network", "depth", "train_images", "batch_size", "precision")
-        )
-    ]
-    return config.epochs * statistics.median(alike) if alike else None
 
 
 def table(found: Sequence[Progress]) -> str:
@@ -246,9 +131,7 @@ def table(found: Sequence[Progress]) -> str:
         left = "done" if step.recorded == step.wanted else "time unknown"
         if step.seconds:
             left = f"about {step.seconds / 60:,.0f} min left"
-        networks = ", ".join(dict.fromkeys(str(point.get("network", "squeezenet")) for point in step.stage.points))
-        what = f"{step.stage.experiment}, {networks}, {step.stage.activations}, seeds {step.stage.seeds}"
-        lines.append(f"{number:2}. {step.recorded:4} of {step.wanted:4}  {left:20}  {what}")
+        lines.append(f"{number:2}. {step.recorded:4} of {step.wanted:4}  {left:20}  {step.stage}")
     known = [step.seconds for step in found if step.seconds]
     total = f"{sum(known) / 60:,.0f} min by the stages whose time is known" if known else "no record to go by"
     return "\n".join([*lines, f"left: {sum(s.wanted - s.recorded for s in found)} runs; {total}"])
@@ -261,12 +144,22 @@ def rehearse(
     way: str = "auto",
     say: Callable[[str], None] = print,
 ) -> bool:
-    """Carry out the stages as `small` makes them, on 64 images, into a folder that is thrown away.
+    """Carry out the stages as their `small` makes them, on 64 images, into a folder that is thrown away.
 
     Returns whether no run failed.
     """
     with tempfile.TemporaryDirectory(prefix="cosnb-rehearsal-") as folder:
         root = Path(folder)
-        carry_out(small(stages), None, device, "auto", together, way, train_images=64, root=root, say=say)
-        records = [record for stage in stages for record in results.read(stage.experiment, root)]
+        carry_out(
+            [stage.small() for stage in stages],
+            None,
+            device,
+            "auto",
+            together,
+            way,
+            train_images=64,
+            root=root,
+            say=say,
+        )
+        records = [record for stage in stages for name in stage.experiments for record in results.read(name, root)]
     return bool(records) and all(record["status"] != "failed" for record in records)

@@ -264,10 +264,12 @@ def _parser() -> argparse.ArgumentParser:
     campaign = commands.add_parser(
         "campaign",
         help="train the recorded runs that are still wanted, for some minutes",
-        description="Train what has no record yet of a campaign, what is wanted most first; said again, the command "
-        "goes on where it stopped. Then print what is left.",
+        description="Train, or measure, what has no record yet of a campaign, what is wanted most first; said again, "
+        "the command goes on where it stopped. Then print what is left.",
     )
-    campaign.add_argument("name", metavar="NAME", help="tables, depth, sensitivity, probes or modern")
+    campaign.add_argument(
+        "name", metavar="NAME", help="tables, depth, sensitivity, probes, modern, trained, precision or cost"
+    )
     campaign.add_argument("--minutes", type=float, metavar="M", help="stop after so many (default: when all is done)")
     campaign.add_argument("--together", type=int, default=1, metavar="N", help="runs trained at once (default: 1)")
     campaign.add_argument(

@@ -4,7 +4,7 @@ Differences are paired by seed: one difference is (figure under the first activa
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
@@ -225,16 +225,56 @@ def runs_needed(sd_of_differences: float, claimed_difference: float, family_size
         raise CosnbError(f"The standard deviation {sd_of_differences} must be finite and not negative.")
     if not (math.isfinite(claimed_difference) and claimed_difference != 0):
         raise CosnbError(f"A claimed difference must be a finite number other than 0, not {claimed_difference}.")
-    low = high = smallest_n(family_size)
-    while power(high, sd_of_differences, claimed_difference, family_size) < POWER:
+    return _least(
+        lambda n: power(n, sd_of_differences, claimed_difference, family_size) >= POWER, smallest_n(family_size)
+    )
+
+
+def _least(enough: Callable[[int], bool], low: int) -> int:
+    """Return the least n from `low` on that is enough, where every larger one is too."""
+    high = low
+    while not enough(high):
         low, high = high + 1, 2 * high
     while low < high:
         middle = (low + high) // 2
-        if power(middle, sd_of_differences, claimed_difference, family_size) < POWER:
-            low = middle + 1
-        else:
-            high = middle
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return high
+
+
+def more_runs(comparison: "Comparison") -> int | None:
+    """Return how many runs more would resolve a comparison that is not resolved, with power 0.8; None for another.
+
+    The true difference is taken to be the claimed one, or, where the claim has no number or n would suffice for it, the
+    one observed; its spread as observed. With fewer than two runs: those that any verdict takes (`smallest_n`).
+    """
+    if comparison.verdict != Verdict.NOT_RESOLVED:
+        return None
+    n, m, interval = comparison.n, comparison.family_size, comparison.interval
+    needed = max(smallest_n(m), n + 1)
+    if n >= 2:
+        claimed = [comparison.claimed] if isinstance(comparison.claimed, float | int) else []
+        sizes = [runs_needed(interval.sd, size, m) for size in (*claimed, interval.mean) if size]
+        needed = max(needed, next((size for size in sizes if size > n), needed))
+    return needed - n
+
+
+def more_runs_alike(family: Mapping[str, Sample], margin: float) -> int | None:
+    """Return how many runs more would confirm that all means are alike within ± `margin`, were every difference 0.
+
+    None where `alike` is resolved. Each member's two one-sided t tests succeed with a chance of 0.8 or more:
+    n is the least with (t at 0.95 + t at 0.9)·sd/√n ≤ margin.
+    """
+    if not family or alike(family, margin) != Verdict.NOT_RESOLVED:
+        return None
+    samples = [_sample(differences) for differences in family.values()]
+    least = min(len(sample) for sample in samples)
+    sd = max((float(sample.std(ddof=1)) for sample in samples if len(sample) > 1), default=0.0)
+
+    def enough(n: int) -> bool:
+        quantiles = stats.t.ppf(1 - ALPHA, n - 1) + stats.t.ppf((1 + POWER) / 2, n - 1)
+        return bool(quantiles * sd <= margin * math.sqrt(n))
+
+    return _least(enough, max(smallest_n(len(family)), least + 1)) - least
 
 
 def _verdict(claimed: Claim, p_holm: float, interval: Interval, family_size: int) -> Verdict:

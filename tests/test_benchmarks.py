@@ -1,4 +1,4 @@
-"""The benchmark of activations: every combination is measured and written; no time is judged."""
+"""The benchmarks: every combination is measured and written; no time is judged."""
 
 import itertools
 import json
@@ -20,6 +20,7 @@ from cosnb.symbolic.catalogue import CATALOGUE
 
 sys.path.insert(0, str(repository_root() / "benchmarks"))
 import activations
+import campaign_speed
 from elementwise import clock, report, rivals
 
 PASSES = ("forward", "forward+backward")
@@ -144,3 +145,37 @@ def test_launches_are_compared_and_written(tmp_path: Path) -> None:
     assert all(share > 0 for row in record["elementwise"] for share in row["share"].values())
     assert list(record["norm"][0]["seconds"]) == ["PyTorch's pair with ReLU", "(4096, 8, 64, 4)", "(2048, 4, 64, 4)"]
     assert "(1024, 4)" in (tmp_path / "launches.md").read_text()
+
+
+def test_a_campaigns_runs_are_measured_beside_a_plain_program(tmp_path, capsys):
+    tiny = ["squeezenet", "--device", "cpu", "--images", "16", "--rounds", "1", "--workers", "0", "--together", "2,3"]
+    assert campaign_speed.main([*tiny, "--output", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "campaign_speed-squeezenet.json").read_text(encoding="utf-8"))
+    assert list(found["rows"]) == ["alone", "2 together", "3 together", "plain"]
+    for row in found["rows"].values():
+        ((training, test),) = row["epochs"]
+        assert row["images_a_second"] == pytest.approx(16 / training)
+        assert row["run_seconds"] == pytest.approx(200 * (50_000 / 16 * training + 10_000 / 3 * test))
+    assert found["roofline_seconds"] > 0
+    text = (tmp_path / "campaign_speed-squeezenet.md").read_text(encoding="utf-8")
+    assert text in capsys.readouterr().out
+    assert text.count("(bound ") == len(found["bounds"]) == 4
+
+
+@pytest.mark.parametrize(("alone", "together", "missed"), [(40.0, 20.0, []), (41.0, 19.0, [0, 2]), (30.0, 21.0, [1])])
+def test_a_run_alone_and_a_run_of_several_have_bounds_of_their_own(alone, together, missed):
+    rows = {"alone": alone, "2 together": 50.0, "8 together": together, "plain": 400.0}
+    found = campaign_speed.bounds({name: {"run_seconds": seconds} for name, seconds in rows.items()}, 10.0)
+    assert [place for place, bound in enumerate(found) if not bound["met"]] == missed
+    assert found[1]["figure"].startswith("a run of 8 together")
+
+
+def test_the_plain_programs_images_are_those_of_the_protocol():
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    shown = campaign_speed.Images(images, torch.arange(4), augmented=False)
+    for place, image in enumerate(images):
+        pixels, label = shown[place]
+        torch.testing.assert_close(pixels, (image.float() / 255 - 0.5) / 0.5)
+        assert label == place
+    turned, _ = campaign_speed.Images(torch.full_like(images, 255), torch.arange(4), augmented=True)[0]
+    assert set(turned.unique().tolist()) <= {-1.0, 1.0}

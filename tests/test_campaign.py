@@ -1,5 +1,6 @@
 """Campaigns end on time, go on where they stopped, and say what is left."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from cosnb import campaign, cli, results
-from cosnb.campaign import CAMPAIGNS, Stage
 from cosnb.errors import CosnbError
 from cosnb.notebooks import read_runs
+from cosnb.results.provenance import is_older
+from cosnb.stages import CAMPAIGNS, Costs, How, Stage, Study
 from cosnb.training import parse_seeds
 
 POINT = {"protocol": "depth", "network": "depth_mlp", "depth": 1, "epochs": 2, "batch_size": 32}
@@ -91,11 +93,75 @@ def test_stages_are_those_of_the_notebooks(name: str) -> None:
     runs = read_runs()
     for stage in CAMPAIGNS[name]:
         full = runs[stage.experiment].parameters["full"]
+        small = stage.small()
+        assert len(parse_seeds(small.seeds)) <= 2
+        assert len({repr(point) for point in small.points}) == len(small.points) <= 2
+        if isinstance(stage, Costs):
+            assert stage.timed == {key: full[key] for key in ("batch", "rounds")}
+            assert [point["network"] for point in stage.points] == full["networks"].split(",")
+            continue
         assert stage.dataset == full["dataset"]
         if "epochs" not in stage.points[0] or stage.points[0]["epochs"] == full["epochs"]:
             assert set(parse_seeds(stage.seeds)) <= set(parse_seeds(full["seeds"]))
             assert set(stage.activations.split(",")) <= set(full["activations"].split(","))
-    assert all(len(parse_seeds(stage.seeds)) <= 2 for stage in campaign.small(CAMPAIGNS[name]))
+        if isinstance(stage, Study):
+            walk = {"points": full["points"], "lines": full["directions"], "on": full["loss_images"]}
+            assert stage.walk == {**walk, "reach": 0.5}
+        if stage.dataset == "mnist":  # those notebooks name no precision: float32, on a GPU too
+            assert all(point["precision"] == "float32" for point in stage.points)
+
+
+def test_costs_have_the_settings_of_their_records() -> None:
+    (stage,) = CAMPAIGNS["cost"]
+    (chosen, *_) = stage.wanted(None, How()).values()
+    assert all(chosen.keys() == record["config"].keys() for record in results.read("cost"))
+
+
+STUDY = Study("loss-surface", "digits", "cos", "0", ({"epochs": 1, "batch_size": 32},)).small()
+
+
+def test_a_trained_network_is_measured_and_its_run_counts_among_the_tables(tmp_path: Path) -> None:
+    def carry_out() -> list[str]:
+        lines: list[str] = []
+        assert campaign.carry_out([STUDY], train_images=64, root=tmp_path, say=lines.append)
+        return lines
+
+    assert campaign.progress([STUDY], train_images=64, root=tmp_path)[0].seconds is None
+    assert [line.split(":")[0] for line in carry_out()] == ["loss-surface", "table-3-squeezenet"]
+    (record,), (run,) = (results.read(name, tmp_path) for name in STUDY.experiments)
+    assert run["config"].items() <= record["config"].items()
+    measured = record["measured"]
+    assert measured["test_accuracy"] == run["epochs"][-1]["test_accuracy"]
+    assert len(measured["dead_units_by_layer"]) == len(measured["dead_units_by_layer_at_start"]) == 25
+    assert measured["gradient_norms"] != measured["gradient_norms_at_start"]
+    assert len(measured["line"]) == STUDY.walk["points"]
+    assert not is_older(record)
+    assert carry_out() == []
+    (tmp_path / "loss-surface" / next((tmp_path / "loss-surface").glob("*.json")).name).unlink()
+    assert campaign.progress([STUDY], train_images=64, root=tmp_path)[0].seconds > 0  # type: ignore[operator]
+    assert [line.split(":")[0] for line in carry_out()] == ["loss-surface"]  # the run has its record
+
+
+def test_a_study_that_the_end_of_the_time_interrupts_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
+    stage = dataclasses.replace(STUDY, points=({**STUDY.points[0], "epochs": 2},))
+    # the start, before the stage, after the first epoch; then the second and before measuring
+    for times, runs in (([0.0, 1.0, 99.0], 0), ([0.0, 1.0, 2.0, 3.0, 99.0], 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(campaign, "time", SimpleNamespace(monotonic=iter(times).__next__))
+            assert not campaign.carry_out([stage], 1.0, train_images=64, root=tmp_path, say=str)
+        assert len(results.read("table-3-squeezenet", tmp_path)) == runs
+        assert not results.read("loss-surface", tmp_path)
+    assert campaign.carry_out([stage], train_images=64, root=tmp_path, say=str)
+    (run,) = results.read("table-3-squeezenet", tmp_path)
+    assert run["timing"]["resumed"]
+    assert len(results.read("loss-surface", tmp_path)) == 1
+
+
+def test_a_precision_of_its_own_goes_before_the_campaigns(tmp_path: Path) -> None:
+    stages = [stage.small() for stage in CAMPAIGNS["precision"][:2]]
+    given = [{settings["precision"] for settings in stage.wanted(64, How()).values()} for stage in stages]
+    assert given == [{"bfloat16"}, {"float32"}]
 
 
 def test_mistakes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,15 @@ def sweep(parameter, values, heights, seeds=8, **settings):
 
 
 class TestAll:
+    def test_what_lacks_runs_says_how_many(self):
+        evidence = claims.gather()
+        for claim, parts in claims.examine(evidence).items():
+            for part in parts:
+                if part.verdict == Verdict.NOT_RESOLVED and claim not in ("B7", "P16"):  # a statement of all; of times
+                    assert "more to resolve it" in part.evidence or "runs of it are wanted" in part.evidence, part
+        lacking = claims.examine({})
+        assert "n = 0 and 7 more to resolve it" in lacking["P8"][0].evidence
+
     def test_every_number_has_a_function_and_a_sentence(self):
         expected = [f"P{n}" for n in range(22)] + [f"B{n}" for n in range(1, 12)]
         assert [*claims.DEFINITIONS, *claims.CLAIMS] == expected
@@ -226,8 +235,21 @@ class TestExperiments:
         records = [
             measured(n, s, bend=b + s / 1e3, roughness=8.0) for n, b in (("relu", 0.2), ("mish", 0.1)) for s in range(7)
         ]
+        for record in records:
+            record["config"] |= {"network": "squeezenet", "dataset": "cifar10", "train_images": 50_000, "epochs": 200}
         found = list(experiments.b8({"loss-surface": records}))
         assert [str(part.verdict) for part in found] == ["refuted", "confirmed", "not resolved"]
+
+    def test_a_network_of_the_full_protocol_counts_among_those_that_may_have_dead_units(self):
+        settings = {"network": "squeezenet", "dataset": "cifar10", "train_images": 50_000, "epochs": 200}
+        records = [measured("mish", seed, dead_units=0.0) for seed in range(3)]
+        for record in records:
+            record["config"] |= settings | {"protocol": "paper"}
+        shown = experiments.b7({"loss-surface": records})[-1]
+        assert str(shown.verdict) == "not resolved"
+        assert "Mish 0.00% (n = 3), SqueezeNet, 50,000 images of CIFAR-10, 200 epochs" in shown.evidence
+        records[0]["measured"]["dead_units"] = 1e-4
+        assert verdicts(experiments.b7({"loss-surface": records}))["no neuron dies"] == "refuted"
 
     def test_even_gradients(self):
         records = []

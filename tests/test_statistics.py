@@ -18,6 +18,8 @@ from cosnb.statistics import (
     compare,
     holm,
     judge,
+    more_runs,
+    more_runs_alike,
     paired_differences,
     power,
     runs_needed,
@@ -340,3 +342,35 @@ class TestAlike:
     def test_a_margin_must_say_something(self):
         with pytest.raises(CosnbError, match="margin"):
             alike({"a": EIGHT}, 0.0)
+
+
+class TestRunsThatAreLacking:
+    def judged(self, differences, claimed, m=2):
+        return judge({"claim": (differences, claimed)}, m)["claim"]
+
+    def test_with_fewer_than_two_those_that_any_verdict_takes(self):
+        assert [more_runs(self.judged(d, Direction.HIGHER)) for d in ([], [0.5])] == [7, 6]
+
+    def test_by_the_claimed_difference_or_else_by_the_one_seen(self):
+        assert more_runs(self.judged(EIGHT[:5], 0.05)) == runs_needed(np.std(EIGHT[:5], ddof=1), 0.05) - 5
+        beside = EIGHT - 0.48  # mean 0.02, sd 0.1
+        assert more_runs(self.judged(beside, Direction.HIGHER)) == runs_needed(0.1, 0.02) - 8
+        # 8 would do for 0.13, and did not: so by the difference seen, which refutes it when it is found
+        close = EIGHT - 0.44  # mean 0.06
+        assert runs_needed(0.1, 0.15) <= 8
+        assert self.judged(close, 0.15).verdict is Verdict.NOT_RESOLVED
+        assert more_runs(self.judged(close, 0.15)) == runs_needed(0.1, 0.06) - 8
+
+    def test_none_where_it_is_resolved_or_nothing_is_claimed(self):
+        assert [more_runs(self.judged(EIGHT, claim)) for claim in (0.5, Direction.LOWER, None)] == [None] * 3
+
+    def test_alike_by_simulation(self):
+        sample = EIGHT - 0.5  # sd 0.1
+        n = 8 + more_runs_alike({"a": sample}, 0.05)
+        rng, found = np.random.default_rng(3), []
+        for count in (n, n - 3):
+            drawn = [alike({"a": rng.normal(0, 0.1, count)}, 0.05) is Verdict.CONFIRMED for _ in range(2000)]
+            found.append(sum(drawn) / 2000)
+        assert found[0] >= 0.8 - 0.03 > found[1] - 0.03
+        assert more_runs_alike({"a": sample}, 0.0670) is None
+        assert more_runs_alike({"a": []}, 1.0) == 6

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 import sympy
 
 from cosnb import activation
-from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size
+from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size, wanted
 from cosnb.claims.tables import CLAIMS, nearest
-from cosnb.results import curves, measurement, tables
+from cosnb.results import curves, measurement, tables, trained
+from cosnb.results.paper import SMALLEST_LEAD
 from cosnb.results.summary import Record, differences, network_title, title
-from cosnb.statistics import Comparison, Direction, Verdict, alike, judge
+from cosnb.statistics import Comparison, Direction, Verdict, alike, judge, more_runs_alike
 from cosnb.symbolic.findings import show
 
 SWEEPS = {"lr": "the learning rate", "gain": "initial weights"}
-SMALLEST_LEAD = 0.38  # points: the least that P calls an improvement, so less is "about as good"
 
 
 def sensitivity(evidence: Evidence, first: str, second: str) -> dict[str, Comparison]:
@@ -63,6 +63,7 @@ def p17(evidence: Evidence) -> list[Finding]:
     better = judge({"CoS − ReLU": (gaps["CoS − ReLU"], Direction.HIGHER), "CoS − Swish": (gaps["CoS − Swish"], None)})
     same = alike({"CoS − Swish": gaps["CoS − Swish"]}, SMALLEST_LEAD)
     shown = {name: f"{name} {measured(comparison, 'points')}" for name, comparison in better.items()}
+    shown["CoS − Swish"] += wanted(more_runs_alike({"CoS − Swish": gaps["CoS − Swish"]}, SMALLEST_LEAD))
     size_ = f" ({size(evidence.get('figure-15-depth', ()))})"
     return [
         Finding("P17", "better than ReLU", better["CoS − ReLU"].verdict, shown["CoS − ReLU"] + size_),
@@ -100,10 +101,11 @@ def b7(evidence: Evidence) -> list[Finding]:
     edge = float(sympy.nsolve(sympy.log(-x - 1) + x + 150 * sympy.log(2), x, -109))
     limits = f"no run can show it of all; in float32 the slope is exactly 0 left of {edge:.1f}".replace("-", "−")
     runs = [r for r in evidence.get("dead-units", ()) if r["status"] == "ok" and "dead_units" in r["epochs"][-1]]
-    shares = {
-        name: [r["epochs"][-1]["dead_units"] for r in runs if r["config"]["activation"] == name]
-        for name in ("mish", "relu")
-    }
+    ends = [(r["config"]["activation"], r["epochs"][-1]["dead_units"]) for r in runs]
+    for records in trained.full(evidence.get(trained.EXPERIMENT, ())).values():
+        runs += records
+        ends += [(r["config"]["activation"], r["measured"]["dead_units"]) for r in records if r["status"] == "ok"]
+    shares = {name: [share for arm, share in ends if arm == name] for name in ("mish", "relu")}
     if not shares["mish"]:
         shown = f"no record of dead units; {limits}"
         return [exists, stuck, Finding("B7", "no neuron dies", Verdict.NOT_RESOLVED, shown)]
@@ -118,12 +120,12 @@ def b8(evidence: Evidence) -> list[Finding]:
     smooth = activation("relu").properties()["smoothness"].value
     shown = f"ReLU is {smooth}, and so is every composition with it; its gradient jumps"
     found = [Finding("B8", "ReLU's surface is discontinuous", decide(smooth == "discontinuous"), shown)]
-    records = measurement.largest(evidence.get("loss-surface", ()))
+    records = trained.longest(evidence.get(trained.EXPERIMENT, ()))
     for key, meaning in (("bend", "angular"), ("roughness", "rough")):
         values = measurement.measured(records, key)
         judged = measurement.judge_pairs(values, (("relu", "mish"),), Direction.HIGHER)["ReLU − Mish"]
         part = f"ReLU's more {meaning} than Mish's along random lines"
-        found.append(Finding("B8", part, judged.verdict, f"ReLU − Mish {measured(judged, '', 3)}"))
+        found.append(Finding("B8", part, judged.verdict, f"ReLU − Mish {measured(judged, '', 3)} ({size(records)})"))
     return found
 
 
@@ -172,7 +174,7 @@ def _bounded(evidence: Evidence) -> Finding:
 
     Written after the growth of the first records (0.04 decades a block) had been seen.
     """
-    factors = curves.growths(evidence.get("gradient-flow", ()))
+    factors = curves.growths(curves.largest(evidence.get("gradient-flow", ())))
     judged = judge(
         {
             title(name): ([math.log10(factor) for factor in factors.get(name, {}).values()], Direction.LOWER)
@@ -193,7 +195,7 @@ def _bounded(evidence: Evidence) -> Finding:
 
 def _even(claim: str, part: str, evidence: Evidence) -> Finding:
     """Judge the spread of gradient norms over layers of trained networks, Mish and Swish below ReLU."""
-    records = [record for record in evidence.get("gradient-flow", ()) if record["status"] == "ok"]
+    records = curves.largest(evidence.get("gradient-flow", ()))
     values = curves.spreads(records)
     judged = measurement.judge_pairs(values, (("mish", "relu"), ("swish", "relu")), Direction.LOWER)
     parts = [Finding(claim, name, comparison.verdict, "") for name, comparison in judged.items()]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from cosnb.display import p_value
 from cosnb.results.summary import Record, data_title, network_title
-from cosnb.statistics import Comparison, Verdict
+from cosnb.statistics import Comparison, Verdict, more_runs
 
 Evidence = Mapping[str, Sequence[Record]]
+MANY = 10_000  # runs; beyond it the number says no more than that nobody will make them
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,25 @@ def decide(holds: bool) -> Verdict:
     return Verdict.CONFIRMED if holds else Verdict.REFUTED
 
 
-def measured(comparison: Comparison, unit: str, digits: int = 2) -> str:
-    """Return a comparison in one line: mean with its Holm-level interval, p, n."""
+def measured(comparison: Comparison, unit: str, digits: int = 2, decides: bool = True) -> str:
+    """Return a comparison in one line: mean with its Holm-level interval, p, n, and how many runs more would tell.
+
+    The last stands where the comparison is not resolved, and not where it `decides` nothing.
+    """
     interval = comparison.holm_interval
+    more = wanted(more_runs(comparison)) if decides else ""
     if interval.n < 2:
-        return f"n = {interval.n}"
+        return f"n = {interval.n}{more}"
     shown = f"{interval.mean:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
     p = p_value(comparison.p_holm)
-    return f"{shown}{unit and ' '}{unit}, p {p if p.startswith('<') else f'= {p}'}, n = {interval.n}"
+    return f"{shown}{unit and ' '}{unit}, p {p if p.startswith('<') else f'= {p}'}, n = {interval.n}{more}"
+
+
+def wanted(more: int | None) -> str:
+    """Return what evidence says of runs that are lacking, after their number n; nothing where none are."""
+    if not more:
+        return ""
+    return f" and {f'{more:,}' if more <= MANY else f'more than {MANY:,}'} more to resolve it"
 
 
 def size(records: Sequence[Record]) -> str:

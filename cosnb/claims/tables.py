@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from cosnb import activation
-from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size
+from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size, wanted
 from cosnb.results import gaps, tables
 from cosnb.results.summary import Record, network_title
-from cosnb.statistics import Comparison
+from cosnb.statistics import Comparison, more_runs, smallest_n
 
 SAID = {"relu": (0.46, 0.77), "swish": (0.38, 0.54)}  # P's abstract, in points
 CLAIMS = {"P12": "shufflenet_v2", "P13": "mobilenet_v2", "P14": "squeezenet"}
@@ -35,7 +35,7 @@ def p11(evidence: Evidence) -> list[Finding]:
     for network in CLAIMS.values():
         judged, note = _accuracy(evidence, network)
         parts.append(Finding("P11", network, judged["CoS − Swish"].verdict if not note else tables.OPEN, ""))
-        shown.append(f"{network_title(network)} {measured(judged['CoS − Swish'], 'points')}{note}")
+        shown.append(f"{network_title(network)} {measured(judged['CoS − Swish'], 'points', decides=not note)}{note}")
     return [*found, Finding("P11", "more accurate than Swish for it", overall(parts), "; ".join(shown))]
 
 
@@ -46,8 +46,8 @@ def p12(evidence: Evidence) -> list[Finding]:
     for metric in ("accuracy", "loss"):
         for name, comparison in tables.judge_curves(records, metric).items():
             verdict = comparison.verdict if _full(records) else tables.OPEN
-            part = f"curve of {metric} on average, {name}"
-            found.append(Finding("P12", part, verdict, measured(comparison, "", 3) + _note(records)))
+            part, note = f"curve of {metric} on average, {name}", _note(records)
+            found.append(Finding("P12", part, verdict, measured(comparison, "", 3, not note) + note))
     return found
 
 
@@ -71,7 +71,8 @@ def p15(evidence: Evidence) -> list[Finding]:
         found.append(Finding("P15", part, decide((min(leads), max(leads)) == (low, high)), shown))
     parts = [part for number in CLAIMS for part in _table(number, evidence) if part.part.startswith("accuracy")]
     shown = "; ".join(
-        f"{network_title(network)}: {overall(parts[2 * i : 2 * i + 2])}" for i, network in enumerate(CLAIMS.values())
+        f"{network_title(network)}: {overall(parts[2 * i : 2 * i + 2])}{_wanted(evidence, network)}"
+        for i, network in enumerate(CLAIMS.values())
     )
     return [*found, Finding("P15", "the leads themselves", overall(parts), shown)]
 
@@ -86,14 +87,21 @@ def _table(claim: str, evidence: Evidence) -> list[Finding]:
     network = CLAIMS[claim]
     judged, note = _accuracy(evidence, network)
     found = [
-        Finding(claim, f"accuracy, {name}", tables.OPEN if note else c.verdict, measured(c, "points") + note)
+        Finding(
+            claim,
+            f"accuracy, {name}",
+            tables.OPEN if note else c.verdict,
+            measured(c, "points", decides=not note) + note,
+        )
         for name, c in judged.items()
     ]
     records = nearest(evidence, network)
     losses = tables.judge_table(records, network, "loss")
-    shown = "; ".join(f"{name} {measured(c, '', 4)}" for name, c in losses.items())
+    shown = "; ".join(f"{name} {measured(c, '', 4, not note)}" for name, c in losses.items())
     for part, verdict in tables.loss_verdicts(records, network).items():
-        found.append(Finding(claim, part, tables.OPEN if note else verdict, shown + note))
+        more = wanted(tables.more_alike(records, network)) if "alike" in part and not note else ""
+        evidence_ = f"{shown}{more and '; alike: n'}{more}{note}"
+        found.append(Finding(claim, part, tables.OPEN if note else verdict, evidence_))
     return found
 
 
@@ -108,4 +116,12 @@ def _full(records: Sequence[Record]) -> bool:
 
 def _note(records: Sequence[Record]) -> str:
     """Say why records cannot answer P; nothing where they can."""
-    return "" if _full(records) else f" (not P's length: {size(records)})"
+    least = smallest_n(len(tables.PAIRS))
+    return "" if _full(records) else f" (not P's length: {size(records)}; at least {least} runs of it are wanted)"
+
+
+def _wanted(evidence: Evidence, network: str) -> str:
+    """Return how many runs more would resolve both leads of a network, after a verdict; nothing where they are."""
+    judged, note = _accuracy(evidence, network)
+    more = max((more_runs(comparison) or 0 for comparison in judged.values()), default=0)
+    return note or (f" (n = {min(c.n for c in judged.values())}{wanted(more)})" if more else "")

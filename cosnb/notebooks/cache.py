@@ -24,6 +24,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 _RUNNERS = {
     "cli.py",
     "campaign.py",
+    "stages.py",
     "site.py",
     "site_stage.py",
     "sitecheck.py",

@@ -35,6 +35,12 @@ def varied(records: Iterable[Record], parameter: str) -> list[Record]:
     return max(sets.values(), key=size, default=[])
 
 
+def largest(records: Iterable[Record]) -> list[Record]:
+    """Return the records of the configuration with most images × epochs, finished ones; or none."""
+    groups = [found for _, found in group(record for record in records if record["status"] == "ok")]
+    return max(groups, key=lambda g: g[0]["config"]["train_images"] * g[0]["config"]["epochs"], default=[])
+
+
 def curves(records: Iterable[Record], parameter: str, metric: str = "accuracy") -> dict[str, Curve]:
     """Return {activation: {value of the parameter: {seed: figure}}}: the final epoch, accuracy in percent.
 

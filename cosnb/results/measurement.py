@@ -45,9 +45,10 @@ def measure_missing(
     listed = list(settings)
     for seed in seeds:
         for chosen in listed:
-            if results.find(experiment, _digest(chosen), seed, root) is None:
+            if results.find(experiment, config_digest(chosen), seed, root) is None:
                 started = datetime.now(UTC)
-                results.write(_record(experiment, chosen, seed, measure(chosen, seed), code, device, started), root)
+                found = measure(chosen, seed)
+                results.write(make_record(experiment, chosen, seed, found, code.__name__, device, started), root)
                 written += 1
     return written
 
@@ -63,9 +64,13 @@ def largest(records: Iterable[Record]) -> list[Record]:
 
 
 def measured(records: Iterable[Record], key: str) -> dict[str, dict[int, float]]:
-    """Return {activation: {seed: number}} of one configuration's records."""
+    """Return {activation: {seed: number}} of one configuration's records, of those that have it and are not lost."""
     return {
-        name: {seed: record["measured"][key] for seed, record in runs.items()}
+        name: {
+            seed: record["measured"][key]
+            for seed, record in runs.items()
+            if record["status"] == "ok" and key in record["measured"]
+        }
         for name, runs in by_activation(records).items()
     }
 
@@ -102,49 +107,59 @@ def flat_everywhere(records: Sequence[Record]) -> set[int]:
     return {seed for seed, share in measured(records, "flat").get("relu", {}).items() if share == 1}
 
 
-def code_file(record: Record) -> Path:
-    """Return the file whose code decided a measurement's numbers; CosnbError where the record names none of ours."""
-    module = record.get("code", _BEFORE.get(record["experiment"], ""))
-    path = repository_root().joinpath(*str(module).split(".")).with_suffix(".py")
-    if not re.fullmatch(r"cosnb(\.[a-z_]+)+", str(module)) or not path.is_file():
-        raise CosnbError(f"the record's code is {module!r}, expected a module of cosnb: it may have been renamed since")
-    return path
+def code_files(record: Record) -> list[Path]:
+    """Return the files whose code decided a measurement's numbers; CosnbError where the record names none of ours."""
+    modules = str(record.get("code", _BEFORE.get(record["experiment"], ""))).split(" ")
+    paths = [repository_root().joinpath(*module.split(".")).with_suffix(".py") for module in modules]
+    for module, path in zip(modules, paths, strict=True):
+        if not re.fullmatch(r"cosnb(\.[a-z_]+)+", module) or not path.is_file():
+            raise CosnbError(
+                f"the record's code is {module!r}, expected a module of cosnb: it may have been renamed since"
+            )
+    return paths
 
 
-def file_digest(path: str | Path) -> str:
-    """Return 16 hexadecimal digits over a file's code, blind to comments, docstrings and layout."""
-    return hashlib.sha256(canonical(Path(path).read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+def file_digest(*paths: str | Path) -> str:
+    """Return 16 hexadecimal digits over the files' code, blind to comments, docstrings and layout."""
+    code = "".join(canonical(Path(path).read_text(encoding="utf-8")) for path in paths)
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
-def _digest(settings: Settings) -> str:
+def config_digest(settings: Settings) -> str:
+    """Return 10 hexadecimal digits that name a measurement's settings."""
     return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:10]
 
 
-def _record(
+def make_record(
     experiment: str,
     settings: Settings,
     seed: int,
     found: Mapping[str, Any],
-    code: ModuleType,
+    code: str,
     device: str | torch.device,
     started: datetime,
+    status: str = "ok",
 ) -> dict[str, Any]:
-    return {
+    """Return the record of a measurement that ended now; `code` names the modules that decided it, spaces between.
+
+    status: "diverged" where it is that of a network whose training was lost.
+    """
+    record: dict[str, Any] = {
         "schema": results.SCHEMA,
         "experiment": experiment,
         "config": dict(settings),
-        "config_digest": _digest(settings),
+        "config_digest": config_digest(settings),
         "seed": seed,
-        "status": "ok",
+        "status": status,
         "error": None,
         "epochs": [],
         "measured": dict(found),
         **results.checked_out(),
-        "code": code.__name__,
-        "code_digest": file_digest(str(code.__file__)),
+        "code": code,
         "data": None,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "cosnb": cosnb.__version__},
         "device": describe_device(device),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    return record | {"code_digest": file_digest(*code_files(record))}

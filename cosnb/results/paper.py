@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cosnb.display import Table, p_value
 from cosnb.results.summary import Row, format_mean, title
-from cosnb.statistics import Claim, Comparison, Direction, Interval
+from cosnb.statistics import Claim, Comparison, Direction, Interval, more_runs
 
 
 class Reported(NamedTuple):
@@ -33,6 +33,9 @@ TABLES: dict[str, dict[str, Reported]] = {
         "cos": Reported(45, 0.3927, 89.18),
     },
 }
+
+
+SMALLEST_LEAD = 0.38  # points of accuracy: the least that P calls an improvement, so less is "about as good"
 
 
 def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
@@ -66,12 +69,14 @@ def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = 
             f"{c.superiority:.2f}" if c.n else None,
             str(c.verdict),
             c.runs_needed,
+            more_runs(c),
         ]
         for c in judged.values()
     ]
     names = ["pairs of runs, n", f"claimed difference ({unit})", "ours, 95 % interval", "the same by BCa bootstrap"]
     names += ["ours, Holm-level interval", "sign-flip p (Holm)", "share of pairs with the first higher", "verdict"]
     names.append("n for power 0.8, were the claim true and the spread that of these runs")
+    names.append("runs more that would resolve it (power 0.8), by the claim or else by the difference seen")
     rows = [row for row in zip(names, *columns, strict=True) if any(cell is not None for cell in row[1:])]
     return Table(["", *judged], rows)
 

@@ -11,7 +11,7 @@ from cosnb.display import Markdown, Table
 from cosnb.errors import CosnbError
 from cosnb.paths import repository_address, repository_root, results_dir
 from cosnb.results.curves import setting
-from cosnb.results.measurement import code_file, file_digest
+from cosnb.results.measurement import code_files, file_digest
 from cosnb.results.summary import Record, data_title, network_title, title
 from cosnb.training.config import TrainingConfig
 from cosnb.training.digest import code_digest
@@ -93,7 +93,9 @@ def is_older(record: Record) -> bool:
     """Say whether the code that decided a record's numbers has changed since, or takes its settings no longer."""
     try:
         now = (
-            file_digest(code_file(record)) if "measured" in record else code_digest(_config(record), _execution(record))
+            file_digest(*code_files(record))
+            if "measured" in record
+            else code_digest(_config(record), _execution(record))
         )
     except (CosnbError, TypeError):
         return True

@@ -18,7 +18,17 @@ from cosnb.results.summary import (
     table,
     title,
 )
-from cosnb.statistics import Comparison, Direction, Interval, Verdict, alike, judge, t_interval
+from cosnb.statistics import (
+    Comparison,
+    Direction,
+    Interval,
+    Verdict,
+    alike,
+    judge,
+    more_runs_alike,
+    smallest_n,
+    t_interval,
+)
 
 EXPERIMENTS = {
     "shufflenet_v2": "table-1-shufflenet",
@@ -118,11 +128,20 @@ def judge_alike(records: Sequence[Record], network: str, figure: str = "last") -
     P gives no margin, so it is the widest gap that P itself calls alike in this table; the three pairs of ReLU, Swish
     and CoS must keep to it.
     """
+    gaps, margin = _loss_gaps(records, network, figure)
+    return alike(gaps, margin), margin
+
+
+def more_alike(records: Sequence[Record], network: str, figure: str = "last") -> int | None:
+    """Return how many runs more would show the losses alike, were they so; None where that is resolved."""
+    return more_runs_alike(*_loss_gaps(records, network, figure))
+
+
+def _loss_gaps(records: Sequence[Record], network: str, figure: str) -> tuple[dict[str, list[float]], float]:
     names = ("relu", "swish", "cos")
     pairs = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
     margin = max(abs(claimed(network, *pair, "loss")) for pair in pairs)
-    gaps = {name_pair(*pair): list(differences(records, *pair, "loss", figure).values()) for pair in pairs}
-    return alike(gaps, margin), margin
+    return {name_pair(*pair): list(differences(records, *pair, "loss", figure).values()) for pair in pairs}, margin
 
 
 def loss_verdicts(records: Sequence[Record], network: str, figure: str = "last") -> dict[str, Verdict]:
@@ -196,7 +215,8 @@ def conclusion(records: Sequence[Record], settings: Mapping[str, Any], network: 
         )
         lines.append(
             f"in training, and nothing of P's table. **{claims}, and the leads of P15: {OPEN}**, for lack of runs at "
-            "full length. (P15's ranges are refuted by P's own tables: [audit](audit).)"
+            f"full length: at least {smallest_n(len(PAIRS))} of each activation are wanted. (P15's ranges are refuted "
+            "by P's own tables: [audit](audit).)"
         )
     return Markdown(" ".join(lines))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 import torch
+from torch import nn
 from tqdm import tqdm
 
 import cosnb
@@ -71,7 +72,7 @@ def run_missing(
 
     parts = [seeds[start : start + together] for start in range(0, len(seeds), together)]
     if way == "streams":
-        groups = _beside(missing(wanted), together)
+        groups = beside(missing(wanted), together)
     else:
         groups = [found for part in parts for config in configs if (found := missing((config, s) for s in part))]
     written = 0
@@ -116,7 +117,7 @@ def run_missing(
     return written
 
 
-def _beside(jobs: list[Job], together: int) -> list[list[Job]]:
+def beside(jobs: list[Job], together: int) -> list[list[Job]]:
     """Return the jobs in groups of at most `together` that can run beside each other, in their order."""
     groups: list[list[Job]] = []
     for job in jobs:
@@ -218,11 +219,19 @@ def run_streams(
     device: str | torch.device,
     after_epoch: Callable[[Job, Epoch], None] = lambda job, epoch: None,
     checkpoints: Mapping[Job, Checkpoint] | None = None,
+    after_run: Callable[[Job, nn.Module], None] = lambda job, net: None,
 ) -> list[results.record.Record]:
-    """Train runs of one network beside each other and return their records; see `run`, and `train_streams`."""
+    """Train runs of one network beside each other and return their records; see `run`, and `train_streams`.
+
+    after_run: called with each run's network.
+    """
 
     def train_them() -> dict[Job, Outcome]:
-        return train_streams(jobs, data, device, after_epoch, checkpoints)
+        outcomes = train_streams(jobs, data, device, after_epoch, checkpoints)
+        for job, outcome in outcomes.items():
+            if outcome.net is not None:
+                after_run(job, outcome.net)
+        return outcomes
 
     how = "divided by the number of runs side by side"
     return _record_together(experiment, jobs, data, device, train_them, checkpoints or {}, how, EXECUTION)
