@@ -120,7 +120,7 @@ def ours(network: str, data: ImageData, device: torch.device, precision: str, ba
 
 def bandwidth(device: torch.device) -> float:
     """Return the bytes a second that a copy reads and writes: 1 GiB on a GPU, 64 MiB on a CPU; the best of 5."""
-    source = torch.zeros(1 << (28 if device.type == "cuda" else 24), device=device)
+    source = torch.rand(1 << (28 if device.type == "cuda" else 24), device=device)  # zeros may be faster
     target, taken = torch.empty_like(source), []
     for _ in range(6):
         start = now(device)
