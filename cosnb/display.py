@@ -22,16 +22,34 @@ class Markdown:
 
 _HYPHEN = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 _CLASS = re.compile(r"\bC\^(∞|\d+)")
-_VERBATIM = re.compile(r"(`[^`]*`|\]\([^)]*\)|<[^<>]*>|\$[^$]*\$)")
+_POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-−+])0*(\d+)(?![\w.])")
+_RELATION = re.compile(r"(?:(?<=[^\s,;:]) )?([<>=≤≥]) (?=\S)")
+_DIFFERENCE = re.compile(r"(?<=[\w)]) − (?=\w)")
+_VERBATIM = re.compile(r"(`[^`]*`|\]\([^)]*\)|</?[A-Za-z][^<>]*>|\$[^$]*\$)")
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def typeset(text: str) -> str:
-    """Return Markdown with minus signs before numbers and C^∞ as a formula; code, formulas and links stay the same."""
+    """Return Markdown with numbers as in print; code, formulas and links stay the same.
+
+    Minus signs stand before numbers, 2.5e-07 is 2.5·10⁻⁷, C^∞ a formula, and no line ends at a relation (p = 0.05) or
+    a difference (CoS − ReLU).
+    """
     parts = _VERBATIM.split(text)
     for place in range(0, len(parts), 2):
-        minus = _HYPHEN.sub("−", parts[place])
-        parts[place] = _CLASS.sub(lambda found: f"$C^{{{found[1]}}}$".replace("∞", r"\infty"), minus)
+        part = _POWER.sub(_power, _HYPHEN.sub("−", parts[place]))
+        part = _RELATION.sub(lambda found: found[0].replace(" ", "\u00a0"), part)
+        part = _DIFFERENCE.sub("\u00a0−\u00a0", part)
+        parts[place] = _CLASS.sub(lambda found: f"$C^{{{found[1]}}}$".replace("∞", r"\infty"), part)
     return "".join(parts)
+
+
+def _power(found: re.Match[str]) -> str:
+    digits, sign, exponent = found.groups()
+    if exponent == "0" or not float(digits):
+        return digits
+    ten = f"10{'⁻' if sign in ('-', '−') else ''}{exponent.translate(_RAISED)}"
+    return ten if digits == "1" else f"{digits}·{ten}"
 
 
 def p_value(p: float) -> str:
