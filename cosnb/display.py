@@ -58,7 +58,7 @@ def p_value(p: float) -> str:
 
 
 class Table(Markdown):
-    """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, None nothing, all else text.
+    """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, None nothing, a list lines, all else text.
 
     Text is typeset as `typeset` says.
     """
@@ -73,6 +73,8 @@ class Table(Markdown):
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return "<br>".join(map(_cell, value))
     if isinstance(value, bool):
         return "✓" if value else "✗"
     if isinstance(value, sympy.Basic):

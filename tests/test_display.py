@@ -31,6 +31,11 @@ def test_numbers_relations_and_classes(text: str, shown: str) -> None:
     assert Table(["f"], [[text]]).text.splitlines()[-1] == f"| {shown} |"
 
 
+def test_a_list_is_a_cell_of_lines() -> None:
+    x = sympy.Symbol("x")
+    assert str(Table(["f"], [[[x**2, "source -1"]]])).splitlines()[-1] == "| $x^{2}$<br>source −1 |"
+
+
 @pytest.mark.parametrize(("p", "shown"), [(0.0, "< 0.001"), (1e-5, "< 0.001"), (0.0005, "0.001"), (0.0464, "0.046")])
 def test_no_p_value_is_0(p: float, shown: str) -> None:
     assert p_value(p) == shown
