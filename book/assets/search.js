@@ -46,6 +46,7 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
     const textOf = Search.htmlToText;
     Search.htmlToText = (html, anchor) => {
       const page = new DOMParser().parseFromString(html, "text/html");
+      page.querySelector("#jb-print-docs-body")?.remove();  // title and contents, once more for paper
       for (const formula of page.querySelectorAll(".math")) {
         formula.textContent = asText(formula.textContent.trim().replace(/^\\[([]|\\[)\]]$/g, ""));
       }
