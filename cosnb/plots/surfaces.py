@@ -80,7 +80,7 @@ def planes(panels: Mapping[str, Plane], xlabel: str, ylabel: str) -> Figure:
         for axes, (name, plane) in zip(shown, panels.items(), strict=True):
             axes.grid(False)
             lines = axes.contour(plane.places, plane.places, plane.heights, levels, colors="0.62", linewidths=0.7)
-            axes.clabel(lines, lines.levels[1::_LABELLED], fmt="%.2g", fontsize=8, colors="0.35")
+            axes.clabel(lines, lines.levels[1::_LABELLED], fmt="%.2g", fontsize=7, colors="0.35")
             for way in plane.ways:
                 _walk(axes, way, colors[name].color)
             if plane.goal:
