@@ -24,7 +24,7 @@ _HYPHEN = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 _CLASS = re.compile(r"\bC\^(∞|\d+)")
 _POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-−+])0*(\d+)(?![\w.])")
 _RELATION = re.compile(r"(?:(?<=[^\s,;:]) )?([<>=≤≥]) (?=\S)")
-_DIFFERENCE = re.compile(r"(?<=[\w)]) − (?=\w)")
+_BINARY = re.compile(r"(?<=[\w)]) − (?=\w)|(?<=\d) × (?=\d)")
 _VERBATIM = re.compile(r"(`[^`]*`|\]\([^)]*\)|</?[A-Za-z][^<>]*>|\$[^$]*\$)")
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -32,14 +32,15 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 def typeset(text: str) -> str:
     """Return Markdown with numbers as in print; code, formulas and links stay the same.
 
-    Minus signs stand before numbers, 2.5e-07 is 2.5·10⁻⁷, C^∞ a formula, and no line ends at a relation (p = 0.05) or
-    a difference (CoS − ReLU).
+    Minus signs stand before numbers, 2.5e-07 is 2.5·10⁻⁷, C^∞ a formula, and no line ends inside of p = 0.05, CoS −
+    ReLU, 400 × 400 or f′(0).
     """
     parts = _VERBATIM.split(text)
     for place in range(0, len(parts), 2):
         part = _POWER.sub(_power, _HYPHEN.sub("−", parts[place]))
-        part = _RELATION.sub(lambda found: found[0].replace(" ", "\u00a0"), part)
-        part = _DIFFERENCE.sub("\u00a0−\u00a0", part)
+        for glued in (_RELATION, _BINARY):
+            part = glued.sub(lambda found: found[0].replace(" ", "\u00a0"), part)
+        part = part.replace("′(", "′\u2060(")  # a word joiner: browsers end a line there
         parts[place] = _CLASS.sub(lambda found: f"$C^{{{found[1]}}}$".replace("∞", r"\infty"), part)
     return "".join(parts)
 
