@@ -24,7 +24,7 @@ _HYPHEN = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 _CLASS = re.compile(r"\bC\^(∞|\d+)")
 _POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-−+])0*(\d+)(?![\w.])")
 _RELATION = re.compile(r"(?:(?<=[^\s,;:]) )?([<>=≤≥]) (?=\S)")
-_BINARY = re.compile(r"(?<=[\w)]) − (?=\w)|(?<=\d) × (?=\d)")
+_BINARY = re.compile(r"(?<=[\w)]) −(?= \w)|(?<=\d) × (?=\d)")  # after the minus a narrow column may break
 _VERBATIM = re.compile(r"(`[^`]*`|\]\([^)]*\)|</?[A-Za-z][^<>]*>|\$[^$]*\$)")
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -32,8 +32,8 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 def typeset(text: str) -> str:
     """Return Markdown with numbers as in print; code, formulas and links stay the same.
 
-    Minus signs stand before numbers, 2.5e-07 is 2.5·10⁻⁷, C^∞ a formula, and no line ends inside of p = 0.05, CoS −
-    ReLU, 400 × 400 or f′(0).
+    Minus signs stand before numbers, 2.5e-07 is 2.5·10⁻⁷, C^∞ a formula, no line ends inside of p = 0.05, 400 × 400 or
+    f′(0), and none begins with the minus of CoS − ReLU.
     """
     parts = _VERBATIM.split(text)
     for place in range(0, len(parts), 2):

@@ -20,7 +20,7 @@ from cosnb.symbolic.findings import show
         ("0 for x < 0 and 1 for x > 0", "0 for x\u00a0<\u00a00 and 1 for x\u00a0>\u00a00"),
         ("p = 0.750; < 0.001; a<b", "p\u00a0=\u00a00.750; <\u00a00.001; a<b"),
         ("400 × 400, images × epochs, f′(0)", "400\u00a0×\u00a0400, images × epochs, f′\u2060(0)"),
-        ("CoS − ReLU +0.1, p (a) − b", "CoS\u00a0−\u00a0ReLU +0.1, p (a)\u00a0−\u00a0b"),
+        ("CoS − ReLU +0.1, p (a) − b", "CoS\u00a0− ReLU +0.1, p (a)\u00a0− b"),
         ("Figure 3-4, sign-flip, 2-3, x-1, 2026-11-21", "Figure 3-4, sign-flip, 2-3, x-1, 2026-11-21"),
         ("`f(-1)` and -1", "`f(-1)` and −1"),
         ('[runs](a-1.html#-2), $x-1$, <a id="-1">-1</a>', '[runs](a-1.html#-2), $x-1$, <a id="-1">−1</a>'),
