@@ -53,8 +53,8 @@ def wide_elements(page: "playwright.Page") -> list[str]:
 
 
 def small_figures(page: "playwright.Page") -> list[str]:
-    """Return the cells' figures that are shown at less than 0.7 of their size: their numbers have 9 pixels there."""
-    return page.evaluate("""() => [...document.querySelectorAll('article .cell_output figure img')]
+    """Return static figures that are shown at less than 0.7 of their size: their numbers have 9 pixels there."""
+    return page.evaluate("""() => [...document.querySelectorAll('article .cell_output figure img:not(.chart-picture)')]
         .filter(e => e.clientWidth < 0.7 * e.naturalWidth)
         .map(e => `${e.src} ${e.clientWidth} of ${e.naturalWidth}`)""")
 
