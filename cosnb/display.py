@@ -22,16 +22,35 @@ class Markdown:
 
 _HYPHEN = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 _CLASS = re.compile(r"\bC\^(∞|\d+)")
-_VERBATIM = re.compile(r"(`[^`]*`|\]\([^)]*\)|<[^<>]*>|\$[^$]*\$)")
+_POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-−+])0*(\d+)(?![\w.])")
+_RELATION = re.compile(r"(?:(?<=[^\s,;:]) )?([<>=≤≥]) (?=\S)")
+_BINARY = re.compile(r"(?<=[\w)]) −(?= \w)|(?<=\d) × (?=\d)")  # after the minus a narrow column may break
+_VERBATIM = re.compile(r"(`[^`]*`|\]\([^)]*\)|</?[A-Za-z][^<>]*>|\$[^$]*\$)")
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def typeset(text: str) -> str:
-    """Return Markdown with minus signs before numbers and C^∞ as a formula; code, formulas and links stay the same."""
+    """Return Markdown with numbers as in print; code, formulas and links stay the same.
+
+    Minus signs stand before numbers, 2.5e-07 is 2.5·10⁻⁷, C^∞ a formula, no line ends inside of p = 0.05, 400 × 400 or
+    f′(0), and none begins with the minus of CoS − ReLU.
+    """
     parts = _VERBATIM.split(text)
     for place in range(0, len(parts), 2):
-        minus = _HYPHEN.sub("−", parts[place])
-        parts[place] = _CLASS.sub(lambda found: f"$C^{{{found[1]}}}$".replace("∞", r"\infty"), minus)
+        part = _POWER.sub(_power, _HYPHEN.sub("−", parts[place]))
+        for glued in (_RELATION, _BINARY):
+            part = glued.sub(lambda found: found[0].replace(" ", "\u00a0"), part)
+        part = part.replace("′(", "′\u2060(")  # a word joiner: browsers end a line there
+        parts[place] = _CLASS.sub(lambda found: f"$C^{{{found[1]}}}$".replace("∞", r"\infty"), part)
     return "".join(parts)
+
+
+def _power(found: re.Match[str]) -> str:
+    digits, sign, exponent = found.groups()
+    if exponent == "0" or not float(digits):
+        return digits
+    ten = f"10{'⁻' if sign in ('-', '−') else ''}{exponent.translate(_RAISED)}"
+    return ten if digits == "1" else f"{digits}·{ten}"
 
 
 def p_value(p: float) -> str:
@@ -40,7 +59,7 @@ def p_value(p: float) -> str:
 
 
 class Table(Markdown):
-    """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, None nothing, all else text.
+    """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, None nothing, a list lines, all else text.
 
     Text is typeset as `typeset` says.
     """
@@ -55,6 +74,8 @@ class Table(Markdown):
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return "<br>".join(map(_cell, value))
     if isinstance(value, bool):
         return "✓" if value else "✗"
     if isinstance(value, sympy.Basic):

@@ -13,7 +13,7 @@
 - `formula/cos.lipschitz`: a property of `cosnb.symbolic.findings`; of an extremum `formula/cos.minimum` and `.at`.
 
 - `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`,
-  `claims/confirmed` and so on: how many.
+  `claims/confirmed` and so on: how many, `claims/in part` of those confirmed.
 
 Of an experiment with several configurations it is the one that its page shows.
 """
@@ -193,6 +193,8 @@ def _claim(rest: str, language: str) -> str:
     verdicts = {claim: claims.overall(parts) for claim, parts in findings().items()}
     if rest == "all":
         return str(len(verdicts))
+    if rest == "in part":
+        return str(sum(map(claims.in_part, findings().values())))
     if rest not in verdicts and rest not in {str(verdict) for verdict in Verdict}:
         raise CosnbError(f"there is no claim {rest!r}: write P0 to P21, B1 to B11, all, or a verdict such as refuted")
     if rest in verdicts:

@@ -28,7 +28,8 @@ class NoteProvenance(SphinxPostTransform):
                 source["ids"].append(place)
                 links = [link.deepcopy() for paragraph in cell.findall(nodes.paragraph) for link in _records(paragraph)]
             elif place and "computed" not in cell["cell_metadata"].get("tags", []):
-                for shown in [*cell.findall(nodes.table), *cell.findall(nodes.caption)]:
+                captions = list(cell.findall(nodes.caption))
+                for shown in captions or cell.findall(nodes.table):  # a table that has a caption needs one link
                     _add_note(shown, place, links)
 
 

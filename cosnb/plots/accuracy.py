@@ -22,6 +22,7 @@ _DASHES: dict[str, Any] = {
 }
 _LOWEST = 1e-2  # ulp: exact results are drawn here
 _RANGE = (2.0**-20, 2.0**8)  # of |x|: beyond it the errors stay what they are at its ends, but for the tails
+_TICKS = (2, -1, -4)  # powers of ten, none at the middle, where the two halves' numbers would meet
 
 
 def errors_over_x(record: Mapping[str, Any]) -> Figure:
@@ -57,8 +58,8 @@ def errors_over_x(record: Mapping[str, Any]) -> Figure:
                 axes.axhline(0.5, color="0.6", linewidth=0.8, zorder=1)
             left.invert_xaxis()
             left.set_ylabel(f"error of $f{chr(39) * order}$ (ulp)")
-            left.set_xticks([10.0**k for k in (2, 0, -2, -4, -6)], [f"$-10^{{{k}}}$" for k in (2, 0, -2, -4, -6)])
-            right.set_xticks([10.0**k for k in (-6, -4, -2, 0, 2)])
+            left.set_xticks([10.0**k for k in _TICKS], [f"$-10^{{{k}}}$" for k in _TICKS])
+            right.set_xticks([10.0**k for k in _TICKS])
             for axes in (left, right):
                 axes.minorticks_off()
         for axes in rows[-1]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from cosnb.errors import CosnbError
 from cosnb.plots.style import Picture, looks, new_axes, style
@@ -89,8 +89,9 @@ def pictures(
         for axes, (name, image) in zip(panels, images.items(), strict=False):
             axes.grid(False)
             shown = axes.imshow(image, origin="lower", extent=(*extent, *extent), vmin=low, vmax=high, cmap="viridis")
-            axes.set_title(title(name), fontsize=10)
+            axes.set_title(title(name), fontsize=11)
         for axes in grid[-1]:
+            axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))  # numbers of neighbours do not meet
             axes.set_xlabel("x")
         for axes in grid[:, 0]:
             axes.set_ylabel("y")

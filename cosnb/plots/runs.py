@@ -71,16 +71,16 @@ def training_curves(
 
 
 def comparison(
-    rows: Sequence[Row], paper_values: Mapping[str, float] | None = None, metric: str = "accuracy"
+    rows: Sequence[Row], paper_values: Mapping[str, float] | None = None, metric: str = "accuracy", of: str = ""
 ) -> Figure:
     """Return the figure of a table: an activation's runs, their mean and interval, and the paper's number beside.
 
     `paper_values` {activation: number} are drawn as open diamonds. A row without runs is written "missing";
-    diverged and failed runs are counted under the activation's name.
+    diverged and failed runs are counted under the activation's name. `of` says at the x axis whose runs they are.
     """
     _check(metric)
     with style():
-        figure, axes = new_axes(METRICS[metric], "")
+        figure, axes = new_axes(f"{of}: {METRICS[metric]}" if of else METRICS[metric], "")
         axes.grid(False, axis="y")
         for place, (row, look) in enumerate(zip(rows, looks([row.activation for row in rows]).values(), strict=True)):
             interval, color = row.intervals[metric], look.color
@@ -102,7 +102,7 @@ def comparison(
         keys = [_key(f"mean, {100 * level:g} % interval", "o", linestyle="-"), _key("one run", "|")]
         if paper_values:
             keys.append(_key("the paper's number", "D", markerfacecolor="white"))
-        figure.legend(handles=keys, loc="outside upper center", ncols=3, columnspacing=1.5)
+        figure.legend(handles=keys, loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=2)
     return figure
 
 

@@ -28,13 +28,13 @@ _RC: Any = {
     "axes.edgecolor": "0.35",
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.labelsize": 10,
+    "axes.labelsize": 11,
     "grid.color": "0.9",
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.7,
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same glyphs on every machine
-    "font.size": 9,
-    "legend.fontsize": 8.5,
+    "font.size": 10,  # 9 pixels on a telephone, which shows 5 inches at 0.7 of their size
+    "legend.fontsize": 9.5,
     "legend.frameon": True,
     "legend.framealpha": 0.9,
     "legend.edgecolor": "none",

@@ -86,7 +86,7 @@ def planes(panels: Mapping[str, Plane], xlabel: str, ylabel: str) -> Figure:
             if plane.goal:
                 axes.plot(*plane.goal, color="0.1", marker="x", markersize=7, markeredgewidth=1.8, linestyle="none")
             axes.set(xlabel=xlabel, xlim=plane.places[[0, -1]], ylim=plane.places[[0, -1]])
-            axes.set_title(title(name), fontsize=10)
+            axes.set_title(title(name), fontsize=11)
         shown[0].set_ylabel(ylabel)
     return figure
 

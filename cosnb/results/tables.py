@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, median
 from typing import Any
 
 from cosnb.display import Markdown, Table
@@ -10,6 +11,7 @@ from cosnb.results.summary import (
     FIGURES,
     Record,
     by_activation,
+    data_title,
     differences,
     figures,
     final_window,
@@ -59,8 +61,10 @@ def is_full(settings: Mapping[str, Any]) -> bool:
 
 def overview(groups: Sequence[tuple[Mapping[str, Any], Sequence[Record]]]) -> Table:
     """Return the table of configurations with their numbers of runs."""
-    shown = ["dataset", "train_images", "epochs", "precision"]
-    rows = [[*(settings[key] for key in shown), len(records)] for settings, records in groups]
+    rows = [
+        [data_title(s["dataset"]), f"{s['train_images']:,}", s["epochs"], s["precision"], len(records)]
+        for s, records in groups
+    ]
     return Table(["data", "training images", "epochs", "precision", "runs"], rows)
 
 
@@ -172,20 +176,24 @@ def three_ways(records: Sequence[Record], network: str, metric: str = "accuracy"
 
 
 def selection(records: Sequence[Record], activations: Sequence[str] = ACTIVATIONS) -> Table:
-    """Return what choosing the best epoch on the test set adds, best − mean of the last, in points, over runs."""
+    """Return what choosing the best epoch on the test set adds, best − mean of the last, in points, over runs.
+
+    It is never below 0, and often 0: median and largest show its spread, where an interval about the mean would not.
+    """
     rows = []
-    for name, interval in selection_effects(records, activations).items():
-        rows.append([title(name), interval.n, _short(interval, 2)])
-    return Table(["", "n", "best epoch − last (points), 95 %"], rows)
+    for name, added in selection_effects(records, activations).items():
+        cells = [f"{show(added):.2f}" for show in (fmean, median, max)] if added else ["missing"] * 3
+        rows.append([title(name), len(added), *cells])
+    return Table(["best epoch − last", "n", "mean (points)", "median", "largest"], rows)
 
 
-def selection_effects(records: Iterable[Record], activations: Sequence[str] = ACTIVATIONS) -> dict[str, Interval]:
-    """Return the t interval of best − last accuracy (points) by activation, finished runs only."""
+def selection_effects(records: Iterable[Record], activations: Sequence[str] = ACTIVATIONS) -> dict[str, list[float]]:
+    """Return best − last accuracy (points) of each finished run by activation."""
     runs = by_activation(records)
     effects = {}
     for name in activations:
         chosen = [figures(record) for record in runs.get(name, {}).values() if record["status"] == "ok"]
-        effects[name] = t_interval([run["best"]["accuracy"] - run["last"]["accuracy"] for run in chosen])
+        effects[name] = [run["best"]["accuracy"] - run["last"]["accuracy"] for run in chosen]
     return effects
 
 

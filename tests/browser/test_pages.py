@@ -39,6 +39,7 @@ def test_page(name: str, page: "playwright.Page") -> None:
     assert errors == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, wide_elements(page)
     assert raw_tex(page) == []
+    assert small_figures(page) == []
     sizes = {path: Path(path).stat().st_size for path in loaded if Path(path).is_file()}
     assert sizes
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:6]
@@ -49,6 +50,13 @@ def wide_elements(page: "playwright.Page") -> list[str]:
     """Return what reaches beyond the right edge of a 390 px wide window, outside boxes that scroll."""
     return page.evaluate("""() => [...document.querySelectorAll('article *')]
         .filter(e => e.getBoundingClientRect().right > 391).slice(0, 5).map(e => e.outerHTML.slice(0, 120))""")
+
+
+def small_figures(page: "playwright.Page") -> list[str]:
+    """Return static figures that are shown at less than 0.7 of their size: their numbers have 9 pixels there."""
+    return page.evaluate("""() => [...document.querySelectorAll('article .cell_output figure img:not(.chart-picture)')]
+        .filter(e => e.clientWidth < 0.7 * e.naturalWidth)
+        .map(e => `${e.src} ${e.clientWidth} of ${e.naturalWidth}`)""")
 
 
 def raw_tex(page: "playwright.Page") -> list[str]:

@@ -1,5 +1,6 @@
 """The frame around the pages: search, dark mode, icon, what other sites show of a page, and accessibility."""
 
+import re
 import struct
 from importlib import resources
 from urllib.parse import urlsplit
@@ -32,6 +33,22 @@ def test_search_finds_mish(served: bool, wide_page: "playwright.Page", request: 
     found = wide_page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.href)")
     assert any(urlsplit(link).path.endswith("/notebooks/derive-mish.html") for link in found)
     assert errors == []
+
+
+@pytest.mark.parametrize(("query", "shown"), [("sigmoid", "σ(x)"), ("backpropagation", "σ' = σ(1 - σ)")])
+def test_excerpts_of_a_search_have_formulas_without_tex(
+    query: str, shown: str, wide_page: "playwright.Page", server: str
+) -> None:
+    wide_page.goto(f"{server}/search.html?q={query}")
+    wide_page.wait_for_function("/found \\d+ page/.test(document.querySelector('.search-summary')?.innerText)")
+    wide_page.wait_for_function(
+        "document.querySelectorAll('#search-results li').length"
+        " <= document.querySelectorAll('#search-results li :is(.context, a + span)').length"
+    )
+    excerpts = wide_page.locator("#search-results .context").all_inner_texts()
+    assert any(shown in excerpt for excerpt in excerpts)
+    tex = re.compile(r"\\[([]|\\(frac|left|operatorname|sigma|cdot|tanh|begin)")
+    assert [excerpt for excerpt in excerpts if tex.search(excerpt)] == []
 
 
 def test_the_dark_mode_switches_and_stays(wide_page: "playwright.Page", server: str) -> None:
