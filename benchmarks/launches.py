@@ -165,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("this needs a CUDA device")
     options.device = torch.device("cpu" if interpreted else "cuda")
     if interpreted:
-        norm.applies = lambda x: norm.sizes(x) is not None  # type: ignore[assignment]
+        norm.applies = lambda x, *vectors: norm.sizes(x) is not None  # type: ignore[assignment]
     layers = LAYERS if options.batch is None else [(options.batch, *shape[1:]) for shape in LAYERS[:4]]
     record: Row = report.environment(options.device) | {"elementwise": [], "norm": []}
     dtypes = [getattr(torch, dtype) for dtype in options.dtypes]

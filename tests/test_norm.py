@@ -139,6 +139,16 @@ def test_on_a_device_against_float64(
 
 
 @on_a_device
+def test_what_does_not_fit_is_refused_as_by_the_normalisation() -> None:
+    net = nn.Sequential(nn.BatchNorm2d(8), activation("cos").module()).cuda()
+    cosnb.fuse_bn(net)
+    with pytest.raises(RuntimeError, match="should contain 16 elements"):
+        net(torch.randn(2, 16, 4, 4, device="cuda"))
+    with pytest.raises(RuntimeError, match="same device"):
+        net.cpu()(torch.randn(2, 8, 4, 4, device="cuda"))
+
+
+@on_a_device
 def test_a_captured_step_on_another_stream_is_an_eager_one() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.BatchNorm2d(32), activation("cos").module()).cuda()

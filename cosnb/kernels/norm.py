@@ -65,11 +65,20 @@ def sizes(x: Tensor) -> tuple[int, int, int] | None:
     return None
 
 
-def applies(x: Tensor) -> bool:
-    """Say whether the kernels take x, as it is in memory: on a CUDA device, no mode at work, not empty."""
+def applies(x: Tensor, *vectors: Tensor | None) -> bool:
+    """Say whether the kernels take x and one number a channel in each of `vectors`, all as they are in memory.
+
+    They do on a CUDA device, unless x is empty or a mode is at work. What does not fit, PyTorch's kernels refuse.
+    """
     if not x.is_cuda or not is_dense(x) or torch._C._len_torch_dispatch_stack():
         return False
-    return cuda.supports(x) and x.numel() > 0 and sizes(x) is not None
+    if not cuda.supports(x) or x.numel() == 0 or sizes(x) is None:
+        return False
+    return all(
+        vector is None
+        or (vector.device == x.device and vector.shape == x.shape[1:2] and vector.is_contiguous() and is_dense(vector))
+        for vector in vectors
+    )
 
 
 @lru_cache(maxsize=1024)

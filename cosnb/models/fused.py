@@ -42,7 +42,8 @@ class _NormActivation(torch.autograd.Function):
         eps: float,
         activation: Activation,
     ) -> Tensor:
-        ctx.training, ctx.eps, ctx.activation, ctx.by_triton = training, eps, activation, norm.applies(x)
+        ctx.training, ctx.eps, ctx.activation = training, eps, activation
+        ctx.by_triton = norm.applies(x, weight, bias, running_mean, running_var)
         if ctx.by_triton:
             y, mean, invstd = (
                 activation.kernel(0).norm().forward(x, weight, bias, running_mean, running_var, training, momentum, eps)
