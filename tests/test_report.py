@@ -92,7 +92,7 @@ def test_the_page_has_every_section(html: str) -> None:
     for target in ("PyTorch", "Triton", "C", "NumPy", "Vega"):
         assert f"<summary>{target} (" in html
     for text in ("is it better?", "time / SiLU", "largest error (ulp)", "Lipschitz constant", "yours − ReLU"):
-        assert text in html
+        assert text in html.replace("\u00a0", " ")  # no line begins with a minus
 
 
 @pytest.mark.timeout(900)

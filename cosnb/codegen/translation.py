@@ -23,6 +23,8 @@ def real(value: tl.constexpr):
 """
 _TYPES = {"float": "float32", "double": "float64", "uint32_t": "uint32", "uint64_t": "uint64", "int": "int1"}
 _SELECT = ("cosnb_select", "cosnb_selectf")  # masks for C compilers; tl.where here
+# Functions whose divisors lie between 1 and 16 whatever x is, so that "cosnb_quotient" will do.
+_SHORT_DIVISION = ("cosnb_tanh", "cosnb_sigmoid", "cosnb_erfc_nonnegative")
 _ANY = "|".join(_TYPES)
 _FUNCTION = re.compile(
     r"(?:^/\*(?P<comment>(?:(?!\*/).)*)\*/\n)?"
@@ -37,13 +39,16 @@ _NAMES_IN_COMMENT = re.compile(r"\*?\b(cosnb_\w+?|fma|fabs|\d+\.\d+|shifted|low)
 _CAST = re.compile(rf"\(({_ANY})\)")
 
 
-def functions(names: Iterable[str], dtype: str) -> str:
+def functions(names: Iterable[str], dtype: str, quotients: bool = False) -> str:
     """Return Triton text of the elementary functions `names` and all they use, for "float" or "double".
 
-    Raises CosnbError for a name that the C target lacks, and for C text outside the part that is understood.
+    `quotients`: whether a function cosnb_quotient(a, b) = a / b is to be used where b lies between 1 and 16. Raises
+    CosnbError for a name that the C target lacks, and for C text outside the part that is understood.
     """
     text = definitions(list(names), dtype)
-    return "\n\n".join(_function(match, dtype) for match in _FUNCTION.finditer(text) if match["name"] not in _SELECT)
+    return "\n\n".join(
+        _function(match, dtype, quotients) for match in _FUNCTION.finditer(text) if match["name"] not in _SELECT
+    )
 
 
 def literal(value: float, dtype: str) -> str:
@@ -69,29 +74,32 @@ def _single(value: float) -> float:
         return math.copysign(math.inf, value)
 
 
-def _function(match: re.Match[str], dtype: str) -> str:
+def _function(match: re.Match[str], dtype: str, quotients: bool) -> str:
     suffix = "f" if dtype == "float" else ""
+    name = match["name"].removesuffix(suffix)
+    division = "tl.div_rn" if dtype == "float" else None  # Triton's / is off by up to 2 ulp
+    if quotients and name in _SHORT_DIVISION:
+        division = "cosnb_quotient"
     parameters = [parameter.split() for parameter in match["parameters"].split(", ")]
     outputs = [name[1:] for *_, name in parameters if name.startswith("*")]
     inputs = [name for *_, name in parameters if not name.startswith("*")]
     types = {name.lstrip("*"): kind for *_, kind, name in parameters}
     body: list[str] = []
     for statement in re.sub(r"/\*.*?\*/", "", match["body"], flags=re.DOTALL).split(";"):
-        body += _statement(" ".join(statement.split()), types, outputs, dtype)
+        body += _statement(" ".join(statement.split()), types, outputs, _Translator(dtype, division))
     comment = textwrap.wrap(_NAMES_IN_COMMENT.sub(r"\1", " ".join((match["comment"] or "").split())), 116)
-    name = match["name"].removesuffix(suffix)
     head = [*(f"# {line}" for line in comment), "@triton.jit", f"def {name}({', '.join(inputs)}):"]
     return "\n".join([*head, *(f"    {line}" for line in body)]) + "\n"
 
 
-def _statement(statement: str, types: dict[str, str], outputs: list[str], dtype: str) -> list[str]:
+def _statement(statement: str, types: dict[str, str], outputs: list[str], translator: "_Translator") -> list[str]:
     if not statement:
         return []
     copied = _COPY.fullmatch(statement)
     if copied:
         return [f"{copied[1]} = {copied[2]}.to(tl.{_TYPES[types[copied[1]]]}, bitcast=True)"]
     if statement.startswith("return "):
-        return [f"return {', '.join([_expression(statement.removeprefix('return '), dtype), *outputs])}"]
+        return [f"return {', '.join([_expression(statement.removeprefix('return '), translator), *outputs])}"]
     declaration = _DECLARATION.fullmatch(statement)
     if declaration:
         types[declaration["name"]] = declaration["type"]
@@ -104,10 +112,10 @@ def _statement(statement: str, types: dict[str, str], outputs: list[str], dtype:
             raise CosnbError(f"cannot translate this C statement into Triton: {statement}")
     taken = re.findall(r", &(\w+)(?=[,)])", value)
     value = re.sub(r", &\w+(?=[,)])", "", value)
-    return [f"{', '.join([name.lstrip('*'), *taken])} = {_expression(value, dtype)}"]
+    return [f"{', '.join([name.lstrip('*'), *taken])} = {_expression(value, translator)}"]
 
 
-def _expression(text: str, dtype: str) -> str:
+def _expression(text: str, translator: "_Translator") -> str:
     """Return a C expression in Triton: its operators have the same meaning and, with a cast as **, precedence."""
     text = _REAL.sub(lambda match: _typed(match[1], match[2]), text)
     text = _CAST.sub(r"\1**", _INTEGER.sub(r"\1", text))
@@ -115,7 +123,7 @@ def _expression(text: str, dtype: str) -> str:
         tree = ast.parse(text, mode="eval")
     except SyntaxError:
         raise CosnbError(f"cannot translate this C expression into Triton: {text}") from None
-    return ast.unparse(_Translator(dtype).visit(tree))
+    return ast.unparse(translator.visit(tree))
 
 
 def _typed(digits: str, suffix: str) -> str:
@@ -126,8 +134,9 @@ def _typed(digits: str, suffix: str) -> str:
 class _Translator(ast.NodeTransformer):
     """Puts Triton's names for C's functions, casts, divisions and numbers."""
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: str, division: str | None) -> None:
         self.dtype = dtype
+        self.division = division
         self.bits = 32 if dtype == "float" else 64
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
@@ -157,8 +166,8 @@ class _Translator(ast.NodeTransformer):
                 return ast.Compare(value, [ast.NotEq()], [ast.Constant(0)])
             return ast.Call(ast.Attribute(value, "to"), [_parsed(f"tl.{_TYPES[node.left.id]}")], [])
         self.generic_visit(node)
-        if isinstance(node.op, ast.Div) and self.dtype == "float":  # Triton's / is off by up to 2 ulp
-            return ast.Call(_parsed("tl.div_rn"), [node.left, node.right], [])
+        if isinstance(node.op, ast.Div) and self.division is not None:
+            return ast.Call(_parsed(self.division), [node.left, node.right], [])
         return node
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:

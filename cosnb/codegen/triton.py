@@ -23,7 +23,7 @@ import sympy
 from cosnb.codegen.elementary import FUNCTIONS
 from cosnb.codegen.numpy import NUMPY
 from cosnb.codegen.printing import Target, assignments
-from cosnb.codegen.program import Program, Step
+from cosnb.codegen.program import Program, Step, arguments
 from cosnb.codegen.ranges import intervals
 from cosnb.codegen.translation import REAL, functions, literal
 from cosnb.errors import CosnbError
@@ -137,6 +137,7 @@ def target(arithmetic: str) -> Target:
         templates |= {"div": "tl.div_rn({0}, {1})", "sqrt": "tl.sqrt_rn({0})"}
     templates |= {name: f"cosnb_{name}({{0}}, {{1}})" for name in ("min", "max")}
     templates |= {name: f"cosnb_{name}({{0}})" for name in ("sign", *FUNCTIONS)}
+    templates |= {f"{name}_of_negative": f"cosnb_{name}(-{{0}})" for name in _EXPONENTIALS}
 
     def number(value: sympy.Expr) -> str:
         return literal(float(value), dtype)
@@ -158,7 +159,9 @@ def source(value: Program, product: Program, arithmetic: str = "float", comment:
     if arithmetic not in ARITHMETICS:
         raise CosnbError(f"unknown arithmetic {arithmetic!r}: choose one of {', '.join(ARITHMETICS)}")
     programs = [value, product] if arithmetic == "double" else [_with_quotients(value), _with_quotients(product)]
-    used = [{program.steps[index].op for index in program.live()} for program in programs]
+    if arithmetic == "half":
+        programs = [_without_bounds(program) for program in programs]
+    used = [{_function_of(program.steps[index].op) for index in program.live()} for program in programs]
     ops = used[0] | used[1]
     own = []
     needed = []
@@ -170,13 +173,13 @@ def source(value: Program, product: Program, arithmetic: str = "float", comment:
             own.append((_EXPONENTIALS_NEAR_ZERO if near_zero else _EXPONENTIALS)[op])
             ops |= {"max"} if near_zero else set()
         needed.append("cosnb_exp2")
-    if "quotient" in ops:
+    exact = [op for op in FUNCTIONS if op in ops and op not in approximate]
+    elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
+    if "quotient" in ops or "cosnb_quotient" in elementary:
         own.append(_QUOTIENT[arithmetic])
         needed.append("cosnb_reciprocal")
     own = [text for op, text in _SMALL.items() if op in ops] + own
     own += [_APPROXIMATE[name][0 if nvidia else 1] for name in dict.fromkeys(needed)]
-    exact = [op for op in FUNCTIONS if op in ops and op not in approximate]
-    elementary = functions(exact, "double" if arithmetic == "double" else "float")
     parts = [
         "".join(f"# {line}\n" for line in comment.splitlines()) + _HEAD,
         _function(programs[0], "value", ("x",), arithmetic),
@@ -202,6 +205,27 @@ def _with_quotients(program: Program) -> Program:
         for step in program.steps
     ]
     return dataclasses.replace(program, steps=steps)
+
+
+def _without_bounds(program: Program) -> Program:
+    """Return the program without the bound of an exponential's argument that nothing else uses: 2^y needs none."""
+    steps, uses = list(program.steps), program.uses()
+    for index, step in enumerate(steps):
+        if step.op not in _EXPONENTIALS:
+            continue
+        (negated,) = arguments(step)
+        if steps[negated].op != "neg":
+            continue
+        (bounded,) = arguments(steps[negated])
+        if steps[bounded].op == "min" and uses[bounded] == 1:
+            size, bound = arguments(steps[bounded])
+            if steps[bound].op in ("number", "edge"):
+                steps[index] = Step(f"{step.op}_of_negative", (size,))
+    return dataclasses.replace(program, steps=steps)
+
+
+def _function_of(op: str) -> str:
+    return op.removesuffix("_of_negative")
 
 
 def _differs_near_zero(program: Program) -> bool:

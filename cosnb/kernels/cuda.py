@@ -1,8 +1,8 @@
 """The Triton target on CUDA devices: kernels printed into the user's cache, compiled by Triton at their first call.
 
 One launch a call, on the current stream of the tensor's device; nothing is tuned at run time. Instructions an element
-by ptxas for compute capability 9.0, forward and backward: Swish 28 and 35 in float32, 17 and 25 in bfloat16; CoS 36 and
-48, 27 and 37; Mish 38 and 44, 26 and 34. By the data sheets memory allows 55 and 82, 28 and 41. Not measured yet, since
+by ptxas for compute capability 9.0, forward and backward: Swish 28 and 35 in float32, 16 and 25 in bfloat16; CoS 36 and
+48, 26 and 37; Mish 38 and 44, 26 and 34. By the data sheets memory allows 55 and 82, 28 and 41. Not measured yet, since
 it needs a GPU: the block size and the number of warps (`BLOCK`, `WARPS`); the time against PyTorch's SiLU and against a
 copy of the same bytes; sizes that are no multiple of 16, for which Triton loads element by element. So far the kernels
 have run under the interpreter and through ptxas only: tests/test_triton_cuda.py waits for a device.
