@@ -78,7 +78,7 @@ def pairs(name: str, shape: tuple[int, ...], dtype: torch.dtype, options: argpar
             x = x.detach().requires_grad_()
             if tiling is None:
                 return torch.autograd.grad(net(x), [x, *net.parameters()], dy)
-            norm.plan.cache_clear()
+            norm._plan_of.cache_clear()
             with _set(norm, **dict(zip(names, tiling, strict=True))):
                 return torch.autograd.grad(net(x), [x, *net.parameters()], dy)
 

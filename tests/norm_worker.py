@@ -101,7 +101,6 @@ def compile() -> list[dict[str, Any]]:
 
     fake = Driver()
     driver.set_active(fake)
-    norm._processors.cache_clear()
     found = []
     for dtype in (torch.bfloat16, torch.float32):
         for shape, layout in (

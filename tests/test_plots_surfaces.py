@@ -48,6 +48,8 @@ def test_a_line_is_interrupted_at_its_jumps_alone():
     broken, unbroken = figure.axes[0].lines
     assert np.isnan(broken.get_ydata()).tolist() == [False, True, False, False]
     assert len(unbroken.get_ydata()) == 3
+    assert broken.get_linestyle() == "-"  # dots would look like gaps
+    assert unbroken.get_linestyle() != "-"
 
 
 def test_the_goal_is_a_cross_and_some_levels_are_labelled():

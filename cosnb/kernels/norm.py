@@ -26,32 +26,20 @@ _PROGRAMS = 4  # a multiprocessor
 
 @dataclass(frozen=True)
 class Plan:
-    """How the launches share the work of x seen as (n, c, l): sizes, a tile's sizes, programs that share a channel."""
+    """How the launches share the work of x seen as (n, c, l), and what that makes their arguments.
+
+    tile: rows, channels and columns that a program takes at a time; parts: programs that share a channel; grid: blocks
+    of channels and parts; units: the largest powers of 2, up to 16, that c and l are multiples of, for so wide can the
+    loads be; integers: n, and c and l in their units; constants: units and tile.
+    """
 
     sizes: tuple[int, int, int]
     tile: tuple[int, int, int]
     parts: int
-
-    @property
-    def grid(self) -> tuple[int, int, int]:
-        """Return the blocks of channels and the programs that share one."""
-        return -(-self.sizes[1] // self.tile[1]), self.parts, 1
-
-    @property
-    def units(self) -> tuple[int, int]:
-        """Return the largest powers of 2, up to 16, that c and l are multiples of: so wide can the loads be."""
-        return math.gcd(self.sizes[1], 16), math.gcd(self.sizes[2], 16)
-
-    @property
-    def integers(self) -> tuple[int, int, int]:
-        """Return n, and c and l in their units."""
-        (n, c, length), (c_unit, l_unit) = self.sizes, self.units
-        return n, c // c_unit, length // l_unit
-
-    @property
-    def constants(self) -> tuple[int, ...]:
-        """Return the units and the tile."""
-        return (*self.units, *self.tile)
+    grid: tuple[int, int, int]
+    units: tuple[int, int]
+    integers: tuple[int, int, int]
+    constants: tuple[int, ...]
 
 
 def sizes(x: Tensor) -> tuple[int, int, int] | None:
@@ -72,16 +60,15 @@ def applies(x: Tensor, *vectors: Tensor | None) -> bool:
     """
     if not x.is_cuda or not is_dense(x) or torch._C._len_torch_dispatch_stack():
         return False
-    if not cuda.supports(x) or x.numel() == 0 or sizes(x) is None:
+    if not cuda.supports(x) or x.numel() == 0 or _plan(x) is None:
         return False
+    channels, device = x.shape[1:2], x.device
     return all(
-        vector is None
-        or (vector.device == x.device and vector.shape == x.shape[1:2] and vector.is_contiguous() and is_dense(vector))
+        vector is None or (vector.device == device and vector.shape == channels and vector.is_contiguous())
         for vector in vectors
     )
 
 
-@lru_cache(maxsize=1024)
 def plan(sizes: tuple[int, int, int], itemsize: int, processors: int) -> Plan:
     """Return the plan for elements of `itemsize` bytes on a device of so many multiprocessors."""
     n, c, length = sizes
@@ -93,7 +80,10 @@ def plan(sizes: tuple[int, int, int], itemsize: int, processors: int) -> Plan:
         tile = (min(_TILE // columns, _power_of_2(n)), 1, columns)
     tiles = -(-n // tile[0]) * -(-length // tile[2])
     blocks = -(-c // tile[1])
-    return Plan(sizes, tile, max(1, min(tiles, -(-_PROGRAMS * processors // blocks), _MOST_PARTS)))
+    parts = max(1, min(tiles, -(-_PROGRAMS * processors // blocks), _MOST_PARTS))
+    units = math.gcd(c, 16), math.gcd(length, 16)
+    integers = n, c // units[0], length // units[1]
+    return Plan(sizes, tile, parts, (blocks, parts, 1), units, integers, (*units, *tile))
 
 
 def _power_of_2(n: int) -> int:
@@ -124,6 +114,7 @@ class Norm:
         an order in memory that `sizes` knows, and elements.
         """
         how = _plan(x)
+        assert how is not None
         format = torch.float64 if x.dtype == torch.float64 else torch.float32
         y = torch.empty_like(x)
         mean, invstd, partial = _scratch(x, format, (how.sizes[1],), (how.sizes[1],), (3, how.parts, how.sizes[1]))
@@ -162,6 +153,7 @@ class Norm:
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return dx like x, and dweight and dbias, None where there is none."""
         how = _plan(x)
+        assert how is not None
         dy, dx = matching(dy, x), torch.empty_like(x)
         (partial,) = _scratch(x, mean.dtype, (2, how.parts, how.sizes[1]))
         dweight, dbias = (None if given is None else torch.empty_like(given) for given in (weight, bias))
@@ -194,13 +186,17 @@ class Norm:
         return self._launchers[name, arithmetic]
 
 
-def _plan(x: Tensor) -> Plan:
-    seen = sizes(x)
-    assert seen is not None
-    return plan(seen, x.element_size(), _processors(x.device))
+def _plan(x: Tensor) -> Plan | None:
+    """Return the plan for x, None where its order in memory is not known."""
+    return _plan_of(x.shape, x.stride(), x.dtype, x.device)
 
 
-@lru_cache
+@lru_cache(maxsize=4096)  # of one shape after the other: 9 µs otherwise, for launches that take 2
+def _plan_of(shape: torch.Size, stride: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Plan | None:
+    seen = sizes(torch.empty_strided(shape, stride, dtype=dtype, device="meta"))
+    return None if seen is None else plan(seen, dtype.itemsize, _processors(device))
+
+
 def _processors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 2
 

@@ -37,8 +37,8 @@ def stacked(
     """Return one panel a row of {label of y: {activation: y}} over the same `x`, one above another.
 
     Where `log`, y is logarithmic, and what is not above 0 is not drawn. `breaks` {(label of y, activation): places} are
-    the jumps at which a line is interrupted. `whole`: x is a count, with ticks at whole numbers only. Raises
-    CosnbError for lengths that differ.
+    the jumps at which a line is interrupted; such a line is drawn through, since dots look like gaps. `whole`: x is a
+    count, with ticks at whole numbers only. Raises CosnbError for lengths that differ.
     """
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     with style():
@@ -52,7 +52,8 @@ def stacked(
                     raise CosnbError(f"{name} has {len(row[name])} values of {label!r} for {len(x)} places.")
                 jumps = (breaks or {}).get((label, name), ())
                 line = _interrupted(np.asarray(x, dtype=float), np.asarray(row[name], dtype=float), jumps)
-                axes.plot(*line, color=look.color, linestyle=look.linestyle, label=title(name))
+                through = any(name == other for _, other in breaks or {})
+                axes.plot(*line, color=look.color, linestyle="-" if through else look.linestyle, label=title(name))
             axes.set_ylabel(label)
             if log:
                 axes.set_yscale("log")
