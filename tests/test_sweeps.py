@@ -234,3 +234,20 @@ def test_a_hundred_runs_while_workers_come_and_go() -> None:
 def test_the_way_to_a_record_needs_no_pytorch() -> None:
     program = "import sys; import cosnb.notebooks.sweep, cosnb.results.record; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
+def test_ctrl_c_while_modules_are_imported_comes_after() -> None:
+    swallowed = False
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), runs.interrupt_later():
+            try:  # as a module compiled by Cython does that registers with collections.abc
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.05)
+            except KeyboardInterrupt:
+                swallowed = True
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not swallowed
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -1,8 +1,10 @@
 """`notebooks/runs.toml`: every notebook with its title, time limits and its quick and full parameters."""
 
 import os
+import signal
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,19 @@ def plan(
     return jobs
 
 
+@contextmanager
+def interrupt_later() -> Iterator[None]:
+    """Hold Ctrl-C back until the end: compiled modules that are being imported may take it and go on without a word."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _check_lists(overrides: Mapping[str, Any]) -> None:
     if not {"seeds", "activations"} & overrides.keys():
         return
@@ -161,7 +176,8 @@ def run(
         planned = [job for job in planned if job.name not in kept]
         if not planned:
             return []
-    from cosnb.notebooks import cluster, sweep  # with Dask, which takes half a second
+    with interrupt_later():
+        from cosnb.notebooks import cluster, sweep  # with Dask, which takes half a second
 
     cores = available_cores()
     workers = jobs or max(min(2, cores), len(cluster.visible_gpus()))
