@@ -2,11 +2,13 @@
 
 import os
 import signal
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from cosnb.errors import CosnbError
@@ -114,14 +116,19 @@ def plan(
 @contextmanager
 def interrupt_later() -> Iterator[None]:
     """Hold Ctrl-C back until the end: compiled modules that are being imported may take it and go on without a word."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[tuple[int, FrameType | None]] = []
+    # A mask would not do: NumPy's threads do not have it, and one of them may be given the signal.
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        handler(*came[0])
 
 
 def _check_lists(overrides: Mapping[str, Any]) -> None:
