@@ -268,12 +268,12 @@ def _parser() -> argparse.ArgumentParser:
         "the command goes on where it stopped. Then print what is left.",
     )
     campaign.add_argument(
-        "name", metavar="NAME", help="tables, depth, sensitivity, probes, modern, trained, precision or cost"
+        "name", metavar="NAME", help="answer, tables, depth, sensitivity, probes, modern, trained, precision or cost"
     )
     campaign.add_argument("--minutes", type=float, metavar="M", help="stop after so many (default: when all is done)")
     campaign.add_argument("--together", type=int, default=1, metavar="N", help="runs trained at once (default: 1)")
     campaign.add_argument(
-        "--way", help="how they are trained at once: streams (the default on a GPU), fused, processes or auto"
+        "--way", help="how they are trained at once: streams (the default on a GPU) or processes (on a CPU)"
     )
     campaign.add_argument("--device", help="cuda, cuda:1, cpu (default: the GPU where there is one)")
     action = campaign.add_mutually_exclusive_group()

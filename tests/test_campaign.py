@@ -165,7 +165,7 @@ def test_a_precision_of_its_own_goes_before_the_campaigns(tmp_path: Path) -> Non
 
 
 def test_mistakes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CosnbError, match="unknown campaign 'table': choose one of tables, depth"):
+    with pytest.raises(CosnbError, match="unknown campaign 'table': choose one of answer, tables, depth"):
         campaign.get("table")
     with pytest.raises(CosnbError, match="minutes is 0"):
         run(tmp_path, 0)

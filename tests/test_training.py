@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cosnb import models
 from cosnb.data import ImageData, load
-from cosnb.data.augment import normalize
+from cosnb.data.augment import draw, normalize
 from cosnb.errors import CosnbError
 from cosnb.training import TrainingConfig, evaluate, loop, parse_activations, parse_seeds, resolve_precision, train
 from cosnb.training import device as device_module
@@ -122,7 +122,7 @@ def test_the_loop_is_adam_on_cross_entropy(tiny: list[nn.Module], data: ImageDat
     for epoch in epochs:
         reference.train()
         total, correct = 0.0, 0
-        order = loop.draw(64, generator).order
+        order = draw(64, generator).order
         for part in order.split(24):
             logits = reference((data.train_images[part].float() / 255 - 0.5) / 0.5)
             loss = nn.functional.cross_entropy(logits, data.train_labels[part])

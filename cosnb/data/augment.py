@@ -1,4 +1,4 @@
-"""Augmentation of uint8 images as whole batches: flip, rotation with Pillow's arithmetic, crop, normalisation."""
+"""Augmentation of uint8 images as whole batches: flip, rotation with Pillow's arithmetic, shift, normalisation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,19 +16,30 @@ class Draws:
     """One epoch's random choices, on the CPU: row i belongs to the i-th image shown, which is image `order[i]`.
 
     order: int64 (n,), a permutation; flip: bool (n,); angle: float64 (n,), degrees, counter-clockwise; shift: int64
-    (n, 2), pixels down and to the right by which the image's window moves, at most `crop` either way.
+    (n, 2), pixels down and to the right by which the image's window moves, at most `crop` either way; reflect: what
+    the window shows outside the image: the image mirrored at its outermost pixels, else zeros.
     """
 
     order: Tensor
     flip: Tensor
     angle: Tensor
     shift: Tensor | None = None
+    reflect: bool = False
 
 
-def draw(n: int, generator: torch.Generator, flip: float = 0.4, rotation: float = 30.0, crop: int = 0) -> Draws:
+def draw(
+    n: int,
+    generator: torch.Generator,
+    flip: float = 0.4,
+    rotation: float = 30.0,
+    crop: int = 0,
+    reflect: bool = False,
+    mirrored: Tensor | None = None,
+) -> Draws:
     """Draw an epoch over n images: order, flips with probability `flip`, angles uniform in [-rotation, rotation).
 
-    With a `crop`, windows shifted by whole pixels, uniform from −crop to crop, on each axis too.
+    With a `crop`, windows shifted by whole pixels, uniform from −crop to crop, on each axis too. `mirrored`, bool (n,)
+    by image, says which images are flipped in place of drawing it.
 
     `generator` lives on the CPU, so one seed gives the same epoch to every device; the number of draws depends on n
     and on whether there is a `crop` alone, so the order stays the same whatever `flip` and `rotation` are. The defaults
@@ -42,9 +53,10 @@ def draw(n: int, generator: torch.Generator, flip: float = 0.4, rotation: float 
         raise CosnbError(f"The largest rotation is {rotation}°, but must lie in [0, 180]: correct rotation.")
     order = torch.randperm(n, generator=generator)
     flips = torch.rand(n, generator=generator, dtype=torch.float64) < flip
+    flips = flips if mirrored is None else mirrored[order]
     angles = torch.rand(n, generator=generator, dtype=torch.float64).mul_(2).sub_(1).mul_(rotation)
     shift = torch.randint(-crop, crop + 1, (n, 2), generator=generator) if crop else None
-    return Draws(order, flips, angles, shift)
+    return Draws(order, flips, angles, shift, reflect)
 
 
 def flip(images: Tensor, mask: Tensor) -> Tensor:
@@ -65,18 +77,37 @@ def rotate(images: Tensor, angles: Tensor) -> Tensor:
     return _resample(images, _affine(angles, height, width).to(images.device, non_blocking=True))
 
 
-def crop(images: Tensor, shift: Tensor) -> Tensor:
-    """Cut from each image its window, moved by `shift`: what lies outside is zero, as from an image padded with zeros.
+def crop(images: Tensor, shift: Tensor, reflect: bool = False) -> Tensor:
+    """Cut from each image its window, moved by `shift`, as from an image padded with zeros.
 
-    images: any dtype, (B, C, H, W); shift: int64 (B, 2), pixels down and to the right, on the same device.
+    images: any dtype, (B, C, H, W); shift: int64 (B, 2), pixels down and to the right, on the same device. reflect:
+    padded with its mirror image instead, the outermost pixels not repeated; the shift is then less than H and W.
     """
     channels, height, width = images.shape[1:]
     rows = torch.arange(height, device=images.device) + shift[:, :1]
     columns = torch.arange(width, device=images.device) + shift[:, 1:]
-    down = rows.clamp(0, height - 1)[:, None, :, None].expand(-1, channels, -1, width)
-    across = columns.clamp(0, width - 1)[:, None, None].expand(-1, channels, height, -1)
+    down, across = (
+        (height - 1 - (height - 1 - rows.abs()).abs(), width - 1 - (width - 1 - columns.abs()).abs())
+        if reflect
+        else (rows.clamp(0, height - 1), columns.clamp(0, width - 1))
+    )
+    place = (down[:, :, None] * width + across[:, None]).flatten(1)[:, None].expand(-1, channels, -1)
+    cut = images.flatten(2).gather(2, place).view(images.shape)
+    if reflect:
+        return cut
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
-    return images.gather(2, down).gather(3, across).mul_(inside[:, None])
+    return cut.mul_(inside[:, None])
+
+
+def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation of each channel of `normalize(images)`, float64 (C,), exactly.
+
+    images: uint8 (N, C, H, W). Whole numbers are summed, so the result does not depend on the order or the device.
+    """
+    counts = torch.stack([plane.flatten().bincount(minlength=256) for plane in images.unbind(1)]).cpu().double()
+    values = normalize(torch.arange(256, dtype=torch.uint8)).double()
+    mean = counts @ values / counts.sum(1)
+    return mean, ((counts * (values - mean[:, None]).square()).sum(1) / counts.sum(1)).sqrt()
 
 
 def normalize(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -106,7 +137,7 @@ def batches(images: Tensor, labels: Tensor, draws: Draws | None, batch_size: int
         if maps is not None:
             batch = _resample(batch, maps[part])
         if shifts is not None:
-            batch = crop(batch, shifts[part])
+            batch = crop(batch, shifts[part], draws.reflect)
         yield batch, labels.index_select(0, order[part])
 
 

@@ -1,7 +1,8 @@
 """The C target on the CPU: built once into the user's cache, run on torch's own threads.
 
 The library has for each number format a forward loop y = f(x) and a backward loop dx = dy·f′(x). float16 and bfloat16
-are converted inside the loop, computed in float and rounded once.
+are converted, computed in float and rounded once; where a formula costs more than a look-up, in tables of all 65,536
+values.
 """
 
 import _ctypes
@@ -155,6 +156,12 @@ def computes_in_double(program: Program, dtype: torch.dtype) -> bool:
     return dtype == torch.float16 or counts["multiplications"] + counts["additions"] <= limit
 
 
+def goes_by_table(program: Program) -> bool:
+    """Say whether f(x) of 16-bit numbers is looked up: where it has an exponential, a function or a division."""
+    counts = program.operations()
+    return counts["exponentials"] + counts["functions"] + counts["divisions"] > 0
+
+
 def source(value: Program, product: Program | None) -> str:
     """Return the C source of a library with f from `value` and dy·f′ from `product`."""
     programs = [value] if product is None else [value, product]
@@ -168,6 +175,8 @@ def source(value: Program, product: Program | None) -> str:
         for format, mark in ((torch.float32, "F32"), (torch.float16, "F16")):
             if program is not None and computes_in_double(program, format):
                 parts.append(f"#define COSNB_{name}_{mark}_IN_DOUBLE")
+    if goes_by_table(value):
+        parts.append("#define COSNB_BY_TABLE")
     loops = files("cosnb.kernels").joinpath("loops.c").read_text()
     parts += ["#define COSNB_BACKWARD" if product is not None else "", loops]
     return "\n".join(parts)

@@ -133,8 +133,45 @@ static void run(job *j, unsigned threads) {
 
 FORWARD(f32, float, SAME, SAME)
 FORWARD(f64, double, SAME, SAME)
+#ifdef COSNB_BY_TABLE
+/* 16 bits have 65,536 values, so f is a table of 128 KB and f' one of 256 KB, filled at the first call. Data has a few
+   thousand different values, which stay in the cache of the core: 0.35 ns an element each way, whatever the formula,
+   where arithmetic took CoS 0.64 and 0.85 ns (one core of an AMD EPYC, 5.9 million normal numbers). */
+#define VALUES 65536u
+
+#define FORWARD_BY_TABLE(S, FROM, TO)                                                                 \
+    static uint16_t values_##S[VALUES];                                                               \
+    static int has_values_##S = 0;                                                                    \
+    static void forward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) {  \
+        const uint16_t *restrict x = xs;                                                              \
+        uint16_t *restrict y = outs;                                                                  \
+        size_t i = begin;                                                                             \
+        (void)dys;                                                                                    \
+        for (; i + 4 <= end; i += 4) { /* one load and one store of memory for four look-ups */       \
+            uint64_t in;                                                                              \
+            memcpy(&in, x + i, sizeof in);                                                            \
+            const uint16_t out[4] = {values_##S[in & 0xffff], values_##S[in >> 16 & 0xffff],          \
+                                     values_##S[in >> 32 & 0xffff], values_##S[in >> 48]};            \
+            memcpy(y + i, out, sizeof out);                                                           \
+        }                                                                                             \
+        for (; i < end; i++) y[i] = values_##S[x[i]];                                                 \
+    }                                                                                                 \
+    void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) {      \
+        job j = {forward_##S, x, dy, y, n, n, n, sizeof(uint16_t)};                                   \
+        if (!__atomic_load_n(&has_values_##S, __ATOMIC_ACQUIRE)) { /* two threads write the same */   \
+            for (unsigned v = 0; v < VALUES; v++)                                                     \
+                values_##S[v] = TO(value_in_##S(FROM((uint16_t)v)));                                  \
+            __atomic_store_n(&has_values_##S, 1, __ATOMIC_RELEASE);                                   \
+        }                                                                                             \
+        run(&j, threads);                                                                             \
+    }
+
+FORWARD_BY_TABLE(bf16, from_bf16, to_bf16)
+FORWARD_BY_TABLE(f16, from_f16, to_f16)
+#else
 FORWARD(bf16, uint16_t, from_bf16, to_bf16)
 FORWARD(f16, uint16_t, from_f16, to_f16)
+#endif
 
 #ifdef COSNB_BACKWARD
 #define BACKWARD(S, T, FROM, TO)                                                                      \
@@ -151,6 +188,36 @@ FORWARD(f16, uint16_t, from_f16, to_f16)
 
 BACKWARD(f32, float, SAME, SAME)
 BACKWARD(f64, double, SAME, SAME)
+#ifdef COSNB_BY_TABLE
+#define BACKWARD_BY_TABLE(S, FROM, TO)                                                                \
+    static float slopes_##S[VALUES];                                                                  \
+    static int has_slopes_##S = 0;                                                                    \
+    static void backward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) { \
+        const uint16_t *restrict x = xs, *restrict dy = dys;                                          \
+        uint16_t *restrict dx = outs;                                                                 \
+        size_t i = begin;                                                                             \
+        for (; i + 32 <= end; i += 32) { /* look-ups, then a loop that compilers vectorise */         \
+            float slope[32];                                                                          \
+            for (int k = 0; k < 32; k++) slope[k] = slopes_##S[x[i + k]];                             \
+            for (int k = 0; k < 32; k++) dx[i + k] = TO(slope[k] * FROM(dy[i + k]));                  \
+        }                                                                                             \
+        for (; i < end; i++) dx[i] = TO(slopes_##S[x[i]] * FROM(dy[i]));                              \
+    }                                                                                                 \
+    void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads,      \
+                            size_t columns, size_t stride) {                                          \
+        job j = {backward_##S, x, dy, dx, n, columns, stride, sizeof(uint16_t)};                      \
+        if (!__atomic_load_n(&has_slopes_##S, __ATOMIC_ACQUIRE)) {                                    \
+            for (unsigned v = 0; v < VALUES; v++)                                                     \
+                slopes_##S[v] = (float)product_f64(1.0, (double)FROM((uint16_t)v));                   \
+            __atomic_store_n(&has_slopes_##S, 1, __ATOMIC_RELEASE);                                   \
+        }                                                                                             \
+        run(&j, threads);                                                                             \
+    }
+
+BACKWARD_BY_TABLE(bf16, from_bf16, to_bf16)
+BACKWARD_BY_TABLE(f16, from_f16, to_f16)
+#else
 BACKWARD(bf16, uint16_t, from_bf16, to_bf16)
 BACKWARD(f16, uint16_t, from_f16, to_f16)
+#endif
 #endif

@@ -11,9 +11,10 @@ from cosnb.models.depth import DepthConv, DepthMLP
 from cosnb.models.landscape import Landscape
 from cosnb.models.mobilenet_v2 import MobileNetV2
 from cosnb.models.shufflenet_v2 import ShuffleNetV2
-from cosnb.models.squeezenet import SqueezeNet
+from cosnb.models.speedrun import Speedrun, speedrun_wide
+from cosnb.models.squeezenet import SqueezeNet, squeezenet_half
 
-__all__ = ["NETWORKS", "Landscape", "activation_name", "build", "code_file", "has_depth", "input_shape"]
+__all__ = ["NETWORKS", "Landscape", "Speedrun", "activation_name", "build", "code_file", "has_depth", "input_shape"]
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "squeezenet": SqueezeNet,
@@ -21,6 +22,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "mobilenet_v2": MobileNetV2,
     "depth_mlp": DepthMLP,
     "depth_conv": DepthConv,
+    "speedrun": Speedrun,
+    "speedrun_wide": speedrun_wide,
+    "squeezenet_half": squeezenet_half,
 }
 _DEPTH = ("depth_mlp", "depth_conv")
 

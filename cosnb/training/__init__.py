@@ -3,7 +3,6 @@
 from cosnb.training.config import TrainingConfig, parse_activations, parse_seeds
 from cosnb.training.device import resolve_precision
 from cosnb.training.loop import evaluate, train
-from cosnb.training.many import train_many
 from cosnb.training.run import run, run_missing
 
 __all__ = [
@@ -15,5 +14,4 @@ __all__ = [
     "run",
     "run_missing",
     "train",
-    "train_many",
 ]

@@ -13,7 +13,10 @@ from cosnb.symbolic import catalogue
 from cosnb.training.protocol import PROTOCOLS
 
 PRECISIONS = ("float32", "bfloat16")
-_LATER = ("depth", "gain", "label_smoothing", "probes")
+# Settings that came after the first records, each with what all had before: left out where they have that, so that old
+# digests hold.
+_LATER: dict[str, Any] = {"depth": 0, "gain": 1.0, "label_smoothing": 0.0, "probes": (), "held_out": 0}
+_OF_PROTOCOL = ("epochs", "lr", "flip", "rotation", "batch_size", "label_smoothing")
 PROBES = ("dead_units", "gradient_norms")
 _BY_PROTOCOL: Any = None  # stands for the protocol's own value until the configuration is made
 
@@ -24,10 +27,11 @@ class TrainingConfig:
 
     activation: a name of the catalogue, or formula text without parameters (see `cosnb.symbolic.text`).
     train_images: how many of the training images are used, from the first. lr: the highest rate of a schedule. flip:
-    probability. rotation: degrees, the largest angle. What is not given of epochs, lr, flip and rotation is the
-    protocol's. precision: "float32", or "bfloat16" for automatic mixed precision. depth: blocks of a depth network,
-    0 for the others. gain: factor on the initial weights of every convolution and linear layer. probes: see
-    `cosnb.training.probes`.
+    probability. rotation: degrees, the largest angle. What is not given of epochs, lr, flip, rotation, batch_size and
+    label_smoothing is the protocol's. precision: "float32", or "bfloat16" for automatic mixed precision. depth: blocks
+    of a depth network, 0 for the others. gain: factor on the initial weights of every convolution and linear layer that
+    is learnt. probes: see `cosnb.training.probes`. held_out: how many of the last training images are tested on in
+    place of the test images (see `cosnb.data.load`).
     """
 
     activation: str
@@ -36,19 +40,20 @@ class TrainingConfig:
     network: str = "squeezenet"
     protocol: str = "paper"
     epochs: int = _BY_PROTOCOL
-    batch_size: int = 128
+    batch_size: int = _BY_PROTOCOL
     lr: float = _BY_PROTOCOL
     precision: str = "float32"
     flip: float = _BY_PROTOCOL
     rotation: float = _BY_PROTOCOL
     depth: int = 0
     gain: float = 1.0
-    label_smoothing: float = 0.0
+    label_smoothing: float = _BY_PROTOCOL
     probes: tuple[str, ...] = ()
+    held_out: int = 0
 
     def __post_init__(self) -> None:
         _choice("protocol", self.protocol, tuple(PROTOCOLS))
-        for name in ("epochs", "lr", "flip", "rotation"):
+        for name in _OF_PROTOCOL:
             if getattr(self, name) is _BY_PROTOCOL:
                 object.__setattr__(self, name, getattr(PROTOCOLS[self.protocol], name))
         if isinstance(self.probes, list):  # as JSON gives it back
@@ -68,6 +73,8 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "train_images"):
             if getattr(self, name) < 1:
                 raise CosnbError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.held_out < 0:
+            raise CosnbError(f"held_out must be at least 0, got {self.held_out}")
         if self.batch_size > self.train_images:
             raise CosnbError(f"batch_size is {self.batch_size}, but there are only {self.train_images} training images")
         for name in ("lr", "gain"):
@@ -84,14 +91,16 @@ class TrainingConfig:
             raise CosnbError(f"{self.network} has a depth of {'1 or more' if deep else '0'}, got {self.depth}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the configuration as JSON types, floats as floats.
-
-        Settings that came after the first records are left out where they have their default, so old digests hold.
-        """
+        """Return the configuration as JSON types, floats as floats."""
         settings: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name not in _LATER or value != field.default:
+            before = _LATER.get(field.name)
+            if (
+                field.name not in _LATER
+                or value != before
+                or getattr(PROTOCOLS[self.protocol], field.name, before) != before
+            ):
                 kind = _types()[field.name]
                 settings[field.name] = list(value) if kind is tuple else kind(value)
         return settings

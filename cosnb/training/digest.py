@@ -1,4 +1,4 @@
-"""A digest of the code that decides a run's numbers, blind to comments, docstrings and layout."""
+"""A digest of the code that decides a run's numbers, blind to comments, docstrings, imports and layout."""
 
 import ast
 import hashlib
@@ -13,7 +13,7 @@ from cosnb.training.config import TrainingConfig
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FILES = (
-    *(f"training/{name}.py" for name in ("loop", "many", "state", "dropout", "protocol", "execution", "probes")),
+    *(f"training/{name}.py" for name in ("loop", "state", "dropout", "protocol", "execution", "probes")),
     "data/augment.py",
 )
 _OF_EXECUTION = {"captured": ("training/streams.py",)}
@@ -44,10 +44,18 @@ def _expressions(name: str) -> str:
 def canonical(source: str) -> str:
     """Return Python `source` as one line of node names and constants: what it does, not how it is laid out.
 
+    Imports are left out, so that a file may move.
+
     Empty fields are left out, so that a Python version that adds an optional field to its syntax tree gives the same
     text.
     """
     return _canonical(ast.parse(source))
+
+
+def _is_blank(statement: ast.stmt) -> bool:
+    """Say whether a statement is a docstring or an import."""
+    text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return text or isinstance(statement, (ast.Import, ast.ImportFrom))
 
 
 def _canonical(node: object) -> str:
@@ -58,7 +66,7 @@ def _canonical(node: object) -> str:
     parts = []
     for field, value in ast.iter_fields(node):
         if field == "body" and isinstance(value, list):
-            value = [s for s in value if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+            value = [statement for statement in value if not _is_blank(statement)]
         if value is not None and value != []:
             parts.append(f"{field}={_canonical(value)}")
     return f"{type(node).__name__}({','.join(parts)})"

@@ -1,17 +1,19 @@
 """One training run, from top to bottom."""
 
+import base64
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from cosnb import models
 from cosnb.data import ImageData
-from cosnb.data.augment import batches, draw
+from cosnb.data.augment import batches
 from cosnb.errors import CosnbError
 from cosnb.training import probes
 from cosnb.training.checkpoint import Checkpoint
@@ -38,9 +40,10 @@ def train(
     `data` holds uint8 images; they stay on `device`, flips, rotations and crops are done there, and within an epoch
     nothing waits for that device. An epoch's entry: epoch (from 1), train_loss and train_accuracy (means over the
     epoch's images as they were met, the loss as it is minimised), test_loss and test_accuracy (exact means over the
-    test set), train_seconds and test_seconds (wall time, device synchronised, code built before), and what
-    `config.probes` measure. A loss that is not finite ends the run. With a `checkpoint` the run goes on from it, first
-    handing over the epochs that it holds, and renews it. Raises CosnbError where data and network do not fit.
+    test set), train_seconds and test_seconds (wall time, device synchronised, code built before), what `config.probes`
+    measure, and in the last epoch what `mirrored` returns. A loss that is not finite ends the run. With a `checkpoint`
+    the run goes on from it, first handing over the epochs that it holds, and renews it. Raises CosnbError where data
+    and network do not fit.
     """
     device = torch.device(device)
     execution = resolve_execution(execution, device)
@@ -72,6 +75,7 @@ def _train(
         train_loss, train_accuracy = _train_epoch(state, config, data, forward)
         middle = now(device)
         test_loss, test_accuracy = evaluate(state.net, data.test_images, data.test_labels, config.precision, forward)
+        extra |= mirrored(state, config, data, forward)
         times = {"train_seconds": middle - start, "test_seconds": now(device) - middle}
         state.epochs.append(
             {
@@ -95,7 +99,7 @@ def _train_epoch(state: State, config: TrainingConfig, data: ImageData, forward:
     state.net.train()
     loss_sum = torch.zeros((), dtype=torch.float64, device=data.train_images.device)
     correct = torch.zeros((), dtype=torch.int64, device=data.train_images.device)
-    for images, labels, rate in epoch_batches(config, data, state.generator, len(state.epochs)):
+    for images, labels, rate in epoch_batches(state, config, data):
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         state.draw_masks()
@@ -109,15 +113,12 @@ def _train_epoch(state: State, config: TrainingConfig, data: ImageData, forward:
     return loss_sum.item() / len(data.train_images), correct.item() / len(data.train_images)
 
 
-def epoch_batches(
-    config: TrainingConfig, data: ImageData, generator: torch.Generator, epoch: int
-) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """Yield (images uint8, labels, learning rate) for each step of epoch `epoch` (from 0)."""
+def epoch_batches(state: State, config: TrainingConfig, data: ImageData) -> Iterator[tuple[Tensor, Tensor, float]]:
+    """Yield (images uint8, labels, learning rate) for each step of the next epoch."""
     protocol = PROTOCOLS[config.protocol]
     steps = math.ceil(len(data.train_images) / config.batch_size)
-    draws = draw(len(data.train_images), generator, config.flip, config.rotation, protocol.crop)
-    shown = batches(data.train_images, data.train_labels, draws, config.batch_size)
-    for step, (images, labels) in enumerate(shown, epoch * steps):
+    shown = batches(data.train_images, data.train_labels, state.draw_epoch(), config.batch_size)
+    for step, (images, labels) in enumerate(shown, len(state.epochs) * steps):
         yield images, labels, protocol.rate(config.lr, step, config.epochs * steps)
 
 
@@ -137,6 +138,32 @@ def evaluate(
         loss_sum += F.cross_entropy(out.double(), truth, reduction="sum")
         correct += (out.argmax(1) == truth).sum()
     return loss_sum.item() / len(labels), correct.item() / len(labels)
+
+
+@torch.no_grad()
+def mirrored(state: State, config: TrainingConfig, data: ImageData, forward: Forward | None = None) -> Epoch:
+    """Return what a protocol with `mirror` adds to its last epoch's entry; nothing else.
+
+    mirrored_test_loss and mirrored_test_accuracy: of the mean of the logits of a test image and its mirror image.
+    right: which images those got right, a bit each from the highest of the first byte on, in base64.
+    """
+    if not PROTOCOLS[config.protocol].mirror or len(state.epochs) + 1 < config.epochs:
+        return {}
+    state.net.eval()
+    call = forward or state.net
+    loss_sum = torch.zeros((), dtype=torch.float64, device=data.test_images.device)
+    right = []
+    for images, labels in batches(data.test_images, data.test_labels, None, TEST_BATCH):
+        seen, seen_mirrored = (logits(call, shown, config.precision).double() for shown in (images, images.flip(-1)))
+        out = (seen + seen_mirrored) / 2
+        loss_sum += F.cross_entropy(out, labels, reduction="sum")
+        right.append(out.argmax(1) == labels)
+    bits = torch.cat(right).cpu().numpy()
+    return {
+        "mirrored_test_loss": loss_sum.item() / len(bits),
+        "mirrored_test_accuracy": int(bits.sum()) / len(bits),
+        "right": base64.b64encode(np.packbits(bits).tobytes()).decode(),
+    }
 
 
 def fitted(data: ImageData, network: str) -> ImageData:

@@ -20,6 +20,7 @@ def plan(
             activation=name,
             dataset=images.name,
             train_images=len(images.train_images),
+            held_out=images.held_out,
             precision=resolve_precision(precision, device),
             **settings,  # type: ignore[arg-type]
         )

@@ -2,7 +2,8 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,10 +26,11 @@ from cosnb.training.device import describe_device
 from cosnb.training.digest import code_digest
 from cosnb.training.execution import resolve_execution
 from cosnb.training.loop import fitted, train
-from cosnb.training.many import Outcome, resolve_way, train_many
+from cosnb.training.processes import in_processes
 from cosnb.training.state import Epoch
-from cosnb.training.streams import EXECUTION, Job, train_streams
+from cosnb.training.streams import EXECUTION, Job, Outcome, train_streams
 
+WAYS = ("auto", "processes", "streams")
 _BESIDE = "other runs beside it"
 TIMING = "wall time an epoch, device synchronised before and after; code is built before the first epoch"
 
@@ -47,11 +49,11 @@ def run_missing(
 ) -> int:
     """Train every (configuration, seed) that has no finished record, seed by seed; return how many were written.
 
-    `data` must be what the configurations name. `together`: how many seeds of a configuration are trained at once;
-    `way`: how, one of `cosnb.training.many`, or "streams", where it is runs of any configuration of one network (see
-    `cosnb.training.streams`), one alone too. A run that raises is recorded as failed and the others go on; one that was
-    killed, or that `enough` interrupts, goes on from its checkpoint. Shows a bar with the time left. Raises CosnbError
-    before the first run where a setting is wrong or the results folder cannot be written.
+    `data` must be what the configurations name. `together`: how many runs are trained at once; `way`: how, "processes"
+    (see `cosnb.training.processes`), "streams" (see `cosnb.training.streams`; one alone too), or "auto", streams on
+    CUDA and processes elsewhere. A run that raises is recorded as failed and the others go on; one that was killed, or
+    that `enough` interrupts, goes on from its checkpoint. Shows a bar with the time left. Raises CosnbError before the
+    first run where a setting is wrong or the results folder cannot be written.
 
     enough: asked after each epoch; what it raises, no Exception, ends the call.
     """
@@ -59,6 +61,7 @@ def run_missing(
     check(configs, data, device, execution)
     if together < 1:
         raise CosnbError(f"together must be at least 1, got {together}")
+    way = resolve_way(way, device, together)
     results.require_writable(experiment, root)
     wanted = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
     mine = assignment.take(experiment, wanted, root)  # all, but for a sweep's processes
@@ -70,14 +73,9 @@ def run_missing(
             if (config, seed) in mine and results.find(experiment, config.digest(), seed, root) is None
         ]
 
-    parts = [seeds[start : start + together] for start in range(0, len(seeds), together)]
-    if way == "streams":
-        groups = beside(missing(wanted), together)
-    else:
-        groups = [found for part in parts for config in configs if (found := missing((config, s) for s in part))]
+    jobs = missing(wanted)
     written = 0
-    epochs = sum(config.epochs for group in groups for config, _ in group)
-    with tqdm(total=epochs, unit="epoch", desc=experiment, disable=not groups) as bar:
+    with tqdm(total=sum(config.epochs for config, _ in jobs), unit="epoch", desc=experiment, disable=not jobs) as bar:
 
         def show(job: Job, epoch: Epoch) -> None:
             config, seed = job
@@ -85,36 +83,55 @@ def run_missing(
             bar.update()
             enough()
 
-        for group in groups:
-            still = missing(group)  # another process may have recorded some since
-            bar.update(sum(config.epochs for config, _ in group) - sum(config.epochs for config, _ in still))
-            checkpoints = {job: open_checkpoint(experiment, *job, data, root) for job in still}
-            made: Iterable[results.record.Record]
-            if way == "streams":
-                made = run_streams(experiment, still, data, device, show, checkpoints)
-            elif len(still) > 1:
-                config = still[0][0]
-                by_seed = {seed: checkpoint for (_, seed), checkpoint in checkpoints.items()}
+        def made() -> Generator[tuple[Job, results.record.Record], None, None]:
+            if way == "processes":
+                work = partial(_run_job, experiment, device, root, execution, min(together, len(jobs)))
+                yield from in_processes(work, jobs, data, together, show)
+                return
+            for group in beside(jobs, together) if way == "streams" else ([job] for job in jobs):
+                still = missing(group)  # another process may have recorded some since
+                bar.update(sum(config.epochs for config, _ in group) - sum(config.epochs for config, _ in still))
+                kept = {job: open_checkpoint(experiment, *job, data, root) for job in still}
+                if way == "streams":
+                    yield from zip(still, run_streams(experiment, still, data, device, show, kept), strict=True)
+                else:
+                    for job in still:
+                        yield job, run(experiment, *job, data, device, partial(show, job), kept[job], execution)
 
-                def show_seed(seed: int, epoch: Epoch, config: TrainingConfig = config) -> None:
-                    show((config, seed), epoch)
-
-                made = run_many(experiment, config, list(by_seed), data, device, show_seed, by_seed, way)
-            else:
-                made = (
-                    run(experiment, *job, data, device, partial(show, job), checkpoints[job], execution)
-                    for job in still
-                )
-            for record in made:
-                (job,) = (
-                    job for job in still if (job[0].digest(), job[1]) == (record["config_digest"], record["seed"])
-                )
+        with closing(made()) as records:
+            for job, record in records:
                 if missing([job]):
                     results.write(record, root)
                     written += 1
-                checkpoints[job].delete()
+                open_checkpoint(experiment, *job, data, root).delete()
     assignment.leave(mine, root)
     return written
+
+
+def resolve_way(way: str, device: str | torch.device, together: int) -> str:
+    """Return how `together` runs are trained: "alone", "processes" or "streams"; CosnbError for an unknown way."""
+    if way not in WAYS:
+        raise CosnbError(f"unknown way {way!r} of training several runs: choose one of {', '.join(WAYS)}")
+    if together == 1:
+        return "streams" if way == "streams" else "alone"
+    return ("streams" if torch.device(device).type == "cuda" else "processes") if way == "auto" else way
+
+
+def _run_job(
+    experiment: str,
+    device: str | torch.device,
+    root: Path | None,
+    execution: str,
+    together: int,
+    job: Job,
+    data: ImageData,
+    send: Callable[[Epoch], None],
+) -> results.record.Record:
+    """Return the record of a run in a process of its own."""
+    checkpoint = open_checkpoint(experiment, *job, data, root)
+    record = run(experiment, *job, data, device, send, checkpoint, execution)
+    record["timing"] |= {"method": f"{TIMING}; {_BESIDE}", "together": together}
+    return record
 
 
 def beside(jobs: list[Job], together: int) -> list[list[Job]]:
@@ -135,11 +152,13 @@ def check(configs: Iterable[TrainingConfig], data: ImageData, device: str | torc
     resolve_execution(execution, device)
     seen = set()
     for config in configs:
-        if (config.dataset, config.train_images) != (data.name, len(data.train_images)):
-            raise CosnbError(
-                f"the configuration asks for {config.train_images} images of {config.dataset}, the data given are "
-                f"{len(data.train_images)} of {data.name}"
-            )
+        asked = (config.train_images, config.dataset, config.held_out)
+        given = (len(data.train_images), data.name, data.held_out)
+        if asked != given:
+            said = [
+                f"{n} images of {name}" + (f" with {held} held out" if held else "") for n, name, held in (asked, given)
+            ]
+            raise CosnbError(f"the configuration asks for {said[0]}, the data given are {said[1]}")
         fitted(data, config.network)
         if config in seen:
             raise CosnbError(f"a configuration of {config.network} with {config.activation} is given twice")
@@ -189,29 +208,6 @@ def run(
     return make_record(experiment, config, seed, data, device, execution, status, error, epochs, timing, started)
 
 
-def run_many(
-    experiment: str,
-    config: TrainingConfig,
-    seeds: list[int],
-    data: ImageData,
-    device: str | torch.device,
-    after_epoch: Callable[[int, Epoch], None] = lambda seed, epoch: None,
-    checkpoints: Mapping[int, Checkpoint] | None = None,
-    way: str = "auto",
-) -> list[results.record.Record]:
-    """Train several seeds of one configuration together and return their records; see `run`, and `train_many`."""
-    way = resolve_way(way, device)
-    how, execution = ("divided by the number of runs fused", "eager") if way == "fused" else (_BESIDE, "auto")
-    by_job = {(config, seed): checkpoint for seed, checkpoint in (checkpoints or {}).items()}
-
-    def train_them() -> dict[Job, Outcome]:
-        outcomes = train_many(config, seeds, data, device, after_epoch, checkpoints, way)
-        return {(config, seed): outcome for seed, outcome in outcomes.items()}
-
-    jobs = [(config, seed) for seed in seeds]
-    return _record_together(experiment, jobs, data, device, train_them, by_job, how, execution)
-
-
 def run_streams(
     experiment: str,
     jobs: list[Job],
@@ -225,42 +221,27 @@ def run_streams(
 
     after_run: called with each run's network.
     """
-
-    def train_them() -> dict[Job, Outcome]:
+    started, clock = datetime.now(UTC), time.perf_counter()
+    resumed = {job for job, checkpoint in (checkpoints or {}).items() if checkpoint.path.exists()}
+    try:
         outcomes = train_streams(jobs, data, device, after_epoch, checkpoints)
         for job, outcome in outcomes.items():
             if outcome.net is not None:
                 after_run(job, outcome.net)
-        return outcomes
-
-    how = "divided by the number of runs side by side"
-    return _record_together(experiment, jobs, data, device, train_them, checkpoints or {}, how, EXECUTION)
-
-
-def _record_together(
-    experiment: str,
-    jobs: list[Job],
-    data: ImageData,
-    device: str | torch.device,
-    train_them: Callable[[], dict[Job, Outcome]],
-    checkpoints: Mapping[Job, Checkpoint],
-    how: str,
-    execution: str,
-) -> list[results.record.Record]:
-    started, clock = datetime.now(UTC), time.perf_counter()
-    resumed = {job for job, checkpoint in checkpoints.items() if checkpoint.path.exists()}
-    try:
-        outcomes = train_them()
     except Exception as exception:
         outcomes = dict.fromkeys(jobs, Outcome("failed", f"{type(exception).__name__}: {exception}", [], None))
-    timing = {"method": f"{TIMING}; {how}", "total_seconds": time.perf_counter() - clock, "together": len(jobs)}
+    timing = {
+        "method": f"{TIMING}; divided by the number of runs side by side",
+        "total_seconds": time.perf_counter() - clock,
+        "together": len(jobs),
+    }
     return [
         make_record(
             experiment,
             *job,
             data,
             device,
-            execution,
+            EXECUTION,
             outcome.status,
             outcome.error,
             outcome.epochs,

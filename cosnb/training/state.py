@@ -1,18 +1,47 @@
 """What one run changes as it goes: weights, optimiser, generators and the epochs' entries."""
 
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cosnb import models
 from cosnb.activation import activation
 from cosnb.data import ImageData
+from cosnb.data.augment import Draws, channel_statistics, draw, normalize
 from cosnb.training.config import TrainingConfig
 from cosnb.training.dropout import seed_dropout
 from cosnb.training.protocol import PROTOCOLS
 
 Epoch = dict[str, Any]
+_WHITENING_IMAGES = 5000
+
+
+class Standardized(nn.Module):
+    """A network that is shown images with mean 0 and standard deviation 1 in each channel of `train_images`.
+
+    Input as that of the others: float (B, C, H, W) in [−1, 1]. train_images: uint8 (N, C, H, W).
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, net: nn.Module, train_images: Tensor) -> None:
+        super().__init__()
+        self.net = net
+        mean, deviation = channel_statistics(train_images)
+        self.register_buffer("scale", (1 / deviation).float()[:, None, None])
+        self.register_buffer("shift", (-mean / deviation).float()[:, None, None])
+
+    def standardize(self, x: Tensor) -> Tensor:
+        """Return x with mean 0 and standard deviation 1, in its shape and memory format."""
+        return torch.addcmul(self.shift, x, self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (B, C, H, W) to logits (B, classes)."""
+        out: Tensor = self.net(self.standardize(x))
+        return out
 
 
 class State:
@@ -25,16 +54,34 @@ class State:
 
     def __init__(self, config: TrainingConfig, seed: int, data: ImageData) -> None:
         device = data.train_images.device
+        protocol = PROTOCOLS[config.protocol]
         torch.manual_seed(seed)
         act = activation(models.activation_name(config.network, config.activation))
-        self.net = models.build(config.network, act.module(), len(data.classes), config.depth)
+        self.net: nn.Module = models.build(config.network, act.module(), len(data.classes), config.depth)
         scale_weights(self.net, config.gain)
+        if protocol.standardize:
+            built, self.net = self.net, Standardized(self.net, data.train_images)
+            if isinstance(built, models.Speedrun):
+                built.whiten(self.net.standardize(normalize(data.train_images[:_WHITENING_IMAGES].cpu())))
         self.net = self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dropouts = seed_dropout(self.net, torch.zeros_like(data.train_images[:1]).float(), config.batch_size)
-        self.optimizer = PROTOCOLS[config.protocol].make_optimizer(self.net.parameters(), config.lr)
+        self.optimizer = protocol.make_optimizer(self.net.parameters(), config.lr)
         self.generator = torch.Generator().manual_seed(seed)
+        self._draw = partial(
+            draw, len(data.train_images), self.generator, config.flip, config.rotation, protocol.crop, protocol.reflect
+        )
+        self._mirrored = None
+        if protocol.alternate:
+            self._mirrored = torch.rand(len(data.train_images), generator=self.generator) < config.flip
         self.masks = torch.Generator(device).manual_seed(seed)
         self.epochs: list[Epoch] = []
+
+    def draw_epoch(self) -> Draws:
+        """Draw order and augmentation of the next epoch."""
+        mirrored = self._mirrored
+        if mirrored is not None and len(self.epochs) % 2:
+            mirrored = ~mirrored
+        return self._draw(mirrored=mirrored)
 
     def draw_masks(self) -> None:
         """Draw the dropout of the next step."""
@@ -62,7 +109,7 @@ class State:
 
 @torch.no_grad()
 def scale_weights(net: nn.Module, gain: float) -> None:
-    """Multiply the weights of every convolution and linear layer by `gain`; biases and normalisation stay."""
+    """Multiply the learnt weights of convolutions and linear layers by `gain`; biases and normalisation stay."""
     for module in net.modules():
-        if gain != 1.0 and isinstance(module, (nn.Conv2d, nn.Linear)):
+        if gain != 1.0 and isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.requires_grad:
             module.weight.mul_(gain)

@@ -12,6 +12,7 @@ run them.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from cosnb.data import ImageData
-from cosnb.data.augment import batches, draw
+from cosnb.data.augment import batches
 from cosnb.errors import CosnbError
 from cosnb.models.fused import fuse_bn
 from cosnb.training import probes
@@ -27,14 +28,23 @@ from cosnb.training.checkpoint import Checkpoint
 from cosnb.training.config import TrainingConfig
 from cosnb.training.device import memory_kept
 from cosnb.training.execution import logits
-from cosnb.training.loop import TEST_BATCH, diverged, fitted, now
-from cosnb.training.many import Outcome
+from cosnb.training.loop import TEST_BATCH, diverged, fitted, mirrored, now
 from cosnb.training.protocol import PROTOCOLS
 from cosnb.training.state import Epoch, State
 
 EXECUTION = "captured"  # what a record's device says of such a run
 Job = tuple[TrainingConfig, int]  # a configuration and a seed
 _WARM_UP = 3  # steps before a capture: code is built, cuDNN chooses, the optimiser's state comes to be
+
+
+@dataclass
+class Outcome:
+    """How one run ended: status "ok", "diverged" or "failed" (then with its error and no network), and its epochs."""
+
+    status: str
+    error: str | None
+    epochs: list[Epoch]
+    net: nn.Module | None
 
 
 def train_streams(
@@ -87,6 +97,7 @@ def _train_epoch(runs: list["_Run"], data: ImageData, device: torch.device) -> l
     _in_turn(runs, len(data.test_images), min(TEST_BATCH, len(data.test_images)), _Run.test)
     end = now(device)
     tested = [run.means(len(data.test_images)) for run in runs]
+    extra = [before | mirrored(run.state, run.config, data) for before, run in zip(extra, runs, strict=True)]
     return [
         {
             "epoch": len(run.state.epochs) + 1,
@@ -162,7 +173,7 @@ class _Run:
             for step in range(done * steps, (done + 1) * steps)
         ]
         n = len(data.train_images)
-        draws = draw(n, self.state.generator, self.config.flip, self.config.rotation, protocol.crop)
+        draws = self.state.draw_epoch()
         with self._streaming():
             self.rates.copy_(torch.tensor(rates))
             self._host_rates = iter(rates)

@@ -1,0 +1,99 @@
+"""Record a campaign in the background: at low priority, from a worktree of its own at one commit, commit by commit.
+
+    python tools/record.py answer [--commit HASH] [--together 2] [--every 30] [--minutes 120]
+
+Its records go into this clone's `results/`; every half hour, and at the end, the new ones are committed there, and
+nothing else. The worktree, `_build/recorder`, is at the commit that made the newest record, so that one code makes all
+of them; `--commit` names another. Ctrl-C or a kill loses at most the running epoch: the same command goes on. What it
+does is written to `_build/recorder.log`.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = "import sys; from cosnb.cli import main; sys.exit(main())"
+
+
+def main() -> int:
+    """Run the campaign and commit its records; return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("campaign", help="for example answer")
+    parser.add_argument("--commit", help="the code that records (default: that of the newest record, else HEAD)")
+    parser.add_argument("--together", default="2", help="runs at once (default: 2)")
+    parser.add_argument("--every", type=float, default=30, help="minutes between two commits of records (default: 30)")
+    parser.add_argument("--minutes", help="stop after so many (default: when all is done)")
+    options = parser.parse_args()
+    results = Path(os.environ.setdefault("COSNB_RESULTS", str(ROOT / "results")))
+    commit = git("rev-parse", "--verify", f"{options.commit or newest(results) or 'HEAD'}^{{commit}}")
+    worktree = ROOT / "_build" / "recorder"
+    if worktree.exists():
+        git("checkout", "--detach", "--quiet", commit, at=worktree)
+    else:
+        git("worktree", "prune")
+        git("worktree", "add", "--detach", "--quiet", str(worktree), commit)
+    command = [sys.executable, "-c", RUN, "campaign", options.campaign, "--device", "cpu"]
+    command += ["--together", options.together, *(["--minutes", options.minutes] if options.minutes else [])]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: the campaign is stopped, records are committed
+    with (ROOT / "_build" / "recorder.log").open("a") as log:
+        print(f"{time.ctime()}: {options.campaign} at {commit}", file=log, flush=True)
+        campaign = subprocess.Popen(command, cwd=worktree, stdout=log, stderr=log, preexec_fn=prepare)
+        try:
+            while campaign.poll() is None:
+                try:
+                    campaign.wait(60 * options.every)
+                except subprocess.TimeoutExpired:
+                    commit_records(results)
+        finally:
+            campaign.send_signal(signal.SIGINT)
+            campaign.wait()
+            commit_records(results)
+    return campaign.returncode
+
+
+def prepare() -> None:
+    """Lower this process's priority, and have Ctrl-C reach it where a shell in the background has turned that off."""
+    os.nice(19)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def newest(results: Path) -> str | None:
+    """Return the commit of the newest record of the experiment that asks whether CoS is more accurate."""
+    records = [json.loads(path.read_text()) for path in (results / "is-cos-more-accurate").glob("*.json")]
+    return max(records, key=lambda record: record["finished"])["commit"] if records else None
+
+
+def commit_records(results: Path) -> None:
+    """Commit new records, whatever else is staged; where git is busy, the next time does."""
+    try:
+        git("add", "--", str(results), at=results)
+        new = git("diff", "--cached", "--name-only", "--diff-filter=A", "--", str(results), at=results).splitlines()
+        if new:
+            folders = sorted({Path(name).parent.name for name in new})
+            git(
+                "commit",
+                "--quiet",
+                "-m",
+                f"Records: {len(new)} of {', '.join(folders)}",
+                "--",
+                str(results),
+                at=results,
+            )
+    except subprocess.CalledProcessError as error:
+        print(f"not committed: {error.stderr.strip()}", file=sys.stderr)
+
+
+def git(*arguments: str, at: Path = ROOT) -> str:
+    """Return what git says; CalledProcessError where it refuses."""
+    command = ["git", "-C", str(at), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
