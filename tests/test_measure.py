@@ -165,8 +165,16 @@ class TestCurves:
 
     def test_flatness_is_blind_to_height(self):
         level = {0.1: {0: 30.0, 1: 60.0}, 1.0: {0: 30.0, 1: 60.0}}
-        assert curves.flatness(level) == pytest.approx({0: 1.0, 1: 1.0})
-        assert curves.flatness({0.1: {0: 20.0}, 1.0: {0: 40.0}}) == {0: pytest.approx(0.75)}
+        assert curves.flatness(level) == {0: 0.0, 1: 0.0}
+        assert curves.flatness({0.1: {0: 20.0}, 1.0: {0: 40.0, 1: 3.0}, 2.0: {0: 35.0}}) == {0: -20.0}
+        assert curves.flatness({0.1: {0: 20.0}}) == curves.flatness({}) == {}
+
+    def test_places_at_which_a_run_did_not_learn_are_left_out_for_all(self):
+        relu = {1.0: {0: 60.0, 1: 61.0}, 2.0: {0: 70.0, 1: 20.0}, 3.0: {0: 80.0}}
+        cos = {1.0: {0: 50.0, 1: 19.9}, 2.0: {0: 20.0, 1: 70.0}}
+        assert curves.learnt({"relu": relu, "cos": cos}) == {"relu": {2.0: relu[2.0]}, "cos": {2.0: cos[2.0]}}
+        assert curves.learnt({"relu": relu, "cos": {}}) == {"relu": {}, "cos": {}}
+        assert curves.learnt({}) == {}
 
     def test_training_accuracy_is_the_last_epoch_s(self):
         record = run("squeezenet", "cos", 0, 60, 1.0, epochs=2, lr=0.1)

@@ -60,11 +60,11 @@ def test_alike_within_the_least_lead(change, seeds, verdict):
 
 def test_few_pairs_say_how_many_are_wanted():
     text = precision.judgement(precision.pairs(arms({"relu": 0.0, "cos": 0.0}, 3))).text
-    assert "**not resolved** (4 pairs more would tell" in text
+    assert "**not resolved** (2 pairs more would tell" in text
 
 
 def test_without_pairs_the_page_says_so():
     assert precision.pairs([]) == {}
     only = [r for r in arms({"relu": 0.0}) if r["config"]["precision"] == "float32"]
     assert precision.comparison(precision.pairs(only)).text == precision.NONE
-    assert precision.judgement({}).text.startswith("**not resolved**, for lack of runs: at least 7 pairs")
+    assert precision.judgement({}).text.startswith("**not resolved**, for lack of runs: at least 5 pairs")

@@ -11,22 +11,26 @@ from scipy import stats
 
 from cosnb.errors import CosnbError
 from cosnb.statistics import (
+    LOOKS,
     Direction,
     Verdict,
     alike,
     bca_interval,
     compare,
-    holm,
+    decided,
     judge,
+    may_stop,
     more_runs,
     more_runs_alike,
-    paired_differences,
+    pooled_deviation,
     power,
+    prediction_interval,
     runs_needed,
+    sequence,
     sign_flip_test,
-    smallest_n,
     superiority,
     t_interval,
+    t_test,
 )
 
 
@@ -52,7 +56,7 @@ class TestIntervals:
         rng = np.random.default_rng(1)
         a, b = rng.normal(88, 0.4, 9), rng.normal(87, 0.4, 9)
         expected = stats.ttest_rel(a, b).confidence_interval(level)
-        interval = t_interval(paired_differences(a, b), level)
+        interval = t_interval(a - b, level)
         assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
 
     def test_one_run_and_none_leave_the_mean_open(self):
@@ -84,9 +88,25 @@ class TestIntervals:
         with pytest.raises(CosnbError, match="finite"):
             t_interval(values)
 
-    def test_unpaired_runs_and_impossible_levels_are_refused(self):
-        with pytest.raises(CosnbError, match="3 and 2"):
-            paired_differences([1, 2, 3], [1, 2])
+    @pytest.mark.parametrize("n", [2, 9])
+    def test_the_p_is_scipy_s_and_agrees_with_the_interval(self, n):
+        differences = np.random.default_rng(n).normal(0.5, 0.4, n)
+        p = t_test(differences)
+        assert p == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, rel=1e-12)
+        interval = t_interval(differences, 1 - p)
+        assert min(abs(interval.low), abs(interval.high)) == pytest.approx(0, abs=1e-9)
+
+    def test_a_p_without_spread_or_runs(self):
+        assert [t_test(values) for values in ([], [1.0], [0.5] * 4, [0.0] * 4)] == [1, 1, 0, 1]
+
+    def test_one_more_pair_lies_in_the_prediction_interval(self):
+        samples = np.random.default_rng(12).normal(0.4, 0.5, (4000, 9))
+        intervals = [prediction_interval(sample[:8]) for sample in samples]
+        inside = sum(i.low <= sample[8] <= i.high for i, sample in zip(intervals, samples, strict=True)) / 4000
+        assert inside == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / 4000))
+        assert prediction_interval([0.5]).half_width == math.inf
+
+    def test_impossible_levels_are_refused(self):
         with pytest.raises(CosnbError, match="level"):
             t_interval([1, 2], 95)
 
@@ -150,13 +170,6 @@ class TestSignFlip:
         assert sign_flip_test([]).p == 1.0
 
 
-def test_holm_by_hand():
-    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1 = 0.02, 0.03, 0.06, 0.04; never falling: the last becomes 0.06.
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.7, 0.6]) == [1.0, 1.0]
-    assert holm([]) == []
-
-
 def test_superiority_counts_ties_half():
     assert superiority([0.2, 0.0, -0.1, 0.3]) == 2.5 / 4
     assert math.isnan(superiority([]))
@@ -179,10 +192,8 @@ class TestPower:
         assert power(n, sd, claimed) >= 0.8 > power(n - 1, sd, claimed)
 
     def test_at_least_what_a_verdict_asks(self):
-        assert runs_needed(0.0, 0.5) == runs_needed(1e-9, 0.5) == 7
-        assert runs_needed(0.0, 0.5, family_size=1) == 6
-        assert power(6, 0.0, 0.5) == 0.0
-        assert [smallest_n(m) for m in (1, 2, 3, 4)] == [6, 7, 7, 8]
+        assert runs_needed(0.0, 0.5) == runs_needed(1e-9, 0.5) == 5
+        assert power(4, 0.0, 0.5) == 0.0
 
     @pytest.mark.parametrize(("sd", "claimed"), [(0.5, 0.0), (0.5, math.nan), (math.nan, 0.5), (-0.1, 0.5)])
     def test_impossible_claims_are_refused(self, sd, claimed):
@@ -190,7 +201,7 @@ class TestPower:
             runs_needed(sd, claimed)
 
 
-# Eight differences of mean 0.5 and sd 0.1; at m = 2 the Holm-level interval is 0.5 ± 0.10045.
+# Eight differences of mean 0.5 and sd 0.1; at m = 2 the decisive interval is 0.5 ± 0.10045.
 EIGHT = 0.5 + 0.1 * np.array([-1.5, -1, -0.5, -0.5, 0.5, 0.5, 1, 1.5]) / np.std(
     [-1.5, -1, -0.5, -0.5, 0.5, 0.5, 1, 1.5], ddof=1
 )
@@ -201,11 +212,11 @@ def verdict(differences, claimed, m=2):
 
 
 class TestVerdicts:
-    def test_the_interval_is_at_the_holm_level(self):
+    def test_the_interval_that_decides_is_at_the_family_s_level(self):
         result = judge({"a": (EIGHT, 0.5), "b": (-EIGHT, 0.5)})["a"]
-        assert (result.interval.level, result.holm_interval.level) == (0.95, 0.975)
-        assert result.holm_interval.half_width == pytest.approx(stats.t.ppf(0.9875, 7) * 0.1 / math.sqrt(8))
-        assert result.holm_interval.high == pytest.approx(0.60045, abs=1e-5)  # t(0.9875, 7) = 2.8412
+        assert (result.interval.level, result.decisive.level) == (0.95, 0.975)
+        assert result.decisive.half_width == pytest.approx(stats.t.ppf(0.9875, 7) * 0.1 / math.sqrt(8))
+        assert result.decisive.high == pytest.approx(0.60045, abs=1e-5)  # t(0.9875, 7) = 2.8412
 
     def test_confirmed_or_real_but_smaller_by_the_upper_end(self):
         assert verdict(EIGHT, 0.6004) is Verdict.CONFIRMED
@@ -220,47 +231,62 @@ class TestVerdicts:
         assert verdict(EIGHT, -0.1) is Verdict.REFUTED
         assert verdict(-EIGHT, 0.1) is Verdict.REFUTED
 
-    def test_refuted_or_not_resolved_without_a_clear_difference(self):
+    def test_a_size_that_is_excluded_is_no_refutation(self):
         around_zero = EIGHT - 0.5
-        assert verdict(around_zero, 0.1005) is Verdict.REFUTED
+        assert verdict(around_zero, 0.1005) is Verdict.EXCLUDED
         assert verdict(around_zero, 0.1004) is Verdict.NOT_RESOLVED
-        assert verdict(around_zero, -0.1005) is Verdict.REFUTED
+        assert verdict(around_zero, -0.1005) is Verdict.EXCLUDED
         assert verdict(around_zero, -0.1004) is Verdict.NOT_RESOLVED
 
-    def test_never_resolved_below_7_runs_in_a_family_of_2(self):
-        seven = [0.50, 0.51, 0.49, 0.52, 0.48, 0.53, 0.47]
-        assert verdict(seven, 0.5) is Verdict.CONFIRMED
-        assert verdict(seven[:6], 0.5) is Verdict.NOT_RESOLVED
-        assert verdict(seven[:6], 0.5, m=1) is Verdict.CONFIRMED
-        assert verdict(seven[:6], 9.9) is Verdict.NOT_RESOLVED
-        assert verdict(seven, 9.9) is Verdict.SMALLER
+    def test_never_resolved_below_5_runs(self):
+        five = [0.50, 0.51, 0.49, 0.52, 0.48]
+        assert verdict(five, 0.5) is Verdict.CONFIRMED
+        assert verdict(five, 9.9) is Verdict.SMALLER
+        assert verdict(five[:4], 0.5) is verdict(five[:4], 9.9) is Verdict.NOT_RESOLVED
+
+    def test_parts_of_one_claim_are_judged_at_the_level_of_all(self):
+        # 0.5 ± 0.1 · t/√8: t(1 − 0.025/8, 7) = 3.8
+        thin = EIGHT - 0.5 + 0.1 * 3.2 / math.sqrt(8)
+        assert verdict(thin, Direction.HIGHER, m=2) is Verdict.CONFIRMED
+        assert verdict(thin, Direction.HIGHER, m=8) is Verdict.NOT_RESOLVED
+        assert judge({"a": (thin, None)}, 8)["a"].p == pytest.approx(8 * t_test(thin))
+
+    def test_the_absence_of_a_lead_is_judged_at_20_runs_alone_and_in_points_alone(self):
+        twenty = np.tile(EIGHT - 0.4, 3)[:20]  # mean near 0.1, sd 0.1
+        level = twenty - twenty.mean() + 0.02
+        for values, points, expected in (
+            (level, True, Verdict.NO_LEAD),
+            (level[:19], True, Verdict.EXCLUDED),
+            (level, False, Verdict.EXCLUDED),
+            (twenty, True, Verdict.SMALLER),  # a lead, though one that is too small to name
+        ):
+            assert judge({"a": (values, 0.38)}, points=points)["a"].verdict is expected
+        edge = 0.3 - stats.t.isf(0.05, 19) * level.std(ddof=1) / math.sqrt(20)
+        found = [
+            judge({"a": (level - 0.02 + sign * by, None)}, points=True)["a"]
+            for sign in (1, -1)
+            for by in (0.999 * edge, 1.001 * edge)
+        ]
+        assert [one.negligible for one in found] == [True, False, True, False]
+        assert [one.lead for one in found] == [1, 1, -1, -1]
 
     @pytest.mark.parametrize("n", [0, 1])
     def test_no_or_one_run_is_not_resolved(self, n):
         result = judge({"claim": ([0.5] * n, 0.5)}, 2)["claim"]
-        assert (result.n, result.verdict, result.power, result.runs_needed) == (n, Verdict.NOT_RESOLVED, None, None)
+        assert (result.n, result.verdict, result.lead, result.excluded) == (n, Verdict.NOT_RESOLVED, 0, False)
 
     def test_without_a_claim_it_is_exploratory(self):
         assert verdict(EIGHT, None) is Verdict.EXPLORATORY
 
-    def test_holm_confirms_what_bonferroni_would_not(self):
-        # The sum 2.75 is reached with no minus, with −0.35, and with one −0.3: 2 · 4 of 256 patterns.
-        middling = [0.5, 0.5, 0.5, 0.5, 0.5, 0.3, 0.3, -0.35]
-        both = judge({"b": (middling, 0.3), "a": (EIGHT, 0.4)})
-        assert (both["a"].p_holm, both["b"].p_holm) == (2 * 2 / 256, 8 / 256)
-        assert both["b"].verdict is Verdict.CONFIRMED
-        alone = judge({"b": (middling, 0.3)}, 2)["b"]
-        assert alone.p_holm == 2 * 8 / 256
-        assert alone.verdict is Verdict.NOT_RESOLVED
-
     def test_comparison_carries_its_numbers(self):
-        result = compare(88 + EIGHT, np.full(8, 88.0), 0.6, 2)
+        result = judge({"a": (EIGHT, 0.6)}, 2)["a"]
         assert result.interval.mean == pytest.approx(0.5)
-        assert result.p_holm == 2 * result.test.p == 2**-6
+        assert result.p == 2 * t_test(EIGHT)
+        assert result.test.p == 2**-7
         assert result.superiority == 1.0
         assert result.bootstrap is None
-        assert result.power == pytest.approx(power(8, 0.1, 0.6))
-        assert result.runs_needed == 7
+        assert result.prediction == prediction_interval(EIGHT)
+        assert (result.lead, result.excluded, result.negligible) == (1, False, None)
         assert result.verdict == "confirmed"
 
     def test_bootstrap_stands_beside_from_20_runs(self):
@@ -316,11 +342,7 @@ class TestDirections:
         assert [verdict(EIGHT, claim) for claim in (higher, lower)] == ["confirmed", "refuted"]
         assert [verdict(-EIGHT, claim) for claim in (higher, lower)] == ["refuted", "confirmed"]
         assert {verdict(around_zero, claim) for claim in (higher, lower)} == {"not resolved"}
-        assert verdict(EIGHT[:6], lower) is Verdict.NOT_RESOLVED
-
-    def test_a_sign_has_no_power(self):
-        result = judge({"claim": (EIGHT, Direction.HIGHER)}, 2)["claim"]
-        assert (result.power, result.runs_needed) == (None, None)
+        assert verdict(EIGHT[:4], lower) is Verdict.NOT_RESOLVED
 
 
 class TestAlike:
@@ -336,7 +358,7 @@ class TestAlike:
         assert alike({"a": EIGHT - 0.5, "b": EIGHT}, 0.3996) is Verdict.NOT_RESOLVED
 
     def test_few_runs_leave_it_open(self):
-        assert alike({"a": [0.0] * 7, "b": [0.0] * 6}, 1.0) is Verdict.NOT_RESOLVED
+        assert alike({"a": [0.0] * 7, "b": [0.0] * 4}, 1.0) is Verdict.NOT_RESOLVED
         assert alike({}, 1.0) is Verdict.NOT_RESOLVED
 
     def test_a_margin_must_say_something(self):
@@ -348,11 +370,17 @@ class TestRunsThatAreLacking:
     def judged(self, differences, claimed, m=2):
         return judge({"claim": (differences, claimed)}, m)["claim"]
 
-    def test_with_fewer_than_two_those_that_any_verdict_takes(self):
-        assert [more_runs(self.judged(d, Direction.HIGHER)) for d in ([], [0.5])] == [7, 6]
+    def test_with_few_runs_those_that_any_verdict_takes(self):
+        assert [more_runs(self.judged(d, Direction.HIGHER)) for d in ([], [0.5], [0.5, 0.1, 0.3])] == [5, 4, 2]
+
+    def test_points_of_accuracy_by_the_least_lead_and_a_spread_from_elsewhere(self):
+        for seen in ([], [0.01, 0.02, -0.02], (EIGHT - 0.49).tolist()):
+            judged = judge({"claim": (seen, 0.38 if len(seen) < 8 else Direction.HIGHER)}, 2, points=True)["claim"]
+            assert len(seen) + more_runs(judged) == runs_needed(0.57, 0.3, 2) == 37
 
     def test_by_the_claimed_difference_or_else_by_the_one_seen(self):
-        assert more_runs(self.judged(EIGHT[:5], 0.05)) == runs_needed(np.std(EIGHT[:5], ddof=1), 0.05) - 5
+        beside = EIGHT[:5] - EIGHT[:5].mean() + 0.01
+        assert more_runs(self.judged(beside, 0.05)) == runs_needed(np.std(beside, ddof=1), 0.05) - 5
         beside = EIGHT - 0.48  # mean 0.02, sd 0.1
         assert more_runs(self.judged(beside, Direction.HIGHER)) == runs_needed(0.1, 0.02) - 8
         # 8 would do for 0.13, and did not: so by the difference seen, which refutes it when it is found
@@ -373,4 +401,73 @@ class TestRunsThatAreLacking:
             found.append(sum(drawn) / 2000)
         assert found[0] >= 0.8 - 0.03 > found[1] - 0.03
         assert more_runs_alike({"a": sample}, 0.0670) is None
-        assert more_runs_alike({"a": []}, 1.0) == 6
+        assert more_runs_alike({"a": []}, 1.0) == 5
+
+
+class TestLooks:
+    """Error rates by simulation, 200,000 sequences of 20 pairs."""
+
+    def shares(self, lead, sd=0.35, claimed=0.38, count=200_000):
+        """Return how often a lead is shown, the claim excluded, and the mean number of pairs at which one is."""
+        pairs = np.random.default_rng(1).normal(lead, sd, (count, 20))
+        shown, excluded, needed = np.zeros(count, bool), np.zeros(count, bool), np.full(count, 20)
+        for look in reversed(LOOKS):
+            first = pairs[:, : look.n]
+            half = stats.t.isf(look.level / 2, look.n - 1) * first.std(axis=1, ddof=1) / math.sqrt(look.n)
+            here = abs(first.mean(axis=1)) > half
+            beyond = first.mean(axis=1) + half < claimed
+            shown |= here
+            excluded |= beyond
+            needed[here | beyond] = look.n
+        return shown.mean(), excluded.mean(), needed.mean()
+
+    def test_no_lead_is_shown_in_one_of_40(self):
+        assert [(look.n, look.level) for look in LOOKS] == [(8, 0.001), (14, 0.0085), (20, 0.0205)]
+        shown, excluded, needed = self.shares(0.0)
+        assert shown == pytest.approx(0.025, abs=4 * math.sqrt(0.025 * 0.975 / 200_000))
+        assert excluded == pytest.approx(0.98, abs=0.01)
+        assert needed == pytest.approx(14.5, abs=0.1)
+
+    def test_a_lead_of_the_claimed_size_is_found(self):
+        shown, excluded, needed = self.shares(0.38)
+        assert shown == pytest.approx(0.98, abs=0.01)
+        assert excluded == pytest.approx(0.0125, abs=0.002)  # on one side
+        assert needed == pytest.approx(14.5, abs=0.1)
+
+    def test_the_code_decides_as_the_simulation_does(self):
+        pairs = np.random.default_rng(4).normal(0.2, 0.35, (300, 20))
+        answers = []
+        for row in pairs:
+            looks = sequence(row, 0.38)
+            assert [look.n for look in looks] == [8, 14, 20]
+            assert [look.decisive.level for look in looks] == [0.999, 0.9915, 0.9795]
+            assert [look.negligible for look in looks[:2]] == [None, None]
+            for look, plan in zip(looks, LOOKS, strict=True):
+                interval = t_interval(row[: plan.n], 1 - plan.level)
+                assert look.lead == (interval.low > 0) - (interval.high < 0)
+                assert look.excluded == (interval.high < 0.38)
+            answers.append(decided(looks))
+        assert {answer.n for answer in answers if answer} == {8, 14, 20}
+        assert any(answer is None for answer in answers)
+
+    def test_only_the_looks_that_there_are_pairs_for(self):
+        assert [len(sequence(EIGHT[:n], 0.38)) for n in (0, 7, 8)] == [0, 0, 1]
+        assert [look.n for look in sequence(np.tile(EIGHT, 2), 0.38)] == [8, 14]
+
+    def test_recording_may_stop_when_every_contrast_is_decided(self):
+        lead, open_ = sequence(EIGHT, 0.38), sequence(EIGHT - 0.5 + 0.2 * np.arange(8), 0.38)
+        assert decided(lead).lead == 1
+        assert decided(open_) is None
+        assert may_stop({"a": lead})
+        assert not may_stop({"a": lead, "b": open_})
+        assert not may_stop({})
+
+    def test_the_pooled_deviation_says_nothing_of_the_means(self):
+        assert pooled_deviation([EIGHT, EIGHT - 3]) == pytest.approx(0.1)
+        assert pooled_deviation([[0.0, 2.0], [5.0, 5.0, 5.0]]) == pytest.approx(math.sqrt(2 / 3))
+
+
+def test_a_comparison_at_its_own_level():
+    found = compare(EIGHT, 0.38, 0.001, points=True, last=False)
+    assert found.decisive == t_interval(EIGHT, 0.999)
+    assert (found.verdict, found.negligible, found.family_size) == (Verdict.CONFIRMED, None, 1)

@@ -31,18 +31,22 @@ def test_runs_like_ps_confirm_p_and_one_changed_record_does_not():
     assert verdicts(records) == ["not resolved", "not resolved"]
 
 
-def test_runs_without_a_difference_refute_p():
-    records = table_records("squeezenet", {"relu": (88, 0.4), "swish": (88, 0.4), "cos": (88, 0.4)}, noise=0.05)
-    assert verdicts(records) == ["refuted", "refuted"]
+def test_runs_without_a_difference_exclude_the_claimed_size():
+    means = {"relu": (88, 0.4), "swish": (88, 0.4), "cos": (88, 0.4)}
+    assert verdicts(table_records("squeezenet", means, noise=0.05)) == ["claimed size excluded"] * 2
+    assert verdicts(table_records("squeezenet", means, noise=0.05, seeds=20)) == ["no lead worth naming"] * 2
 
 
-def test_losses_alike_is_judged_within_ps_own_spread():
-    records = full_table("squeezenet")
-    assert tables.judge_alike(records, "squeezenet") == (Verdict.NOT_RESOLVED, 0.0383)  # P's spread sits on its margin
-    near = table_records("squeezenet", {"relu": (88, 0.40), "swish": (88, 0.39), "cos": (88, 0.40)}, noise=0.05)
-    assert tables.judge_alike(near, "squeezenet")[0] is Verdict.CONFIRMED
-    far = table_records("squeezenet", {"relu": (88, 0.60), "swish": (88, 0.39), "cos": (88, 0.40)}, noise=0.05)
-    assert tables.judge_alike(far, "squeezenet")[0] is Verdict.REFUTED
+def test_losses_alike_is_judged_within_a_margin_of_0_05():
+    part = "losses alike, within 0.05"
+
+    def judged(relu):
+        means = {"relu": (88, relu), "swish": (88, 0.39), "cos": (88, 0.40)}
+        return tables.loss_verdicts(table_records("squeezenet", means, noise=0.05), "squeezenet")[part]
+
+    assert judged(0.40) is judged(0.43) is Verdict.CONFIRMED
+    assert judged(0.44) is Verdict.NOT_RESOLVED
+    assert judged(0.60) is Verdict.REFUTED
 
 
 def test_the_claims_of_loss_differ_by_network():

@@ -18,11 +18,15 @@ SWEEPS = {"lr": "the learning rate", "gain": "initial weights"}
 
 
 def sensitivity(evidence: Evidence, first: str, second: str) -> dict[str, Comparison]:
-    """Return first − second in the mean accuracy over the learning rates, and over the gains: one family of two."""
+    """Return first − second in flatness over the learning rates, and over the gains: one family of two.
+
+    Flatness is a seed's accuracy at its worst setting minus that at its best, over the settings at which both learnt.
+    """
     family = {}
     for parameter in SWEEPS:
         found = curves.curves(curves.varied(evidence.get("sensitivity", ()), parameter), parameter)
-        a, b = (curves.areas(found.get(name, {})) for name in (first, second))
+        both = curves.learnt({name: found.get(name, {}) for name in (first, second)})
+        a, b = (curves.flatness(both[name]) for name in (first, second))
         gaps = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
         family[parameter] = (gaps, Direction.HIGHER)
     return judge(family)
@@ -41,16 +45,29 @@ def p10(evidence: Evidence) -> list[Finding]:
 def _sensitive(claim: str, evidence: Evidence, first: str, second: str) -> list[Finding]:
     found = []
     for parameter, comparison in sensitivity(evidence, first, second).items():
-        shown = f"area under accuracy, {tables.name_pair(first, second)} {measured(comparison, 'points')}"
-        shown += f" ({size(curves.varied(evidence.get('sensitivity', ()), parameter))})"
+        shown = f"accuracy at the worst setting − at the best, {tables.name_pair(first, second)} "
+        shown += f"{measured(comparison, 'points')} ({_settings(evidence, parameter, first, second)}"
+        shown += f"{size(curves.varied(evidence.get('sensitivity', ()), parameter))})"
         found.append(Finding(claim, f"less sensitive to {SWEEPS[parameter]}", comparison.verdict, shown))
     return found
 
 
+def _settings(evidence: Evidence, parameter: str, *names: str) -> str:
+    """Return how many settings count, where some do not since not every run of `names` learnt at them."""
+    found = curves.curves(curves.varied(evidence.get("sensitivity", ()), parameter), parameter)
+    chosen = {name: found.get(name, {}) for name in names}
+    places, kept = len(set().union(*chosen.values())), len(curves.learnt(chosen)[names[0]])
+    return f"{kept} of {places} settings, at the others not every run learnt; " if kept < places else ""
+
+
 def deep(evidence: Evidence, network: str = "depth_mlp") -> dict[str, list[float]]:
-    """Return CoS − ReLU and CoS − Swish, seed by seed, in mean accuracy over the deeper half of Figure 15's depths."""
+    """Return CoS − ReLU and CoS − Swish, seed by seed, in mean accuracy over the deeper half of Figure 15's depths.
+
+    Depths at which some run of the three did not learn judge nothing.
+    """
     records = [r for r in evidence.get("figure-15-depth", ()) if r["config"]["network"] == network]
     found = curves.curves(curves.varied(records, "depth"), "depth")
+    found = curves.learnt({name: found.get(name, {}) for name in ("relu", "swish", "cos")})
     depths = sorted({depth for curve in found.values() for depth in curve})
     least = depths[len(depths) // 2] if depths else 0
     means = {name: curves.means_from(curve, least) for name, curve in found.items()}

@@ -28,11 +28,19 @@ class Finding:
 def overall(findings: Iterable[Finding]) -> Verdict:
     """Return the verdict on a claim as a whole, which says all its parts together.
 
-    Parts that are not testable decide only where all are. One refuted part refutes the claim; else one that is not
-    resolved leaves it so; else one that is real but smaller makes it that.
+    Parts that are not testable decide only where all are. One refuted part refutes the claim; else one without a lead
+    worth naming, or whose claimed size is excluded, makes it that; else one that is not resolved leaves it so; else one
+    that is real but smaller makes it that.
     """
     verdicts = {finding.verdict for finding in findings} - {Verdict.NOT_TESTABLE}
-    for verdict in (Verdict.REFUTED, Verdict.NOT_RESOLVED, Verdict.SMALLER, Verdict.CONFIRMED):
+    for verdict in (
+        Verdict.REFUTED,
+        Verdict.NO_LEAD,
+        Verdict.EXCLUDED,
+        Verdict.NOT_RESOLVED,
+        Verdict.SMALLER,
+        Verdict.CONFIRMED,
+    ):
         if verdict in verdicts:
             return verdict
     return Verdict.NOT_TESTABLE
@@ -51,16 +59,16 @@ def decide(holds: bool) -> Verdict:
 
 
 def measured(comparison: Comparison, unit: str, digits: int = 2, decides: bool = True) -> str:
-    """Return a comparison in one line: mean with its Holm-level interval, p, n, and how many runs more would tell.
+    """Return a comparison in one line: mean with its decisive interval, p, n, and how many runs more would tell.
 
     The last stands where the comparison is not resolved, and not where it `decides` nothing.
     """
-    interval = comparison.holm_interval
+    interval = comparison.decisive
     more = wanted(more_runs(comparison)) if decides else ""
     if interval.n < 2:
         return f"n = {interval.n}{more}"
     shown = f"{interval.mean:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
-    p = p_value(comparison.p_holm)
+    p = p_value(comparison.p)
     return f"{shown}{unit and ' '}{unit}, p {p if p.startswith('<') else f'= {p}'}, n = {interval.n}{more}"
 
 

@@ -6,7 +6,7 @@ from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size, wanted
 from cosnb.results import gaps, tables
 from cosnb.results.summary import Record, network_title
-from cosnb.statistics import Comparison, more_runs, smallest_n
+from cosnb.statistics import LEAST_RUNS, Comparison, more_runs
 
 SAID = {"relu": (0.46, 0.77), "swish": (0.38, 0.54)}  # P's abstract, in points
 CLAIMS = {"P12": "shufflenet_v2", "P13": "mobilenet_v2", "P14": "squeezenet"}
@@ -33,7 +33,7 @@ def p11(evidence: Evidence) -> list[Finding]:
     found = [Finding("P11", "non-monotonicity emphasised", decide(waves[0] > waves[1]), shape)]
     parts, shown = [], []
     for network in CLAIMS.values():
-        judged, note = _accuracy(evidence, network)
+        judged, note = _accuracy(evidence, network, len(CLAIMS))
         parts.append(Finding("P11", network, judged["CoS − Swish"].verdict if not note else tables.OPEN, ""))
         shown.append(f"{network_title(network)} {measured(judged['CoS − Swish'], 'points', decides=not note)}{note}")
     return [*found, Finding("P11", "more accurate than Swish for it", overall(parts), "; ".join(shown))]
@@ -42,9 +42,9 @@ def p11(evidence: Evidence) -> list[Finding]:
 def p12(evidence: Evidence) -> list[Finding]:
     """ShuffleNet v2: CoS best in loss and accuracy, and its curves too."""
     records = nearest(evidence, "shufflenet_v2")
-    found = _table("P12", evidence)
+    found = _table("P12", evidence, 8)
     for metric in ("accuracy", "loss"):
-        for name, comparison in tables.judge_curves(records, metric).items():
+        for name, comparison in tables.judge_curves(records, metric, 8).items():
             verdict = comparison.verdict if _full(records) else tables.OPEN
             part, note = f"curve of {metric} on average, {name}", _note(records)
             found.append(Finding("P12", part, verdict, measured(comparison, "", 3, not note) + note))
@@ -53,12 +53,12 @@ def p12(evidence: Evidence) -> list[Finding]:
 
 def p13(evidence: Evidence) -> list[Finding]:
     """MobileNet v2: CoS most accurate, losses alike, CoS's above Swish's."""
-    return _table("P13", evidence)
+    return _table("P13", evidence, 4)
 
 
 def p14(evidence: Evidence) -> list[Finding]:
     """SqueezeNet: CoS most accurate, losses alike, CoS's above Swish's."""
-    return _table("P14", evidence)
+    return _table("P14", evidence, 4)
 
 
 def p15(evidence: Evidence) -> list[Finding]:
@@ -69,7 +69,7 @@ def p15(evidence: Evidence) -> list[Finding]:
         shown = f"P's own tables: {min(leads):.2f} to {max(leads):.2f}"
         part = f"{tables.name_pair('cos', other)} is {low:.2f} to {high:.2f}, by P's own tables"
         found.append(Finding("P15", part, decide((min(leads), max(leads)) == (low, high)), shown))
-    parts = [part for number in CLAIMS for part in _table(number, evidence) if part.part.startswith("accuracy")]
+    parts = [part for number in CLAIMS for part in _table(number, evidence, 6) if part.part.startswith("accuracy")]
     shown = "; ".join(
         f"{network_title(network)}: {overall(parts[2 * i : 2 * i + 2])}{_wanted(evidence, network)}"
         for i, network in enumerate(CLAIMS.values())
@@ -83,9 +83,10 @@ def nearest(evidence: Evidence, network: str) -> list[Record]:
     return groups[0][1] if groups else []
 
 
-def _table(claim: str, evidence: Evidence) -> list[Finding]:
+def _table(claim: str, evidence: Evidence, parts: int) -> list[Finding]:
+    """Judge a table's claims at the level that holds for all the `parts` of a claim."""
     network = CLAIMS[claim]
-    judged, note = _accuracy(evidence, network)
+    judged, note = _accuracy(evidence, network, parts)
     found = [
         Finding(
             claim,
@@ -96,18 +97,18 @@ def _table(claim: str, evidence: Evidence) -> list[Finding]:
         for name, c in judged.items()
     ]
     records = nearest(evidence, network)
-    losses = tables.judge_table(records, network, "loss")
+    losses = tables.judge_table(records, network, "loss", family_size=parts)
     shown = "; ".join(f"{name} {measured(c, '', 4, not note)}" for name, c in losses.items())
-    for part, verdict in tables.loss_verdicts(records, network).items():
-        more = wanted(tables.more_alike(records, network)) if "alike" in part and not note else ""
+    for part, verdict in tables.loss_verdicts(records, network, family_size=parts).items():
+        more = wanted(tables.more_alike(records)) if "alike" in part and not note else ""
         evidence_ = f"{shown}{more and '; alike: n'}{more}{note}"
         found.append(Finding(claim, part, tables.OPEN if note else verdict, evidence_))
     return found
 
 
-def _accuracy(evidence: Evidence, network: str) -> tuple[dict[str, Comparison], str]:
+def _accuracy(evidence: Evidence, network: str, parts: int) -> tuple[dict[str, Comparison], str]:
     records = nearest(evidence, network)
-    return tables.judge_table(records, network), _note(records)
+    return tables.judge_table(records, network, family_size=parts), _note(records)
 
 
 def _full(records: Sequence[Record]) -> bool:
@@ -116,12 +117,11 @@ def _full(records: Sequence[Record]) -> bool:
 
 def _note(records: Sequence[Record]) -> str:
     """Say why records cannot answer P; nothing where they can."""
-    least = smallest_n(len(tables.PAIRS))
-    return "" if _full(records) else f" (not P's length: {size(records)}; at least {least} runs of it are wanted)"
+    return "" if _full(records) else f" (not P's length: {size(records)}; at least {LEAST_RUNS} runs of it are needed)"
 
 
 def _wanted(evidence: Evidence, network: str) -> str:
     """Return how many runs more would resolve both leads of a network, after a verdict; nothing where they are."""
-    judged, note = _accuracy(evidence, network)
+    judged, note = _accuracy(evidence, network, 6)
     more = max((more_runs(comparison) or 0 for comparison in judged.values()), default=0)
     return note or (f" (n = {min(c.n for c in judged.values())}{wanted(more)})" if more else "")

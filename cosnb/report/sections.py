@@ -183,7 +183,8 @@ def judge_own(records: Sequence[Record], own: Curve, others: Sequence[Curve]) ->
                 Direction.HIGHER,
             )
             for other in others
-        }
+        },
+        points=True,
     )
 
 
@@ -191,11 +192,11 @@ def verdict_table(judged: Mapping[str, Comparison]) -> Table:
     """Return each difference in points with its intervals, its p-value and the verdict."""
     rows = []
     for pair, found in judged.items():
-        plain, wide = found.interval, found.holm_interval
+        plain, wide = found.interval, found.decisive
         cells = [f"{mean.low:+.2f} to {mean.high:+.2f}" if mean.n > 1 else "?" for mean in (plain, wide)]
         numbers = [text.replace("-", "−") for text in (f"{plain.mean:+.2f}", *cells)]
-        rows.append([pair, found.n, *numbers, f"{found.p_holm:.3f}", found.verdict])
-    head = ["accuracy (points)", "pairs", "mean", "95 %", "at Holm's level", "p, Holm's", "is it better?"]
+        rows.append([pair, found.n, *numbers, f"{found.p:.3f}", found.verdict])
+    head = ["accuracy (points)", "pairs", "mean", "95 %", "at the family's level", "p, adjusted", "is it better?"]
     return Table(head, rows)
 
 
@@ -234,5 +235,5 @@ def _sentence(pair: str, found: Comparison) -> str:
         return f"too few finished runs to compare it with {other}"
     mean, low, high = found.interval.mean, found.interval.low, found.interval.high
     points = f"{mean:+.2f} points of accuracy against {other}, 95 % {low:+.2f} to {high:+.2f}"
-    words = {Verdict.CONFIRMED: "better", Verdict.REFUTED: "worse", Verdict.NOT_RESOLVED: "not resolved"}
-    return f"{points}: **{words[found.verdict]}**"
+    words = {Verdict.CONFIRMED: "better", Verdict.REFUTED: "worse"}
+    return f"{points}: **{words.get(found.verdict, found.verdict)}**"

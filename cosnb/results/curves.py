@@ -9,6 +9,7 @@ from cosnb.results.summary import Record, figures, group
 Values = TypeVar("Values")
 ORDER = ("relu", "swish", "mish", "cos")
 Curve = dict[float, dict[int, float]]
+LEARNT = 20.0  # % on ten classes; a run below it judges nothing
 DEFAULTS = {"gain": 1.0, "depth": 0}  # settings that a record leaves out where they have this value
 
 
@@ -81,8 +82,17 @@ def areas(curve: Mapping[float, Mapping[int, float]], log: bool = True) -> dict[
 
 
 def flatness(curve: Mapping[float, Mapping[int, float]]) -> dict[int, float]:
-    """Return {seed: `areas` as a share of the curve's highest point}: 1 where it is level, whatever its height."""
-    return {seed: area / max(by_seed[seed] for by_seed in curve.values()) for seed, area in areas(curve).items()}
+    """Return {seed: height at the worst place − height at the best}, seeds that have all: 0 where it is level."""
+    seeds = set.intersection(*map(set, curve.values())) if len(curve) > 1 else set()
+    heights = {seed: [by_seed[seed] for by_seed in curve.values()] for seed in sorted(seeds)}
+    return {seed: min(height) - max(height) for seed, height in heights.items()}
+
+
+def learnt(curves: Mapping[str, Curve]) -> dict[str, Curve]:
+    """Return the places at which every run of every curve learnt: on ten classes an accuracy of 20 % or more."""
+    everywhere = set.intersection(*map(set, curves.values())) if curves else set()
+    places = {place for place in everywhere if all(min(curve[place].values()) >= LEARNT for curve in curves.values())}
+    return {name: {place: curve[place] for place in sorted(places)} for name, curve in curves.items()}
 
 
 def means_from(curve: Mapping[float, Mapping[int, float]], least: float) -> dict[int, float]:

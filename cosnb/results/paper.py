@@ -53,7 +53,7 @@ def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
 
 
 def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = "points") -> Table:
-    """Return the comparisons of a family, one a column: intervals, test, verdict, and the runs that would decide.
+    """Return the comparisons of a family, one a column: intervals, tests, verdict, and the runs that would decide.
 
     Differences are shown to `digits` decimals. The rows of the bootstrap (n ≥ 20) and of the runs that would decide are
     there where some comparison has such a figure.
@@ -64,21 +64,27 @@ def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = 
             _show_claim(c.claimed, digits),
             _show(c.interval, digits),
             _show(c.bootstrap, digits) if c.bootstrap else None,
-            _show(c.holm_interval, digits),
-            p_value(c.p_holm),
-            f"{c.superiority:.2f}" if c.n else None,
+            _show(c.decisive, digits),
+            p_value(c.p),
             str(c.verdict),
-            c.runs_needed,
+            p_value(c.test.p),
+            f"{c.superiority:.2f}" if c.n else None,
+            _show(c.prediction, digits),
             more_runs(c),
         ]
         for c in judged.values()
     ]
     names = ["pairs of runs, n", f"claimed difference ({unit})", "ours, 95 % interval", "the same by BCa bootstrap"]
-    names += ["ours, Holm-level interval", "sign-flip p (Holm)", "share of pairs with the first higher", "verdict"]
-    names.append("n for power 0.8, were the claim true and the spread that of these runs")
-    names.append("runs more that would resolve it (power 0.8), by the claim or else by the difference seen")
+    names += [f"the interval that decides, {_level(judged)}", "p of the paired t test, for the family", "verdict"]
+    names += ["sign-flip p, beside", "share of pairs with the first higher", "95 % interval of one more pair"]
+    names.append("runs more that would resolve it (power 0.8)")
     rows = [row for row in zip(names, *columns, strict=True) if any(cell is not None for cell in row[1:])]
     return Table(["", *judged], rows)
+
+
+def _level(judged: Mapping[str, Comparison]) -> str:
+    levels = {comparison.decisive.level for comparison in judged.values()}
+    return " or ".join(f"{100 * level:.4g} %" for level in sorted(levels))
 
 
 def _show_claim(claimed: Claim, digits: int) -> str | None:

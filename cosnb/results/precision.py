@@ -6,7 +6,7 @@ from cosnb.display import Markdown, Table
 from cosnb.results.paper import SMALLEST_LEAD
 from cosnb.results.summary import Record, figures, format_mean, group, title
 from cosnb.results.tables import ACTIVATIONS, is_cifar, name_pair
-from cosnb.statistics import Interval, Verdict, alike, more_runs_alike, smallest_n, t_interval
+from cosnb.statistics import LEAST_RUNS, Interval, Verdict, alike, more_runs_alike, t_interval
 from cosnb.training.config import PRECISIONS
 
 EXPERIMENT = "precision"
@@ -97,8 +97,9 @@ def judgement(found: Pairs) -> Markdown:
     Within the noise: the 95 % interval of the change holds 0. Alike: see `cosnb.statistics.alike`, over all changes.
     """
     if not found:
-        least = smallest_n(2)
-        return Markdown(f"**{Verdict.NOT_RESOLVED}**, for lack of runs: at least {least} pairs of each are wanted.")
+        return Markdown(
+            f"**{Verdict.NOT_RESOLVED}**, for lack of runs: at least {LEAST_RUNS} pairs of each are needed."
+        )
     changed = {name: t_interval(values) for name, values in changes(found).items()}
     states = [f"{name}: {_noise(interval)}" for name, interval in changed.items()]
     gaps = changes(found)

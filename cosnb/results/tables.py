@@ -21,6 +21,7 @@ from cosnb.results.summary import (
     title,
 )
 from cosnb.statistics import (
+    LEAST_RUNS,
     Comparison,
     Direction,
     Interval,
@@ -28,7 +29,6 @@ from cosnb.statistics import (
     alike,
     judge,
     more_runs_alike,
-    smallest_n,
     t_interval,
 )
 
@@ -41,6 +41,7 @@ ACTIVATIONS = ("relu", "swish", "mish", "cos")
 FULL = {"dataset": "cifar10", "train_images": 50_000, "epochs": 200, "protocol": "paper"}
 PAIRS = (("cos", "relu"), ("cos", "swish"))  # the primary family, m = 2
 OPEN = Verdict.NOT_RESOLVED
+ALIKE = 0.05  # of cross-entropy
 
 
 def configurations(records: Iterable[Record]) -> list[tuple[dict[str, Any], list[Record]]]:
@@ -85,9 +86,16 @@ def standing(settings: Mapping[str, Any], records: Sequence[Record]) -> Markdown
 
 
 def judge_table(
-    records: Sequence[Record], network: str, metric: str = "accuracy", figure: str = "last"
+    records: Sequence[Record],
+    network: str,
+    metric: str = "accuracy",
+    figure: str = "last",
+    family_size: int | None = None,
 ) -> dict[str, Comparison]:
-    """Judge P's primary family of a network, CoS − ReLU and CoS − Swish, in `metric`, against P's own numbers."""
+    """Judge P's primary family of a network, CoS − ReLU and CoS − Swish, in `metric`, against P's own numbers.
+
+    family_size: see `cosnb.statistics.judge`; by default the two.
+    """
     return judge(
         {
             name_pair(first, second): (
@@ -95,11 +103,15 @@ def judge_table(
                 claimed(network, first, second, metric),
             )
             for first, second in PAIRS
-        }
+        },
+        family_size,
+        points=metric == "accuracy",
     )
 
 
-def judge_curves(records: Sequence[Record], metric: str = "accuracy") -> dict[str, Comparison]:
+def judge_curves(
+    records: Sequence[Record], metric: str = "accuracy", family_size: int | None = None
+) -> dict[str, Comparison]:
     """Judge P12's "on average": CoS's whole curve above (loss: below) the others', as means over all epochs."""
     runs = by_activation(records)
     curves = {
@@ -117,7 +129,7 @@ def judge_curves(records: Sequence[Record], metric: str = "accuracy") -> dict[st
         common = sorted(curves[first].keys() & curves[second].keys())
         gaps = [scale * (curves[first][seed] - curves[second][seed]) for seed in common]
         family[name_pair(first, second)] = (gaps, better)
-    return judge(family)
+    return judge(family, family_size, points=metric == "accuracy")
 
 
 def claimed(network: str, first: str, second: str, metric: str = "accuracy") -> float:
@@ -126,36 +138,29 @@ def claimed(network: str, first: str, second: str, metric: str = "accuracy") -> 
     return round(getattr(column[first], metric) - getattr(column[second], metric), 2 if metric == "accuracy" else 4)
 
 
-def judge_alike(records: Sequence[Record], network: str, figure: str = "last") -> tuple[Verdict, float]:
-    """Judge "the losses are alike", and return the verdict with its margin.
-
-    P gives no margin, so it is the widest gap that P itself calls alike in this table; the three pairs of ReLU, Swish
-    and CoS must keep to it.
-    """
-    gaps, margin = _loss_gaps(records, network, figure)
-    return alike(gaps, margin), margin
-
-
-def more_alike(records: Sequence[Record], network: str, figure: str = "last") -> int | None:
+def more_alike(records: Sequence[Record], figure: str = "last") -> int | None:
     """Return how many runs more would show the losses alike, were they so; None where that is resolved."""
-    return more_runs_alike(*_loss_gaps(records, network, figure))
+    return more_runs_alike(_loss_gaps(records, figure), ALIKE)
 
 
-def _loss_gaps(records: Sequence[Record], network: str, figure: str) -> tuple[dict[str, list[float]], float]:
+def _loss_gaps(records: Sequence[Record], figure: str) -> dict[str, list[float]]:
     names = ("relu", "swish", "cos")
     pairs = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
-    margin = max(abs(claimed(network, *pair, "loss")) for pair in pairs)
-    return {name_pair(*pair): list(differences(records, *pair, "loss", figure).values()) for pair in pairs}, margin
+    return {name_pair(*pair): list(differences(records, *pair, "loss", figure).values()) for pair in pairs}
 
 
-def loss_verdicts(records: Sequence[Record], network: str, figure: str = "last") -> dict[str, Verdict]:
-    """Return P's claims of loss for a network with their verdicts: alike and CoS above Swish, or CoS lowest."""
-    judged = judge_table(records, network, "loss", figure)
+def loss_verdicts(
+    records: Sequence[Record], network: str, figure: str = "last", family_size: int | None = None
+) -> dict[str, Verdict]:
+    """Return P's claims of loss for a network with their verdicts: alike and CoS above Swish, or CoS lowest.
+
+    Alike: the three pairs of ReLU, Swish and CoS lie within ± 0.05, for which P gives no margin.
+    """
+    judged = judge_table(records, network, "loss", figure, family_size)
     if claimed(network, "cos", "swish", "loss") < 0:
         return {f"loss, {name}": comparison.verdict for name, comparison in judged.items()}
-    verdict, margin = judge_alike(records, network, figure)
     return {
-        f"losses alike, within {margin:.4f}": verdict,
+        f"losses alike, within {ALIKE}": alike(_loss_gaps(records, figure), ALIKE),
         "loss of CoS above Swish's": judged[name_pair("cos", "swish")].verdict,
     }
 
@@ -223,7 +228,7 @@ def conclusion(records: Sequence[Record], settings: Mapping[str, Any], network: 
         )
         lines.append(
             f"in training, and nothing of P's table. **{claims}, and the leads of P15: {OPEN}**, for lack of runs at "
-            f"full length: at least {smallest_n(len(PAIRS))} of each activation are wanted. (P15's ranges are refuted "
+            f"full length: at least {LEAST_RUNS} of each activation are wanted. (P15's ranges are refuted "
             "by P's own tables: [audit](audit).)"
         )
     return Markdown(" ".join(lines))
