@@ -198,6 +198,8 @@ BACKWARD(f64, double, SAME, SAME)
         size_t i = begin;                                                                             \
         for (; i + 32 <= end; i += 32) { /* look-ups, then a loop that compilers vectorise */         \
             float slope[32];                                                                          \
+            __builtin_prefetch(x + i + 512);  /* else these loads wait behind the look-ups: a */      \
+            __builtin_prefetch(dy + i + 512); /* training step took 1.6 % longer */                   \
             for (int k = 0; k < 32; k++) slope[k] = slopes_##S[x[i + k]];                             \
             for (int k = 0; k < 32; k++) dx[i + k] = TO(slope[k] * FROM(dy[i + k]));                  \
         }                                                                                             \

@@ -134,7 +134,7 @@ def evaluate(
     loss_sum = torch.zeros((), dtype=torch.float64, device=images.device)
     correct = torch.zeros((), dtype=torch.int64, device=images.device)
     for part, truth in batches(images, labels, None, TEST_BATCH):
-        out = logits(forward or net, part, precision)
+        out = logits(net if forward is None else forward, part, precision)
         loss_sum += F.cross_entropy(out.double(), truth, reduction="sum")
         correct += (out.argmax(1) == truth).sum()
     return loss_sum.item() / len(labels), correct.item() / len(labels)
@@ -150,7 +150,7 @@ def mirrored(state: State, config: TrainingConfig, data: ImageData, forward: For
     if not PROTOCOLS[config.protocol].mirror or len(state.epochs) + 1 < config.epochs:
         return {}
     state.net.eval()
-    call = forward or state.net
+    call = state.net if forward is None else forward  # a compiled network refuses to be asked whether it is true
     loss_sum = torch.zeros((), dtype=torch.float64, device=data.test_images.device)
     right = []
     for images, labels in batches(data.test_images, data.test_labels, None, TEST_BATCH):
