@@ -14,12 +14,12 @@ import torch
 from cosnb import data, results
 from cosnb.data import ImageData
 from cosnb.measure import cost, trained
-from cosnb.results import measurement
+from cosnb.results import answer, measurement
 from cosnb.results.record import Record
 from cosnb.results.tables import EXPERIMENTS
 from cosnb.training import study
 from cosnb.training.config import TrainingConfig, parse_seeds
-from cosnb.training.plan import plan
+from cosnb.training.plan import configuration
 from cosnb.training.run import run_missing
 
 _PAPER = "relu,swish,mish,cos"
@@ -70,10 +70,9 @@ class Stage:
     def configs(self, images: ImageData, how: How) -> list[TrainingConfig]:
         """Return the configurations on `images`."""
         return [
-            config
+            configuration(name, images, how.device, **{"precision": how.precision, **_of(point, name)})
             for point in self.points
             for name in self.activations.split(",")
-            for config in plan(name, images, how.device, **{"precision": how.precision, **_of(point, name)})
         ]
 
     def wanted(self, count: int | None, how: How) -> dict[Key, Mapping[str, Any]]:
@@ -274,18 +273,39 @@ def _modern(seeds: str) -> list[Stage]:
     ]
 
 
-# Protocol `speedrun` in the format that this project's processors multiply fastest, the same for all runs.
+# Protocol `speedrun` in the format that the recorder's processors multiply fastest, the same for all runs.
 _SPEEDRUN = {"protocol": "speedrun", "network": "speedrun", "precision": "bfloat16"}
 
 
 def _answer(activations: str, seeds: str, *points: Mapping[str, Any], held_out: int = 0) -> Stage:
-    stage_points = tuple({**_SPEEDRUN, **point} for point in points)
-    return Stage("is-cos-more-accurate", "cifar10", activations, seeds, stage_points, held_out)
+    settings = tuple({**_SPEEDRUN, **point} for point in points)
+    return Stage(answer.EXPERIMENT, "cifar10", activations, seeds, settings, held_out)
+
+
+def _short_sensitivity(activations: str, seeds: str) -> Stage:
+    points = [{"lr": lr} for lr in (0.3, 0.03, 3.0, 0.1, 1.0)] + [{"gain": gain} for gain in _GAINS]
+    settings = tuple({**_SPEEDRUN, "epochs": 5, **point} for point in points)
+    return Stage("sensitivity", "cifar10", activations, seeds, settings)
+
+
+def _full_depth(depths: tuple[int, ...]) -> Stage:
+    settings = {"protocol": "depth", "network": "depth_mlp", "precision": "float32"}
+    points = tuple({**settings, "depth": depth} for depth in depths)
+    return Stage("figure-15-depth", "mnist", _PAPER, "0:5", points)
 
 
 CAMPAIGNS: dict[str, tuple[Stage, ...]] = {
-    # Each arm's rate is chosen on 5,000 training images held out.
-    "answer": (_answer(_PAPER, "0:2", *({"epochs": 10, "lr": lr} for lr in (0.1, 0.2, 0.3, 0.5)), held_out=5000),),
+    # For two CPU cores: rates on held-out images; Experiment S; Figure 15 at full size; Experiment H; sensitivity; the
+    # rival reading; one common rate.
+    "answer": (
+        _answer(_PAPER, "0:2", *({"epochs": 10, "lr": lr} for lr in answer.CHOICES), held_out=5000),
+        _answer(_PAPER, "0:20", {"lr": answer.RATES}),
+        _full_depth((15, 20, 25)),
+        _answer("relu,swish,cos", "0:8", {"network": "squeezenet_half", "epochs": 24, "lr": answer.RATES}),
+        _short_sensitivity("relu,swish,cos", "0:7"),
+        _answer(answer.RIVAL, "0:8", {"lr": answer.RATES["cos"]}),
+        _answer("relu,swish,cos", "0:8", {"lr": answer.COMMON_RATE}),
+    ),
     # n = 1 everywhere, then the primary families to n = 20 network by network, then Mish; last the outside measurement
     # that the protocol's settings come from, 50 epochs and 23 seeds.
     "tables": (

@@ -101,6 +101,8 @@ def test_stages_are_those_of_the_notebooks(name: str) -> None:
             assert [point["network"] for point in stage.points] == full["networks"].split(",")
             continue
         assert stage.dataset == full["dataset"]
+        if "(" in stage.activations:  # a formula, which no notebook trains by default
+            continue
         if "epochs" not in stage.points[0] or stage.points[0]["epochs"] == full["epochs"]:
             assert set(parse_seeds(stage.seeds)) <= set(parse_seeds(full["seeds"]))
             assert set(stage.activations.split(",")) <= set(full["activations"].split(","))

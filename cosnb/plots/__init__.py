@@ -1,5 +1,6 @@
 """Every figure of the book, drawn from formulas or from records, never from training; each returns a Figure."""
 
+from cosnb.plots.contrasts import forest, sequence, shares, ticks
 from cosnb.plots.formulas import function_and_derivative, several
 from cosnb.plots.lines import against, pictures, profiles, ratios
 from cosnb.plots.runs import comparison, training_curves
@@ -14,6 +15,7 @@ __all__ = [
     "Plane",
     "against",
     "comparison",
+    "forest",
     "function_and_derivative",
     "looks",
     "pictures",
@@ -21,8 +23,11 @@ __all__ = [
     "profiles",
     "ratios",
     "save_svg",
+    "sequence",
     "several",
+    "shares",
     "stacked",
     "style",
+    "ticks",
     "training_curves",
 ]

@@ -179,7 +179,10 @@ def _sentences(records: Sequence[Record]) -> str:
     first = records[0]
     shown = [f"{_capital(settings(records))}."]
     if first["data"]:
-        shown.append(f"Tested on all {first['data']['test_images']:,} test images.")
+        held_out = first["config"].get("held_out")
+        tested = f"the last {held_out:,} training images, held out" if held_out else None
+        every = f"all {first['data']['test_images']:,} test images"
+        shown.append(f"Tested on {tested or every}.")
     shown.append(f"{_capital(number(records))}.")
     commit = commits(records)
     at = f" at commit {commit}" if any(r.get("commit") for r in records) else f", commit {commit}"

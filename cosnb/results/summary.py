@@ -17,6 +17,9 @@ _NETWORKS = {
     "shufflenet_v2": "ShuffleNet v2",
     "mobilenet_v2": "MobileNet v2",
     "squeezenet": "SqueezeNet",
+    "speedrun": "Speedrun",
+    "speedrun_wide": "Speedrun, four times as wide",
+    "squeezenet_half": "SqueezeNet at half width",
     "depth_mlp": "the network of linear blocks",
     "depth_conv": "the network with two convolutions before linear blocks",
 }

@@ -39,7 +39,17 @@ def resolve_precision(precision: str, device: str | torch.device) -> str:
     """Return `precision`, or for "auto" the fastest that `device` has units for: bfloat16 on CUDA, else float32."""
     if precision != "auto":
         return precision
-    return "bfloat16" if torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    return "bfloat16" if torch.device(device).type == "cuda" and multiplies_bfloat16(device) else "float32"
+
+
+def multiplies_bfloat16(device: str | torch.device) -> bool:
+    """Say whether `device` has units that multiply bfloat16: a GPU of 2020 or later, AVX512-BF16 or AMX of a CPU.
+
+    Others emulate it, and are slower than in float32 (a Tesla T4, for one).
+    """
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def describe_device(device: str | torch.device) -> dict[str, Any]:

@@ -15,14 +15,18 @@ def plan(
     `precision` may be "auto" (by device); `settings` are further fields of `TrainingConfig`. Raises CosnbError as that
     does.
     """
-    return [
-        TrainingConfig(
-            activation=name,
-            dataset=images.name,
-            train_images=len(images.train_images),
-            held_out=images.held_out,
-            precision=resolve_precision(precision, device),
-            **settings,  # type: ignore[arg-type]
-        )
-        for name in parse_activations(activations)
-    ]
+    return [configuration(name, images, device, precision, **settings) for name in parse_activations(activations)]
+
+
+def configuration(
+    activation: str, images: ImageData, device: str | torch.device, precision: str = "float32", **settings: object
+) -> TrainingConfig:
+    """Return the configuration of one activation, a name of the catalogue or formula text; see `plan`."""
+    return TrainingConfig(
+        activation=activation,
+        dataset=images.name,
+        train_images=len(images.train_images),
+        held_out=images.held_out,
+        precision=resolve_precision(precision, device),
+        **settings,  # type: ignore[arg-type]
+    )
