@@ -45,6 +45,7 @@ _VERDICTS = {
         Verdict.SMALLER: "차이는 있으나 주장보다 작음",
         Verdict.NO_LEAD: "언급할 만한 우위 없음",
         Verdict.EXCLUDED: "주장한 크기는 배제됨",
+        Verdict.DEPENDS: "조건에 따라 다름",
         Verdict.NOT_RESOLVED: "판정하지 못함",
         Verdict.NOT_TESTABLE: "검증할 수 없음",
         Verdict.EXPLORATORY: "탐색적 비교",

@@ -261,14 +261,25 @@ class TestExperiments:
         assert verdicts(experiments.b7({"loss-surface": records}))["no neuron dies"] == "refuted"
 
     def test_even_gradients(self):
-        records = []
+        part = "Mish's and Swish's spread more evenly than ReLU's"
+        records, bare = [], []
         for name, factor in (("relu", 3.0), ("mish", 2.0), ("swish", 2.0)):
             for seed in range(8):
                 records.append(run("depth_mlp", name, seed, 60, 1.0, epochs=2))
-                records[-1]["epochs"][-1]["gradient_norms"] = [1.0, factor + seed / 100]
-        found = verdicts(experiments.b11({"gradient-flow": records}))
-        assert found["Mish's and Swish's spread more evenly than ReLU's"] == "confirmed"
-        assert "the network of linear blocks" in experiments.b11({"gradient-flow": records})[0].evidence
+                records[-1]["epochs"][0]["gradient_norms_at_start"] = [1.0, factor + seed / 100]
+                for initial, sign in (("he", 1), ("default", -1)):
+                    bare.append(measured(name, seed, spread=sign * factor + seed / 100))
+                    bare[-1]["config"]["initial"] = initial
+        evidence = {"gradient-flow": records}
+        assert verdicts(experiments.b11(evidence))[part] == "not resolved"  # two of three settings lack records
+        found = experiments.b11(evidence | {"gradient-flow-bare": bare})[0]
+        assert str(found.verdict) == "depends"
+        assert "with batch normalisation: confirmed" in found.evidence
+        assert "He's initial weights: confirmed" in found.evidence
+        assert "PyTorch's default: refuted" in found.evidence
+        he = [record for record in bare if record["config"]["initial"] == "he"]
+        alike = [{**record, "config": {**record["config"], "initial": "default"}} for record in he]
+        assert verdicts(experiments.b11(evidence | {"gradient-flow-bare": he + alike}))[part] == "confirmed"
 
     @pytest.mark.parametrize(("factor", "verdict"), [(1.1, "refuted"), (0.9, "confirmed")])
     def test_gradients_that_grow_block_by_block(self, factor, verdict):

@@ -211,14 +211,30 @@ def _bounded(evidence: Evidence) -> Finding:
 
 
 def _even(claim: str, part: str, evidence: Evidence) -> Finding:
-    """Judge the spread of gradient norms over layers of trained networks, Mish and Swish below ReLU."""
-    records = curves.largest(evidence.get("gradient-flow", ()))
-    values = curves.spreads(records)
-    judged = measurement.judge_pairs(values, (("mish", "relu"), ("swish", "relu")), Direction.LOWER)
-    parts = [Finding(claim, name, comparison.verdict, "") for name, comparison in judged.items()]
-    shown = "; ".join(f"{name} {measured(comparison, 'decades')}" for name, comparison in judged.items())
-    shown = f"largest over smallest norm by layer: {shown} ({_sizes(records)})"
-    return Finding(claim, part, overall(parts), shown)
+    """Judge the spread of gradient norms over layers before training, Mish's and Swish's below ReLU's.
+
+    In three settings, all at the level that holds for their six comparisons together; where they contradict each other,
+    it depends.
+    """
+    normalised = curves.largest(evidence.get("gradient-flow", ()))
+    settings = {"with batch normalisation": curves.spreads(normalised, trained=False)}
+    for initial, words in (("he", "He's initial weights"), ("default", "PyTorch's default")):
+        records = [r for r in evidence.get("gradient-flow-bare", ()) if r["config"]["initial"] == initial]
+        settings[f"without, {words}"] = measurement.measured(records, "spread") if records else {}
+    found: dict[str, Verdict] = {}
+    shown = []
+    for setting, values in settings.items():
+        gaps = {
+            tables.name_pair(name, "relu"): (measurement.paired(values, name, "relu"), Direction.LOWER)
+            for name in ("mish", "swish")
+        }
+        judged = judge(gaps, 2 * len(settings))
+        found[setting] = overall([Finding(claim, name, one.verdict, "") for name, one in judged.items()])
+        pairs = "; ".join(f"{name} {measured(one, 'decades')}" for name, one in judged.items())
+        shown.append(f"{setting}: {found[setting]} ({pairs})")
+    contrary = {Verdict.CONFIRMED, Verdict.REFUTED} <= set(found.values())
+    verdict = Verdict.DEPENDS if contrary else overall([Finding(claim, "", one, "") for one in found.values()])
+    return Finding(claim, part, verdict, f"largest over smallest norm by layer before training, {'; '.join(shown)}")
 
 
 def _sizes(records: Sequence[Record]) -> str:

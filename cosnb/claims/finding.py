@@ -29,14 +29,15 @@ def overall(findings: Iterable[Finding]) -> Verdict:
     """Return the verdict on a claim as a whole, which says all its parts together.
 
     Parts that are not testable decide only where all are. One refuted part refutes the claim; else one without a lead
-    worth naming, or whose claimed size is excluded, makes it that; else one that is not resolved leaves it so; else one
-    that is real but smaller makes it that.
+    worth naming, or whose claimed size is excluded, or which depends on the setting, makes it that; else one that is
+    not resolved leaves it so; else one that is real but smaller makes it that.
     """
     verdicts = {finding.verdict for finding in findings} - {Verdict.NOT_TESTABLE}
     for verdict in (
         Verdict.REFUTED,
         Verdict.NO_LEAD,
         Verdict.EXCLUDED,
+        Verdict.DEPENDS,
         Verdict.NOT_RESOLVED,
         Verdict.SMALLER,
         Verdict.CONFIRMED,

@@ -20,6 +20,7 @@ _NETWORKS = {
     "speedrun": "Speedrun",
     "speedrun_wide": "Speedrun, four times as wide",
     "squeezenet_half": "SqueezeNet at half width",
+    "bare_mlp": "linear layers without normalisation",
     "depth_mlp": "the network of linear blocks",
     "depth_conv": "the network with two convolutions before linear blocks",
 }

@@ -44,6 +44,7 @@ class Verdict(StrEnum):
     SMALLER = "real, but smaller"
     NO_LEAD = "no lead worth naming"
     EXCLUDED = "claimed size excluded"
+    DEPENDS = "depends"
     NOT_RESOLVED = "not resolved"
     NOT_TESTABLE = "not testable"
     EXPLORATORY = "exploratory"
