@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from cosnb import activation
 from cosnb.claims.finding import Evidence, Finding, decide, measured, overall, size, wanted
-from cosnb.results import gaps, tables
+from cosnb.results import answer, gaps, tables
 from cosnb.results.summary import Record, network_title
-from cosnb.statistics import LEAST_RUNS, Comparison, more_runs
+from cosnb.statistics import ALPHA, LEAST_RUNS, Comparison, Verdict, compare, more_runs
 
 SAID = {"relu": (0.46, 0.77), "swish": (0.38, 0.54)}  # P's abstract, in points
 CLAIMS = {"P12": "shufflenet_v2", "P13": "mobilenet_v2", "P14": "squeezenet"}
@@ -48,17 +48,17 @@ def p12(evidence: Evidence) -> list[Finding]:
             verdict = comparison.verdict if _full(records) else tables.OPEN
             part, note = f"curve of {metric} on average, {name}", _note(records)
             found.append(Finding("P12", part, verdict, measured(comparison, "", 3, not note) + note))
-    return found
+    return [*found, _elsewhere("P12", evidence)]
 
 
 def p13(evidence: Evidence) -> list[Finding]:
     """MobileNet v2: CoS most accurate, losses alike, CoS's above Swish's."""
-    return _table("P13", evidence, 4)
+    return [*_table("P13", evidence, 4), _elsewhere("P13", evidence)]
 
 
 def p14(evidence: Evidence) -> list[Finding]:
     """SqueezeNet: CoS most accurate, losses alike, CoS's above Swish's."""
-    return _table("P14", evidence, 4)
+    return [*_table("P14", evidence, 4), _elsewhere("P14", evidence)]
 
 
 def p15(evidence: Evidence) -> list[Finding]:
@@ -74,7 +74,7 @@ def p15(evidence: Evidence) -> list[Finding]:
         f"{network_title(network)}: {overall(parts[2 * i : 2 * i + 2])}{_wanted(evidence, network)}"
         for i, network in enumerate(CLAIMS.values())
     )
-    return [*found, Finding("P15", "the leads themselves", overall(parts), shown)]
+    return [*found, Finding("P15", "the leads themselves", overall(parts), shown), _elsewhere("P15", evidence)]
 
 
 def nearest(evidence: Evidence, network: str) -> list[Record]:
@@ -104,6 +104,30 @@ def _table(claim: str, evidence: Evidence, parts: int) -> list[Finding]:
         evidence_ = f"{shown}{more and '; alike: n'}{more}{note}"
         found.append(Finding(claim, part, tables.OPEN if note else verdict, evidence_))
     return found
+
+
+def _elsewhere(claim: str, evidence: Evidence) -> Finding:
+    """Return what small networks trained well show: evidence about generality, which decides nothing of P's tables."""
+    records = evidence.get(answer.EXPERIMENT, ())
+    shown = []
+    for network in ("speedrun", "squeezenet_half", "speedrun_wide"):
+        found = answer.runs(records, answer.RATES, network)
+        if network == "speedrun":
+            judged = {name: looks[-1] for name, looks in answer.looks(found).items() if looks}
+        else:  # one look, at the end
+            gaps = {pair: answer.contrast(found, *pair) for pair in tables.PAIRS}
+            judged = {
+                tables.name_pair(*pair): compare(values, answer.claimed(*pair), ALPHA / len(gaps), points=True)
+                for pair, values in gaps.items()
+                if len(values) >= answer.LEAST_BLOCKS
+            }
+        lines = [
+            f"{name} {measured(one, 'points', decides=False)}: {answer.words(one)}" for name, one in judged.items()
+        ]
+        if lines:
+            shown.append(f"{network_title(network)}, {answer.EPOCHS[network]} epochs: {'; '.join(lines)}")
+    part = "a lead in small networks trained well (evidence about generality)"
+    return Finding(claim, part, Verdict.EXPLORATORY, "; ".join(shown) or "no look has been reached yet")
 
 
 def _accuracy(evidence: Evidence, network: str, parts: int) -> tuple[dict[str, Comparison], str]:

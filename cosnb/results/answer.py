@@ -32,6 +32,7 @@ CHOICES = (0.1, 0.2, 0.3, 0.5)  # learning rates
 RATES: Mapping[str, float] = {"relu": 0.3, "swish": 0.3, "mish": 0.3, "cos": 0.3}
 COMMON_RATE = 0.3
 FULL = {"dataset": "cifar10", "train_images": 50_000, "protocol": "speedrun"}
+LEAST_BLOCKS = 8  # of Experiments H and W, each with one look at the end
 EPOCHS = {"speedrun": 20, "squeezenet_half": 24, "speedrun_wide": 10}
 Runs = Mapping[str, Mapping[int, Record]]  # by activation and seed
 

@@ -13,6 +13,7 @@ from cosnb.statistics.samples import (
     t_test,
 )
 from cosnb.statistics.verdicts import (
+    ALPHA,
     LEAST_EFFECT,
     LEAST_RUNS,
     SD_ELSEWHERE,
@@ -30,6 +31,7 @@ from cosnb.statistics.verdicts import (
 )
 
 __all__ = [
+    "ALPHA",
     "LEAST_EFFECT",
     "LEAST_RUNS",
     "LOOKS",
