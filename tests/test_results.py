@@ -349,7 +349,7 @@ def test_wrong_data_and_a_refusing_folder_end_before_any_training(
     tmp_path: Path, data: ImageData, trained: list[tuple[str, int]]
 ) -> None:
     wrong = dataclasses.replace(CONFIG, train_images=63, batch_size=63)
-    with pytest.raises(CosnbError, match=r"asks for 63 images of digits, the data given are 64 of digits"):
+    with pytest.raises(CosnbError, match=r"asks for 63 images of digits, the data given are 64 images of digits"):
         run_missing("table", [wrong], [0], data, "cpu", tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(CosnbError, match=r"the results folder .* cannot be written"):

@@ -176,7 +176,7 @@ def test_a_process_that_has_got_ready_ends_when_it_is_not_needed(tmp_path: Path)
 
 
 def test_a_notebook_that_was_not_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CosnbError, match="networks has not been run yet"):
+    with pytest.raises(CosnbError, match="is-cos-more-accurate has not been run yet"):
         site.build(copy_book(tmp_path / "book"))
 
 

@@ -219,7 +219,7 @@ def _even(claim: str, part: str, evidence: Evidence) -> Finding:
     normalised = curves.largest(evidence.get("gradient-flow", ()))
     settings = {"with batch normalisation": curves.spreads(normalised, trained=False)}
     for initial, words in (("he", "He's initial weights"), ("default", "PyTorch's default")):
-        records = [r for r in evidence.get("gradient-flow-bare", ()) if r["config"]["initial"] == initial]
+        records = [r for r in evidence.get("gradient-flow", ()) if r["config"].get("initial") == initial]
         settings[f"without, {words}"] = measurement.measured(records, "spread") if records else {}
     found: dict[str, Verdict] = {}
     shown = []

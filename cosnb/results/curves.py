@@ -37,8 +37,8 @@ def varied(records: Iterable[Record], parameter: str) -> list[Record]:
 
 
 def largest(records: Iterable[Record]) -> list[Record]:
-    """Return the records of the configuration with most images × epochs, finished ones; or none."""
-    groups = [found for _, found in group(record for record in records if record["status"] == "ok")]
+    """Return the runs of the configuration with most images × epochs, finished ones; or none."""
+    groups = [found for _, found in group(r for r in records if r["status"] == "ok" and "measured" not in r)]
     return max(groups, key=lambda g: g[0]["config"]["train_images"] * g[0]["config"]["epochs"], default=[])
 
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -31,31 +32,36 @@ def in_processes(
     their next message where this process is gone. Raises CosnbError where one of them dies.
     """
     jobs = list(jobs)
+    arrived = [0] * len(jobs)  # messages by job: they come another way than results, and may come later
     count = max(1, min(count, len(jobs)))
     context: Any = torch.multiprocessing.get_context("spawn")  # a fork would share OpenMP's threads, and hang
     messages = context.Queue()
     given = (data, max(1, torch.get_num_threads() // count), messages, os.getpid())
     pids: set[int] = set()
 
-    def listen() -> None:
-        while True:
-            try:
-                number, message = messages.get_nowait()
-            except queue.Empty:
-                return
-            if number is None:
-                pids.add(message)
-            else:
-                heard(jobs[number], message)
+    def listen(wait: bool = False) -> None:
+        with suppress(queue.Empty):
+            while True:
+                number, message = messages.get(timeout=_TICK) if wait else messages.get_nowait()
+                wait = False
+                if number is None:
+                    pids.add(message)
+                else:
+                    arrived[number] += 1
+                    heard(jobs[number], message)
 
     with ProcessPoolExecutor(count, context, initializer=_start, initargs=given) as pool:
         try:
-            waiting = {pool.submit(_call, work, number, job): job for number, job in enumerate(jobs)}
+            waiting = {pool.submit(_call, work, number, job): number for number, job in enumerate(jobs)}
             while waiting:
                 ended, _ = wait(waiting, _TICK, FIRST_COMPLETED)
                 listen()
                 for future in ended:
-                    yield waiting.pop(future), future.result()
+                    number = waiting.pop(future)
+                    sent, result = future.result()
+                    while arrived[number] < sent:
+                        listen(wait=True)
+                    yield jobs[number], result
         except BrokenProcessPool:
             raise CosnbError(
                 "a process that trains has died (killed, or out of memory): what the others had done is in their "
@@ -75,10 +81,16 @@ def _start(data: ImageData, threads: int, messages: Any, parent: int) -> None:
     messages.put((None, os.getpid()))
 
 
-def _call(work: Work, number: int, job: Any) -> Any:
+def _call(work: Work, number: int, job: Any) -> tuple[int, Any]:
+    """Return how many messages were sent, and what `work` returned."""
+    sent = 0
+
     def send(message: Any) -> None:
+        nonlocal sent
         if os.getppid() != _parent:
             os._exit(1)
         _sent.put((number, message))
+        sent += 1
 
-    return work(job, _data, send)
+    result = work(job, _data, send)
+    return sent, result
