@@ -15,6 +15,8 @@
 - `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`,
   `claims/confirmed` and so on: how many, `claims/in part` of those confirmed.
 
+- `answer/sentence`: what the page "Is CoS more accurate?" answers, in English.
+
 Of an experiment with several configurations it is the one that its page shows.
 """
 
@@ -27,7 +29,7 @@ import sympy
 
 from cosnb import activation, claims
 from cosnb.errors import CosnbError
-from cosnb.results import measurement, tables
+from cosnb.results import answer, measurement, tables
 from cosnb.results.paper import TABLES
 from cosnb.results.summary import METRICS, Record, by_activation, table
 from cosnb.statistics import Interval, Verdict, t_interval
@@ -64,6 +66,7 @@ def number(key: str, language: str = "en") -> str:
     if not slash or not rest:
         raise CosnbError(f"{key!r} is no key: write it like table-3-squeezenet/cos.accuracy")
     kinds: dict[str, Callable[[str, str], str]] = {"paper": _reported, "formula": _property, "claims": _claim}
+    kinds["answer"] = _answer
     return kinds[place](rest, language) if place in kinds else _recorded(place, rest, language)
 
 
@@ -187,6 +190,13 @@ def _short(value: Any) -> str:
     if isinstance(value, sympy.Float):
         return _signs(f"{float(value):.5g}")
     return show(value) if isinstance(value, sympy.Basic) else str(value)
+
+
+def _answer(rest: str, language: str) -> str:
+    if rest != "sentence":
+        raise CosnbError(f"there is no answer/{rest}: write answer/sentence")
+    found = answer.runs(evidence().get(answer.EXPERIMENT, ()), answer.RATES)
+    return _signs(answer.answer(found).text.replace("**", ""))
 
 
 _IN_PART = {"en": "{} in part", "ko": "일부 {}"}
