@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from cosnb.errors import CosnbError
 from cosnb.plots.style import Picture, looks, new_axes, style
@@ -37,9 +38,9 @@ def forest(rows: Sequence[Row], xlabel: str = "difference in test accuracy (poin
             axes.plot(interval.mean, place, "o", color=color, markersize=7 if primary else 5)
             if claimed is not None:
                 axes.plot(claimed, place, "D", color=_CLAIM, markersize=6, markerfacecolor="white")
-        axes.set_yticks(range(len(rows)), [f"{_wrapped(label)}\nn = {interval.n}" for label, interval, *_ in rows])
+        axes.set_yticks(range(len(rows)), [_label(label, interval.n) for label, interval, *_ in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        figure.legend(handles=_keys("mean and interval", marker="o"), loc="outside upper center", ncols=3, **_SPACING)
+        figure.legend(handles=_keys("mean and interval", marker="o"), loc="outside upper center", ncols=2, **_SPACING)
     return figure
 
 
@@ -66,6 +67,7 @@ def sequence(contrasts: Mapping[str, tuple[Sequence[float], Sequence[Comparison]
                 axes.plot(look.n, look.decisive.mean, "o", color=_COLOR, markersize=6)
             axes.set_ylabel(f"{name}\n(points)")
         panels[-1].set_xlabel("pairs of runs, in the order of their seeds")
+        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         handles = [
             *_keys("running mean, interval at a look", marker="o"),
             Line2D([], [], color="0.55", marker=".", linestyle="none", label="one pair"),
@@ -129,6 +131,7 @@ def _keys(mean: str, marker: str) -> list[Line2D | Patch]:
     ]
 
 
-def _wrapped(label: str) -> str:
+def _label(label: str, n: int) -> str:
+    """Return a row's label in two lines: what is compared, and where (if that is said) and how often."""
     first, comma, rest = label.partition(", ")
-    return f"{first},\n{rest}" if comma else first
+    return f"{first}\n{rest}{comma}n = {n}"
