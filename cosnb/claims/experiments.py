@@ -140,7 +140,7 @@ def b8(evidence: Evidence) -> list[Finding]:
     records = trained.longest(evidence.get(trained.EXPERIMENT, ()))
     for key, meaning in (("bend", "angular"), ("roughness", "rough")):
         values = measurement.measured(records, key)
-        judged = measurement.judge_pairs(values, (("relu", "mish"),), Direction.HIGHER)["ReLU − Mish"]
+        judged = measurement.judge_pairs(values, (("relu", "mish"),), Direction.HIGHER, 2)["ReLU − Mish"]
         part = f"ReLU's more {meaning} than Mish's along random lines"
         found.append(Finding("B8", part, judged.verdict, f"ReLU − Mish {measured(judged, '', 3)} ({size(records)})"))
     return found
@@ -158,7 +158,7 @@ def b9(evidence: Evidence) -> list[Finding]:
     shown = "Lipschitz constants: " + ", ".join(f"{title(name)} {show(value)}" for name, value in constants.items())
     smallest = min(constants, key=lambda name: constants[name])
     small = Finding("B9", "smaller output changes than ReLU's", decide(smallest != "relu"), shown)
-    even = _even("B9", "Mish's and Swish's reach deep layers more evenly than ReLU's", evidence)
+    even = _even("B9", "Mish's and Swish's reach deep layers more evenly than ReLU's", evidence, 8)
     return [keeps, _bounded(evidence), small, even]
 
 
@@ -183,7 +183,7 @@ def b11(evidence: Evidence) -> list[Finding]:
     )
     shown = f"sigmoid is {smooth} and vanishes (B9); recorded runs of smooth activations that diverged: {bad}"
     guarantee = Finding("B11", "guarantees stable learning", decide(smooth != "C^∞" and not bad), shown)
-    return [_even("B11", "Mish's and Swish's spread more evenly than ReLU's", evidence), guarantee]
+    return [_even("B11", "Mish's and Swish's spread more evenly than ReLU's", evidence, 6), guarantee]
 
 
 def _bounded(evidence: Evidence) -> Finding:
@@ -196,7 +196,8 @@ def _bounded(evidence: Evidence) -> Finding:
         {
             title(name): ([math.log10(factor) for factor in factors.get(name, {}).values()], Direction.LOWER)
             for name in ("mish", "swish")
-        }
+        },
+        8,  # with those of evenness
     )
     shown = "growth a block towards the input, decades, with batch normalisation: "
     shown += "; ".join(f"{name} {measured(comparison, '', 3)}" for name, comparison in judged.items())
@@ -210,11 +211,10 @@ def _bounded(evidence: Evidence) -> Finding:
     )
 
 
-def _even(claim: str, part: str, evidence: Evidence) -> Finding:
+def _even(claim: str, part: str, evidence: Evidence, family_size: int) -> Finding:
     """Judge the spread of gradient norms over layers before training, Mish's and Swish's below ReLU's.
 
-    In three settings, all at the level that holds for their six comparisons together; where they contradict each other,
-    it depends.
+    In three settings, six comparisons; where the settings contradict each other, it depends.
     """
     normalised = curves.largest(evidence.get("gradient-flow", ()))
     settings = {"with batch normalisation": curves.spreads(normalised, trained=False)}
@@ -228,7 +228,7 @@ def _even(claim: str, part: str, evidence: Evidence) -> Finding:
             tables.name_pair(name, "relu"): (measurement.paired(values, name, "relu"), Direction.LOWER)
             for name in ("mish", "swish")
         }
-        judged = judge(gaps, 2 * len(settings))
+        judged = judge(gaps, family_size)
         found[setting] = overall([Finding(claim, name, one.verdict, "") for name, one in judged.items()])
         pairs = "; ".join(f"{name} {measured(one, 'decades')}" for name, one in judged.items())
         shown.append(f"{setting}: {found[setting]} ({pairs})")

@@ -82,14 +82,19 @@ def paired(values: Mapping[str, Mapping[int, float]], first: str, second: str) -
 
 
 def judge_pairs(
-    values: Mapping[str, Mapping[int, float]], pairs: Sequence[tuple[str, str]], claim: Claim
+    values: Mapping[str, Mapping[int, float]],
+    pairs: Sequence[tuple[str, str]],
+    claim: Claim,
+    family_size: int | None = None,
 ) -> dict[str, Comparison]:
-    """Judge the differences of `pairs` (first − second), one family with one claim."""
-    return judge({name_pair(*pair): (paired(values, *pair), claim) for pair in pairs})
+    """Judge the differences of `pairs` (first − second), one family with one claim; see `cosnb.statistics.judge`."""
+    return judge({name_pair(*pair): (paired(values, *pair), claim) for pair in pairs}, family_size)
 
 
 def judge_landscape(records: Sequence[Record], key: str, moving: bool = False) -> dict[str, Comparison]:
     """Judge P18: ReLU's number `key` lies above Swish's and CoS's, over all seeds but those of `SEEN_BEFORE`.
+
+    The level holds for the claim's six comparisons, two for each of three numbers.
 
     With `moving` networks that are flat everywhere with ReLU are left out too. The protocol does not say so and it
     depends on the outcome, so that comparison is exploratory.
@@ -99,7 +104,7 @@ def judge_landscape(records: Sequence[Record], key: str, moving: bool = False) -
         name: {seed: value for seed, value in by_seed.items() if seed >= first and seed not in out}
         for name, by_seed in measured(records, key).items()
     }
-    return judge_pairs(values, (("relu", "swish"), ("relu", "cos")), None if moving else Direction.HIGHER)
+    return judge_pairs(values, (("relu", "swish"), ("relu", "cos")), None if moving else Direction.HIGHER, 6)
 
 
 def flat_everywhere(records: Sequence[Record]) -> set[int]:
