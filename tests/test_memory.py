@@ -2,6 +2,7 @@
 
 import json
 import sys
+import weakref
 
 import pytest
 import torch
@@ -20,6 +21,17 @@ def test_storages_are_counted_once_and_weights_not() -> None:
     assert saved_bytes(net, lambda: net(x)) == x.nbytes
     assert saved_bytes(net, lambda: net(x) * net(x[:2]).sum()) == 2 * x.nbytes + 4  # x, one product, one sum
     assert saved_bytes(nn.ReLU(), lambda: nn.functional.relu(x.clone().requires_grad_())) == x.nbytes
+
+
+def test_what_was_counted_is_freed() -> None:
+    outputs = []
+
+    def forward() -> torch.Tensor:
+        outputs.append(weakref.ref(out := nn.functional.relu(torch.ones(3, requires_grad=True))))
+        return out
+
+    saved_bytes(nn.ReLU(), forward)
+    assert outputs[0]() is None, "the graph holds the output that it saved"
 
 
 @pytest.mark.parametrize(

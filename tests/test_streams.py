@@ -2,18 +2,21 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from tiny_training import digits, figures, mlp, weights
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cosnb import results
 from cosnb.errors import CosnbError
 from cosnb.results.provenance import is_older
-from cosnb.training import TrainingConfig, run_missing, train
+from cosnb.training import TrainingConfig, loop, run_missing, train
 from cosnb.training.checkpoint import Checkpoint
 from cosnb.training.digest import code_digest
-from cosnb.training.streams import train_streams
+from cosnb.training.streams import _Run, train_streams
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
@@ -65,6 +68,28 @@ def test_a_run_goes_on_from_its_checkpoint_beside_one_that_begins(
     for job in jobs:
         assert figures(again[job].epochs) == figures(whole[job].epochs)
         assert weights(again[job].net) == weights(whole[job].net)  # type: ignore[arg-type]
+
+
+class NoReading(TorchDispatchMode):
+    """What a capture on a GPU forbids: that a number is read from the device."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func is not torch.ops.aten._local_scalar_dense.default, "this would end a capture"
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_that_a_graph_holds_reads_nothing_from_the_device() -> None:
+    config = mlp(epochs=2)
+    data = loop.fitted(digits(), config.network)
+    run = _Run(config, 0, data, None)
+    run.begin_training(data)
+    run.rate = torch.zeros(())  # as on a GPU, where the optimiser takes its rate from there; here it takes no step
+    run.state.optimizer = SimpleNamespace(zero_grad=lambda: None, step=lambda: None)  # type: ignore[assignment]
+    for step in range(2):
+        with NoReading():
+            run._train(24)
+        assert run.rate.item() == run.rates[step].item() > 0
+    assert run.number.item() == 2
 
 
 def test_a_run_that_diverges_ends_alone() -> None:

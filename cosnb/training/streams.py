@@ -212,7 +212,7 @@ class _Run:
         state, rows = self.state, self.rows[:size] + self.place
         images, labels = self.images.index_select(0, rows), self.labels.index_select(0, rows)
         if self.rate is not None:
-            self.rate.copy_(self.rates[self.number])
+            self.rate.copy_(self.rates.index_select(0, self.number.view(1)).squeeze(0))  # [] would ask the host
         out = logits(state.net, images, self.config.precision)
         loss = F.cross_entropy(out, labels, label_smoothing=self.config.label_smoothing)
         state.optimizer.zero_grad()
