@@ -114,6 +114,12 @@ def test_rates_are_chosen_by_the_mean_of_the_held_out_runs() -> None:
     assert "| CoS | 86.50 |  |  | **87.00** |" in shown
 
 
+def test_a_rate_at_the_end_of_the_grid_is_said() -> None:
+    assert answer.at_the_edge({"relu": 0.2, "cos": 0.3}).text == ""
+    assert answer.at_the_edge({"relu": 0.1, "cos": 0.3}).text.startswith("ReLU does best at an end")
+    assert answer.at_the_edge({"relu": 0.5, "cos": 0.5}).text.startswith("ReLU, CoS do best")
+
+
 def test_images() -> None:
     records = [
         run("relu", 0, 50, [1, 1, 0, 0]),

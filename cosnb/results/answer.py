@@ -88,6 +88,18 @@ def trial_table(found: Mapping[str, Mapping[float, Sequence[float]]], rates: Map
     return Table(["accuracy (%), 5,000 held-out images", *(f"rate {rate:g}" for rate in CHOICES)], rows)
 
 
+def at_the_edge(rates: Mapping[str, float]) -> Markdown:
+    """Return what must be said of rates at the end of the grid that they were chosen from; else nothing."""
+    names = [title(name) for name, rate in rates.items() if rate in (CHOICES[0], CHOICES[-1])]
+    if not names:
+        return Markdown("")
+    verb = "does" if len(names) == 1 else "do"
+    return Markdown(
+        f"{', '.join(names)} {verb} best at an end of the grid that the plan fixed, so that a rate beyond it might be "
+        "better still. The comparison is at these rates."
+    )
+
+
 def blocks(found: Runs) -> list[int]:
     """Return the seeds, from 0 on without a gap, of which every arm has finished."""
     whole = set.intersection(*(set(found.get(arm, {})) for arm in ARMS))
