@@ -27,6 +27,9 @@ _WORDS = {
     "inputs": "{}",
     "targets": "code by {}",
     "on": "loss on {:,} images",
+    "initial": "initial weights: {}",
+    "images": "one batch of {:,} images",
+    "dataset": "data {}",
 }
 _SAID = ("activation", "network", "device", "threads", "points")
 VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group may differ in, beside the seed
