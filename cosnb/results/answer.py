@@ -3,7 +3,7 @@
 import base64
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -167,7 +167,7 @@ def beside(found: Runs) -> Table:
 
 
 def means(found: Runs, seeds: Iterable[int] | None = None) -> Table:
-    """Return each arm's mean accuracy, mirrored and of the image alone, its loss and its time."""
+    """Return each arm's mean accuracy, mirrored and of the image alone, its loss and the wall time of a run."""
     rows = []
     for name, by_seed in in_order(found).items():
         records = [by_seed[seed] for seed in by_seed if seeds is None or seed in set(seeds)]
@@ -182,9 +182,9 @@ def means(found: Runs, seeds: Iterable[int] | None = None) -> Table:
             f"{spread:.2f}" if len(records) > 1 else None,
         ]
         row += [format_mean(t_interval(cells[1]), 2)]
-        row += [format_mean(t_interval([entry["mirrored_test_loss"] for entry in last]), 4), f"{fmean(minutes):.1f}"]
+        row += [format_mean(t_interval([entry["mirrored_test_loss"] for entry in last]), 4), f"{median(minutes):.1f}"]
         rows.append(row)
-    heads = ["", "n", "accuracy (%)", "sd", "of the image alone (%)", "loss", "minutes of one core a run"]
+    heads = ["", "n", "accuracy (%)", "sd", "of the image alone (%)", "loss", "minutes a run (median)"]
     return Table(heads, rows)
 
 
