@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from cosnb.errors import CosnbError
 from cosnb.plots.style import Picture, looks, new_axes, style
 from cosnb.results.summary import title
-from cosnb.statistics import LEAST_EFFECT, Comparison, Interval, t_interval
+from cosnb.statistics import LEAST_EFFECT, LOOKS, Comparison, Interval, t_interval
 
 _COLOR, _CLAIM, _BAND = "#D55E00", "0.25", "0.90"
 Row = tuple[str, Interval, float | None, bool]
@@ -48,7 +48,7 @@ def sequence(contrasts: Mapping[str, tuple[Sequence[float], Sequence[Comparison]
     """Return the figure of {name: (differences by seed, judgement at each look reached, claimed difference)}.
 
     A panel a contrast: each pair a small mark over its seed's place, the running mean a line, the intervals at the
-    looks vertical bars at the looks' levels; the claimed lead and ± 0.3 points as in `forest`.
+    looks, which the axis marks, vertical bars at the looks' levels; the claimed lead and ± 0.3 points as in `forest`.
     """
     if not any(len(gaps) for gaps, *_ in contrasts.values()):
         raise CosnbError("There is no pair of runs to draw: run the experiment first.")
@@ -67,7 +67,8 @@ def sequence(contrasts: Mapping[str, tuple[Sequence[float], Sequence[Comparison]
                 axes.plot(look.n, look.decisive.mean, "o", color=_COLOR, markersize=6)
             axes.set_ylabel(f"{name}\n(points)")
         panels[-1].set_xlabel("pairs of runs, in the order of their seeds")
-        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[-1].set_xlim(0, max([LOOKS[-1].n, *(len(gaps) for gaps, *_ in contrasts.values())]) + 0.5)
+        panels[-1].set_xticks([look.n for look in LOOKS])
         handles = [
             *_keys("running mean, interval at a look", marker="o"),
             Line2D([], [], color="0.55", marker=".", linestyle="none", label="one pair"),
@@ -93,6 +94,7 @@ def ticks(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
         names = [f"{title(name)}\nn = {len(sample)}" for name, sample in values.items()]
         axes.set_yticks(range(len(values)), names)
         axes.set_ylim(len(values) - 0.5, -0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
     return figure
 
 
