@@ -19,6 +19,7 @@ from cosnb.statistics import (
     Interval,
     compare,
     decided,
+    may_stop,
     pooled_deviation,
     sequence,
     t_interval,
@@ -146,7 +147,7 @@ def look_table(found: Runs) -> Table:
 
 
 def beside(found: Runs) -> Table:
-    """Return what stands beside the looks and decides nothing, over all whole blocks."""
+    """Return what is shown besides the looks and decides nothing, over all whole blocks."""
     rows = []
     for pair in PAIRS:
         judged = compare(contrast(found, *pair, blocks(found)), claimed(*pair), LOOKS[-1].level, points=True)
@@ -276,7 +277,7 @@ def answer(found: Runs) -> Markdown:
     firsts = {name: decided(contrasts) or contrasts[-1] for name, contrasts in judged.items()}
     leads = [max((look.lead for look in contrasts), key=abs) for contrasts in judged.values()]
     absent = [bool(contrasts[-1].negligible) for contrasts in judged.values()]
-    if any(decided(contrasts) is None for contrasts in judged.values()):
+    if not may_stop(judged):
         head = "Not known yet"
     elif min(leads) == 1:
         head = "Yes, in small networks trained well"

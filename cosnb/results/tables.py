@@ -228,7 +228,7 @@ def conclusion(records: Sequence[Record], settings: Mapping[str, Any], network: 
         )
         lines.append(
             f"in training, and nothing of P's table. **{claims}, and the leads of P15: {OPEN}**, for lack of runs at "
-            f"full length: at least {LEAST_RUNS} of each activation are wanted. (P15's ranges are refuted "
+            f"full length: at least {LEAST_RUNS} of each activation are needed. (P15's ranges are refuted "
             "by P's own tables: [audit](audit).)"
         )
     return Markdown(" ".join(lines))
