@@ -54,21 +54,21 @@ clean:
 
 # The stamp is the last thing written, so an interrupted set-up is taken up again. Compiling 140 packages ahead of use
 # would double the minute that the installation takes.
-$(READY): requirements.lock requirements-torch.lock pyproject.toml
+$(READY): requirements/main.lock requirements/torch.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "cosnb needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): say make PYTHON=/path/to/python3.11." >&2; \
 	  exit 1; }
 	@rm -f $@
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements-torch.lock
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements/main.lock
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements/torch.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
 	$(BIN)/python -m ipykernel install --sys-prefix --name cosnb --display-name cosnb
 	@touch $@
 
 # The tests run the Triton kernels under Triton's interpreter. PyTorch for CUDA brings the Triton that fits it; beside
 # PyTorch for the CPU it is installed here, 1 GB that the book does not need.
-$(TRITON): $(READY) requirements-triton.lock
+$(TRITON): $(READY) requirements/triton.lock
 	@if [ "$$(uname -sm)" = "Linux x86_64" ] && ! $(BIN)/python -c 'import triton' 2>/dev/null; then \
-	  $(BIN)/python -m pip install --quiet --no-deps --no-compile --disable-pip-version-check --require-hashes -r requirements-triton.lock; fi
+	  $(BIN)/python -m pip install --quiet --no-deps --no-compile --disable-pip-version-check --require-hashes -r requirements/triton.lock; fi
 	@touch $@

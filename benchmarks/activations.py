@@ -33,9 +33,9 @@ from elementwise import report, rivals
 from elementwise.clock import Buffers, measure
 from tqdm import tqdm
 
+from cosnb.book.plots import save_svg
+from cosnb.book.plots.speed import record_formats, speed
 from cosnb.errors import CosnbError
-from cosnb.plots import save_svg
-from cosnb.plots.speed import record_formats, speed
 from cosnb.symbolic import catalogue
 
 NAMES = ("swish", "mish", "cos", "relu", "gelu")

@@ -38,12 +38,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
-from cosnb import results
-from cosnb.data import ImageData, load
-from cosnb.models import build
-from cosnb.training import TrainingConfig, resolve_precision, streams
-from cosnb.training.device import describe_device, memory_kept
-from cosnb.training.loop import now
+from cosnb.experiments import results
+from cosnb.experiments.data import ImageData, load
+from cosnb.experiments.models import build
+from cosnb.experiments.training import TrainingConfig, resolve_precision, streams
+from cosnb.experiments.training.device import describe_device, memory_kept
+from cosnb.experiments.training.loop import now
 
 BATCH = 128
 ALONE, TOGETHER, PLAIN = 4.0, 2.0, 10.0  # bounds: times the roofline, times the roofline, plain's time over ours

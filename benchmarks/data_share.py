@@ -15,11 +15,11 @@ import time
 import torch
 from torch.nn.functional import cross_entropy
 
-from cosnb.activation import activation
-from cosnb.data import load
-from cosnb.data.augment import batches, draw, normalize
-from cosnb.models import build
-from cosnb.training.device import describe_device
+from cosnb.activations import activation
+from cosnb.experiments.data import load
+from cosnb.experiments.data.augment import batches, draw, normalize
+from cosnb.experiments.models import build
+from cosnb.experiments.training.device import describe_device
 
 BATCH_SIZE = 128
 WARM_UP = 3  # steps: compilation, memory, Adam's first state

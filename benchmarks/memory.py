@@ -21,8 +21,8 @@ from elementwise import report
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from cosnb.measure.steps import example, make
-from cosnb.memory import saved_bytes
+from cosnb.experiments.diagnostics.steps import example, make
+from cosnb.nn.memory import saved_bytes
 
 Row = dict[str, Any]
 

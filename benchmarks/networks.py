@@ -3,7 +3,7 @@
     python benchmarks/networks.py [NETWORK ...] [--batches 128 1024] [--executions eager compile] [--precision bfloat16]
                                   [--minutes M] [--anew] [--record] [--check] [--output build/bench]
 
-What is measured and how says cosnb/measure/steps.py. All contestants of a group (network, batch, eager or compiled)
+What is measured and how says diagnostics/steps.py. All contestants of a group (network, batch, eager or compiled)
 take turns; ratios are medians over the rounds, with quartiles. Memory is the peak of a step on CUDA, beside weights,
 Adam's state and the batch, which stay anyway; on a CPU the bytes saved for backward.
 
@@ -32,13 +32,13 @@ from elementwise import report
 from tqdm import tqdm
 
 from cosnb.errors import CosnbError
-from cosnb.measure import steps
-from cosnb.measure.cost import ratio
-from cosnb.measure.steps import CAPTURED, COMPILED, CONTESTANTS, EXECUTIONS, LAUNCHED
+from cosnb.experiments.diagnostics import steps
+from cosnb.experiments.diagnostics.cost import ratio
+from cosnb.experiments.diagnostics.steps import CAPTURED, COMPILED, CONTESTANTS, EXECUTIONS, LAUNCHED
+from cosnb.experiments.records import measurement
+from cosnb.experiments.training.config import PRECISIONS
+from cosnb.experiments.training.device import resolve_precision
 from cosnb.paths import repository_root
-from cosnb.results import measurement
-from cosnb.training.config import PRECISIONS
-from cosnb.training.device import resolve_precision
 
 Row = dict[str, Any]
 Group = dict[str, Any]

@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import cosnb
-from cosnb.models import build, input_shape
+from cosnb.experiments.models import build, input_shape
 
 NETWORKS = ("squeezenet", "shufflenet_v2", "mobilenet_v2")
 EPOCHS, TRAIN, TEST = 200, 50_000, 10_000

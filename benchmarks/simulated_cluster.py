@@ -26,8 +26,8 @@ from typing import Any
 import dask
 from distributed import LocalCluster, Worker
 
-from cosnb.notebooks.cluster import QUIET, Calls, connect
-from cosnb.results import record
+from cosnb.book.notebooks.cluster import QUIET, Calls, connect
+from cosnb.experiments.records import record
 
 LIMIT = 0.020
 EXPERIMENT = "simulated"
@@ -79,7 +79,7 @@ def simulate(workers: int, runs: int, seconds: float, killed: float, hosts: int)
     each = workers // hosts
     deaths = round(killed * hosts)
     context = multiprocessing.get_context("forkserver")  # imports Dask once
-    context.set_forkserver_preload(["distributed", "cosnb.notebooks.cluster"])
+    context.set_forkserver_preload(["distributed", "cosnb.book.notebooks.cluster"])
     processes: list[Any] = []
 
     def start_host() -> None:

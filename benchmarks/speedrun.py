@@ -24,14 +24,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from cosnb.data import ImageData, load
-from cosnb.data.augment import normalize
-from cosnb.models import build
-from cosnb.training import TrainingConfig
-from cosnb.training.device import describe_device, memory_kept
-from cosnb.training.execution import make_forward
-from cosnb.training.loop import _train_epoch, evaluate
-from cosnb.training.state import State
+from cosnb.experiments.data import ImageData, load
+from cosnb.experiments.data.augment import normalize
+from cosnb.experiments.models import build
+from cosnb.experiments.training import TrainingConfig
+from cosnb.experiments.training.device import describe_device, memory_kept
+from cosnb.experiments.training.execution import make_forward
+from cosnb.experiments.training.loop import _train_epoch, evaluate
+from cosnb.experiments.training.state import State
 
 BATCH_SIZE = 256
 LOOP_BOUND = 1.3  # ours / the plain loop in float32

@@ -22,15 +22,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from cosnb.data import ImageData, load
-from cosnb.data.augment import normalize
-from cosnb.models import build
+from cosnb.experiments.data import ImageData, load
+from cosnb.experiments.data.augment import normalize
+from cosnb.experiments.models import build
+from cosnb.experiments.training import TrainingConfig
+from cosnb.experiments.training.device import describe_device, memory_kept
+from cosnb.experiments.training.execution import make_forward, resolve_execution, warm_up
+from cosnb.experiments.training.loop import _train_epoch, now
+from cosnb.experiments.training.state import State
 from cosnb.symbolic import catalogue
-from cosnb.training import TrainingConfig
-from cosnb.training.device import describe_device, memory_kept
-from cosnb.training.execution import make_forward, resolve_execution, warm_up
-from cosnb.training.loop import _train_epoch, now
-from cosnb.training.state import State
 
 NETWORKS = ("squeezenet", "shufflenet_v2", "mobilenet_v2")
 ACTIVATIONS = ("relu", "cos", "swish", "mish")

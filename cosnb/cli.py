@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from cosnb import notebooks
+    from cosnb.book import notebooks
 
     overrides = dict(notebooks.parse_override(text) for text in options.parameter)
     overrides |= {name: given for name in ("seeds", "activations") if (given := getattr(options, name)) is not None}
@@ -49,9 +49,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _book(options: argparse.Namespace) -> int:
-    from cosnb import notebooks, site
+    from cosnb.book import notebooks
+    from cosnb.book.site import build
 
-    with site.Builder() as builder:
+    with build.Builder() as builder:
         if not options.reuse:
             names = list(notebooks.read_runs())
             code = _report(notebooks.run(names, "quick", jobs=options.jobs, reuse=not options.all))
@@ -65,7 +66,7 @@ def _book(options: argparse.Namespace) -> int:
 def _campaign(options: argparse.Namespace) -> int:
     import torch
 
-    from cosnb import campaign
+    from cosnb.experiments.runner import campaign
 
     stages = campaign.get(options.name)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -85,7 +86,7 @@ def _report(failures: Sequence[object]) -> int:
 
 
 def _data(options: argparse.Namespace) -> int:
-    from cosnb import data
+    from cosnb.experiments import data
     from cosnb.paths import data_dir
 
     if options.download:
@@ -102,9 +103,9 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _results(options: argparse.Namespace) -> int:
-    from cosnb import results
+    from cosnb.experiments import results
+    from cosnb.experiments.results.summary import group
     from cosnb.paths import results_dir
-    from cosnb.results.summary import group
 
     folder = results_dir()
     print(f"Results folder: {folder}")
@@ -123,7 +124,7 @@ def _accuracy(options: argparse.Namespace) -> int:
     import json
 
     from cosnb import accuracy
-    from cosnb.activation import activation
+    from cosnb.activations import activation
 
     if len(options.formula) > 1:
         raise CosnbError("more than one activation at once only with --record")
@@ -143,8 +144,8 @@ def _accuracy(options: argparse.Namespace) -> int:
     if options.json:
         Path(options.json).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if options.plot:
-        from cosnb.plots.accuracy import errors_over_x
-        from cosnb.plots.style import save_svg
+        from cosnb.book.plots.accuracy import errors_over_x
+        from cosnb.book.plots.style import save_svg
 
         save_svg(errors_over_x(record), options.plot)
     return 0
@@ -152,7 +153,7 @@ def _accuracy(options: argparse.Namespace) -> int:
 
 def _record_accuracy(options: argparse.Namespace) -> int:
     from cosnb import accuracy
-    from cosnb.measure import exhaustive
+    from cosnb.experiments.diagnostics import exhaustive
     from cosnb.symbolic.catalogue import CATALOGUE
 
     if options.format or options.order is not None or options.json or options.plot:
@@ -176,7 +177,7 @@ def _record_accuracy(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from cosnb.activation import activation
+    from cosnb.activations import activation
     from cosnb.export import export
 
     act = activation(options.formula, **_values(options.parameter))
@@ -188,7 +189,7 @@ def _export(options: argparse.Namespace) -> int:
 def _make_report(options: argparse.Namespace) -> int:
     import webbrowser
 
-    from cosnb.report.command import report
+    from cosnb.book.report.command import report
 
     output = Path(options.output) if options.output else None
     path = report(options.formula, _values(options.parameter), output)

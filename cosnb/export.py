@@ -12,12 +12,13 @@ from typing import Any
 import numpy
 import torch
 
-from cosnb import measurement
-from cosnb.activation import Activation
-from cosnb.codegen import pytorch, targets
+from cosnb.accuracy import sampled
+from cosnb.activations import Activation
+from cosnb.codegen import sources
 from cosnb.codegen.printing import check_name
+from cosnb.codegen.targets import pytorch
 from cosnb.errors import CosnbError
-from cosnb.kernels import cpu
+from cosnb.kernels import cpu, timing
 from cosnb.symbolic.catalogue import CATALOGUE
 
 LICENCE = "Licence: MIT, copyright 2026 The cosnb founders; written by `cosnb export`."
@@ -108,7 +109,7 @@ def export(activation: Activation, folder: Path, name: str | None = None, force:
     code = python_text(activation, name)
     texts = [
         python_text(activation, name, _measure_python(activation, code)),
-        targets.c_header(activation, name, measured="\n".join([LICENCE, *_measure_header(activation, name)])),
+        sources.c_header(activation, name, measured="\n".join([LICENCE, *_measure_header(activation, name)])),
     ]
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in zip(paths, texts, strict=True):
@@ -120,8 +121,8 @@ def python_text(activation: Activation, name: str, measured: list[str] | None = 
     """Return the text of the Python file, with the lines `measured` in its head."""
     programs = [activation.program(0), activation.program(1, product=True), activation.program(2, product=True)]
     names = ("_value", "_slope", "_curvature")
-    head = [*targets.formulas(activation, 2), f"f: {targets.costs(activation.program(0))}"]
-    head += [f"f′: {targets.costs(activation.program(1))}", LICENCE, *(measured or [])]
+    head = [*sources.formulas(activation, 2), f"f: {sources.costs(activation.program(0))}"]
+    head += [f"f′: {sources.costs(activation.program(1))}", LICENCE, *(measured or [])]
     functions = "\n\n".join(pytorch.source(p, n) for p, n in zip(programs, names, strict=True))
     body = _PYTHON.format(name=name, module=module_name(name), functions=functions)
     return "".join(f"# {line}\n" for line in head) + body
@@ -145,8 +146,8 @@ def _measure_python(activation: Activation, code: str) -> list[str]:
     def derivative(x: numpy.ndarray) -> numpy.ndarray:
         return slope(torch.ones(x.shape), torch.from_numpy(x)).numpy()
 
-    x = measurement.speed_points()
-    eager = measurement.ratio(lambda: namespace["_apply"](x), lambda: torch.nn.functional.silu(x))
+    x = timing.speed_points()
+    eager = timing.ratio(lambda: namespace["_apply"](x), lambda: torch.nn.functional.silu(x))
     lines = _error_lines(activation, value, derivative)
     return [*lines, _speed_line(eager, "eager mode, operation by operation", torch.get_num_threads())]
 
@@ -158,7 +159,7 @@ def _measure_header(activation: Activation, name: str) -> list[str]:
     wide = ["-mprefer-vector-width=512"] if platform.machine() in ("x86_64", "AMD64") else []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        (path / f"{name}.h").write_text(targets.c_header(activation, name), encoding="utf-8")
+        (path / f"{name}.h").write_text(sources.c_header(activation, name), encoding="utf-8")
         (path / "calls.c").write_text(_CALLS.format(name=name))
         built = path / "calls.so"
         run = [*command, *_C_FLAGS, *wide, str(path / "calls.c"), "-o", str(built), "-lm"]
@@ -167,7 +168,7 @@ def _measure_header(activation: Activation, name: str) -> list[str]:
             return [f"Error and speed: not measured, for {command[0]} failed on the machine that wrote this."]
         library = ctypes.CDLL(str(built))
 
-    def through(function: Any) -> measurement.Function:
+    def through(function: Any) -> sampled.Function:
         function.argtypes, function.restype = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t), None
 
         def call(x: numpy.ndarray) -> numpy.ndarray:
@@ -178,27 +179,27 @@ def _measure_header(activation: Activation, name: str) -> list[str]:
         return call
 
     lines = _error_lines(activation, through(library.value), through(library.slope))
-    x = measurement.speed_points()
+    x = timing.speed_points()
     y = torch.empty_like(x)
-    with measurement.one_thread():
-        speed = measurement.ratio(
+    with timing.one_thread():
+        speed = timing.ratio(
             lambda: library.value(x.data_ptr(), y.data_ptr(), x.numel()),
             lambda: torch.ops.aten.silu.out(x, out=y),
         )
     return [*lines, _speed_line(speed, " ".join([*_C_FLAGS[1:4], *wide]), 1)]
 
 
-def _error_lines(activation: Activation, *functions: measurement.Function) -> list[str]:
+def _error_lines(activation: Activation, *functions: sampled.Function) -> list[str]:
     lines = []
     for order, function in enumerate(functions):
-        near, far = measurement.errors(function, activation.derivative(order), activation.x)
+        near, far = sampled.errors(function, activation.derivative(order), activation.x)
         parts = [
             f"{worst.ulps:.2f} ulp {where} (x = {worst.at:.6g})"
             for worst, where in ((near, "of it"), (far, "of its largest term where it is below 2^-6 of that"))
             if worst is not None
         ]
         lines.append(
-            f"Error of {targets.mark(order)}, float32, at {measurement.points().size:,} points against mpmath: at most "
+            f"Error of {sources.mark(order)}, float32, at {sampled.points().size:,} points against mpmath: at most "
             f"{', '.join(parts)}."
         )
     return lines
@@ -206,6 +207,6 @@ def _error_lines(activation: Activation, *functions: measurement.Function) -> li
 
 def _speed_line(ratio: float, how: str, threads: int) -> str:
     return (
-        f"Speed of f, 1 Mi float32: {ratio:.2f} times PyTorch's SiLU, median of {measurement.REPEATS} ({how}; "
-        f"{threads} thread{'s' * (threads > 1)}; {measurement.cpu_name()}; torch {torch.__version__})."
+        f"Speed of f, 1 Mi float32: {ratio:.2f} times PyTorch's SiLU, median of {timing.REPEATS} ({how}; "
+        f"{threads} thread{'s' * (threads > 1)}; {timing.cpu_name()}; torch {torch.__version__})."
     )

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of the formula parser (atheris, LibFuzzer): ten minutes find nothing.
 
-    pip install -r requirements-fuzz.lock
+    pip install -r requirements/fuzz.lock
     python drills/fuzz_formula.py -max_total_time=600 -timeout=2 -rss_limit_mb=900 CORPUS
 
 Ends with an error, and writes the text to a file crash-…, where a text raises anything but CosnbError, or takes longer

@@ -12,7 +12,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from cosnb.activation import activation
+from cosnb import activations
+from cosnb.activations import activation
 from cosnb.errors import CosnbError
 from cosnb.symbolic.grammar import FUNCTIONS
 
@@ -54,7 +55,7 @@ def main() -> None:
             with suppress(CosnbError):
                 activation(text)
     # What PyTorch before 2.13 wants done for torch.compile in advance executes code of ours, whatever the formula.
-    sys.modules["cosnb.activation"].__dict__["_prepare"] = lambda subject: None
+    activations._prepare = lambda subject: None
     sys.addaudithook(watch)
     texts = json.loads(Path(sys.argv[1]).read_text())
     with Path(sys.argv[2]).open("w") as out:

@@ -27,16 +27,16 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("audit")
     venv.create(folder, with_pip=True)
     scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
-    done = run(str(scripts / "python"), "-m", "pip", "install", "--require-hashes", "-r", "requirements-audit.lock")
+    done = run(str(scripts / "python"), "-m", "pip", "install", "--require-hashes", "-r", "requirements/audit.lock")
     if done.returncode:
         pytest.skip("pip-audit cannot be installed here: " + done.stderr.strip()[-200:])
     return str(scripts / "pip-audit")
 
 
 @pytest.mark.drill
-@pytest.mark.parametrize("lock", sorted(path.name for path in ROOT.glob("requirements*.lock")))
+@pytest.mark.parametrize("lock", sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("requirements/*.lock")))
 def test_no_pinned_version_has_a_known_vulnerability(lock: str, audit: str, tally: Tally) -> None:
-    pinned = ["--no-deps"] if lock == "requirements-torch.lock" else ["--require-hashes"]
+    pinned = ["--no-deps"] if lock == "requirements/torch.lock" else ["--require-hashes"]
     done = run(audit, "-r", lock, "--disable-pip", *pinned, "--progress-spinner", "off", "--format", "json")
     try:
         packages = json.loads(done.stdout)["dependencies"]

@@ -18,8 +18,8 @@ import pytest
 from counting import Tally
 from data_server import Server, archive, link, serving
 
-from cosnb.data import cifar10, load, mnist
 from cosnb.errors import CosnbError
+from cosnb.experiments.data import cifar10, load, mnist
 
 ITEM = "2 data files"
 NOBODY = 65534

@@ -68,8 +68,7 @@ def test_the_drill_sees_what_runs(tmp_path: Path) -> None:
     """The watch itself: an import and a file opened while a text is read are noted."""
     program = (
         "import sys; sys.argv = ['', sys.argv[1], sys.argv[2]]\n"
-        "import cosnb.activation\n"
-        "a = sys.modules['cosnb.activation']\n"
+        "import cosnb.activations as a\n"
         "original = a.activation\n"
         "def spy(text):\n"
         "    if text == 'x': open(__import__('os').devnull).close()\n"

@@ -15,7 +15,7 @@ from counting import Tally
 from processes import alive
 from tiny_book import code, write_notebook, write_runs
 
-from cosnb import notebooks
+from cosnb.book import notebooks
 
 ITEM = "4 notebook runs"
 # Each: the cell that goes wrong, the notebook's time limit (s), and what the report says.
@@ -108,7 +108,7 @@ def test_a_signal_at_any_moment_leaves_nothing(
         write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", code("import time\ntime.sleep(100)"))
     write_runs(tmp_path, {"one": 100, "two": 100, "three": 100})
     program = (
-        "import signal, sys; from pathlib import Path; from cosnb import cli; from cosnb.notebooks import runs\n"
+        "import signal, sys; from pathlib import Path; from cosnb import cli; from cosnb.book.notebooks import runs\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # and what nohup starts this one
         "runs.repository_root = lambda: Path(sys.argv[1])\n"
@@ -163,7 +163,7 @@ def test_a_folder_that_goes_away(tally: Tally, tmp_path: Path) -> None:
     (tmp_path / "_build").mkdir()
     (tmp_path / "_build" / "notebooks").write_text("a file in the folder's place")
     program = (
-        "import sys; from pathlib import Path; from cosnb import cli; from cosnb.notebooks import runs\n"
+        "import sys; from pathlib import Path; from cosnb import cli; from cosnb.book.notebooks import runs\n"
         "runs.repository_root = lambda: Path(sys.argv[1])\nsys.exit(cli.main(['run', 'one']))"
     )
     done = subprocess.run(

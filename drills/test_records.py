@@ -15,7 +15,7 @@ import pytest
 from counting import Tally
 from write_records import made
 
-from cosnb import results
+from cosnb.experiments import results
 
 ITEM = "3 records"
 WRITERS, RECORDS, KILLS = 8, 2000, 24

@@ -18,11 +18,13 @@ import psutil
 matplotlib.use("agg")
 from matplotlib import pyplot
 
-from cosnb import activation, data, plots, results, training
+from cosnb import activation
+from cosnb.book import plots
+from cosnb.book.report import page, sections
+from cosnb.experiments import data, results, training
+from cosnb.experiments.results import summary
+from cosnb.experiments.results.provenance import provenance
 from cosnb.kernels import operators
-from cosnb.report import page, sections
-from cosnb.results import summary
-from cosnb.results.provenance import provenance
 
 IMAGES = 64
 

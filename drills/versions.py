@@ -44,11 +44,11 @@ def prepare(kind: str, folder: Path) -> Path:
         raise SystemExit(f"python{kind} is not here")
     python = folder / "bin" / "python"
     subprocess.run([interpreter, "-m", "venv", str(folder)], check=True)
-    pip(python, "--no-compile", "--require-hashes", "-r", str(ROOT / "requirements.lock"))
+    pip(python, "--no-compile", "--require-hashes", "-r", str(ROOT / "requirements/main.lock"))
     if kind == "oldest":
         pip(python, "--no-compile", *lower_bounds())
     else:
-        pip(python, "--no-compile", "-r", str(ROOT / "requirements-torch.lock"))
+        pip(python, "--no-compile", "-r", str(ROOT / "requirements/torch.lock"))
     pip(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     subprocess.run([str(python), "-m", "ipykernel", "install", "--sys-prefix", "--name", "cosnb"], check=True)
     return python

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from cosnb.errors import CosnbError
-from cosnb.results import record
+from cosnb.experiments.records import record
 
 
 def made(seed: int) -> record.Record:

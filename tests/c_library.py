@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cosnb.codegen import c
 from cosnb.codegen.program import Program
+from cosnb.codegen.targets import c
 from cosnb.kernels import cpu
 
 TYPES = {torch.float64: ("double", "f64"), torch.float32: ("float", "f32")}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cosnb.accuracy.errors import Errors
 from cosnb.accuracy.truth import Exact, Truth
-from cosnb.activation import activation
+from cosnb.activations import activation
 
 _NEAR = (1e-40, 1e-30, 1e-12, 1e-7, 1e-5, 1e-3, 0.03, 0.1, 0.31, 0.5, 0.77, 1.0, 1.5, 1.83, 2.0, 2.4, 3.0, 4.0, 5.5)
 _FAR = (7.0, 9.0, 12.5, 16.7, 20.0, 33.0, 45.0, 60.0, 80.0, 87.3, 89.0, 95.0, 103.5, 1e3, 1e5, 1e10, 1e19, 1e30)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cosnb.results.paper import TABLES
+from cosnb.experiments.results.paper import TABLES
 
 
 def run(network: str, activation: str, seed: int, accuracy: float, loss: float, **settings: Any) -> dict[str, Any]:

@@ -8,15 +8,15 @@ import torch
 from mpmath import mp, mpf
 from oracles import SMOOTH, oracle
 
-from cosnb import results
 from cosnb.accuracy import ends, errors, measure, points, record, table
 from cosnb.accuracy.errors import Errors, settle
 from cosnb.accuracy.truth import Truth, terms
-from cosnb.activation import activation
+from cosnb.activations import activation
+from cosnb.book.plots.accuracy import errors_over_x
 from cosnb.cli import main
 from cosnb.errors import CosnbError
-from cosnb.measure import exhaustive
-from cosnb.plots.accuracy import errors_over_x
+from cosnb.experiments import results
+from cosnb.experiments.diagnostics import exhaustive
 from cosnb.symbolic.catalogue import CATALOGUE
 from cosnb.symbolic.functions import sigmoid
 

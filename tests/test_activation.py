@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from cosnb import Activation, CosnbError, activation
+from cosnb.activations import ActivationModule
 from cosnb.kernels import cpu, operators
-from cosnb.modules import ActivationModule
 
 # PyTorch's own
 TRACED = pytest.mark.filterwarnings("ignore:.*should not be instantiated.*:DeprecationWarning")

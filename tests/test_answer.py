@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cosnb import results
-from cosnb.plots import forest, sequence, shares, ticks
-from cosnb.results import answer
-from cosnb.statistics import t_interval
+from cosnb.book.plots import forest, sequence, shares, ticks
+from cosnb.experiments import results
+from cosnb.experiments.results import answer
+from cosnb.experiments.statistics import t_interval
 
 RATES = {"relu": 0.2, "swish": 0.3, "cos": 0.3, "mish": 0.3}
 

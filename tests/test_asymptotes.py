@@ -6,10 +6,10 @@ import pytest
 import sympy
 from mpmath import mp
 
-from cosnb.activation import activation
-from cosnb.symbolic import asymptotes, limited
-from cosnb.symbolic.asymptotes import far_limit, far_line
-from cosnb.symbolic.calculus import asymptote, limit, study, tail_bound
+from cosnb.activations import activation
+from cosnb.analysis import asymptotes, limited
+from cosnb.analysis.asymptotes import far_limit, far_line
+from cosnb.analysis.calculus import asymptote, limit, study, tail_bound
 from cosnb.symbolic.catalogue import x
 from cosnb.symbolic.functions import sigmoid, softplus
 

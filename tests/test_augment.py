@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cosnb.data import augment, load
 from cosnb.errors import CosnbError
+from cosnb.experiments.data import augment, load
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device and a CUDA build of torch")
 

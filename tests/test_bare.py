@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cosnb.errors import CosnbError
-from cosnb.measure import bare
+from cosnb.experiments.diagnostics import bare
 
 
 def batch(n: int = 64) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,11 +11,11 @@ import pytest
 import torch
 from test_triton import needs_triton
 
-from cosnb import plots
-from cosnb.activation import activation
+from cosnb.activations import activation
+from cosnb.book import plots
+from cosnb.book.plots.speed import speed
 from cosnb.errors import CosnbError
 from cosnb.paths import repository_root
-from cosnb.plots.speed import speed
 from cosnb.symbolic.catalogue import CATALOGUE
 
 sys.path.insert(0, str(repository_root() / "benchmarks"))

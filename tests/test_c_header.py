@@ -12,9 +12,9 @@ import sympy
 from truth import truth
 
 from cosnb import CosnbError, activation
-from cosnb.codegen import header
 from cosnb.codegen.lower import lower
-from cosnb.codegen.targets import c_header
+from cosnb.codegen.sources import c_header
+from cosnb.codegen.targets import header
 from cosnb.symbolic.catalogue import CATALOGUE, x
 from cosnb.symbolic.functions import softplus
 

@@ -6,8 +6,8 @@ import sympy
 from mpmath import mp
 from oracles import LIMITS, SMOOTH, oracle
 
-from cosnb.activation import activation
-from cosnb.symbolic import bounds, calculus
+from cosnb.activations import activation
+from cosnb.analysis import bounds, calculus
 from cosnb.symbolic.catalogue import x
 from cosnb.symbolic.functions import sigmoid
 

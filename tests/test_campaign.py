@@ -1,18 +1,20 @@
 """Campaigns end on time, go on where they stopped, and say what is left."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cosnb import campaign, cli, results
+from cosnb import cli
+from cosnb.book.notebooks import read_runs
 from cosnb.errors import CosnbError
-from cosnb.notebooks import read_runs
-from cosnb.results.provenance import is_older
-from cosnb.stages import CAMPAIGNS, Costs, How, Stage, Study
-from cosnb.training import parse_seeds
+from cosnb.experiments import results
+from cosnb.experiments.results.provenance import is_older
+from cosnb.experiments.runner import campaign
+from cosnb.experiments.runner import runs as trainings
+from cosnb.experiments.runner.stages import CAMPAIGNS, Costs, How, Stage, Study
+from cosnb.experiments.training import parse_seeds
 
 POINT = {"protocol": "depth", "network": "depth_mlp", "depth": 1, "epochs": 2, "batch_size": 32}
 STAGES = (
@@ -46,7 +48,7 @@ def test_all_that_is_missing_is_trained_once(how: dict[str, object], tmp_path: P
 
 
 def test_a_piece_ends_on_time_and_the_next_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
+    monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
     clock = iter([0.0, 1.0, 2.0, 99.0])  # the start, before the stage, after the first epoch, after the second
     with monkeypatch.context() as patch:
         patch.setattr(campaign, "time", SimpleNamespace(monotonic=clock.__next__))
@@ -82,7 +84,7 @@ def test_a_run_that_fails_fails_the_rehearsal(monkeypatch: pytest.MonkeyPatch) -
     def train(*given: object) -> None:
         raise RuntimeError("no kernel image")
 
-    monkeypatch.setattr(sys.modules["cosnb.training.run"], "train", train)
+    monkeypatch.setattr(trainings, "train", train)
     lines: list[str] = []
     assert not campaign.rehearse(STAGES[:1], say=lines.append)
     assert lines[0].endswith("failed (RuntimeError: no kernel image)")
@@ -145,7 +147,7 @@ def test_a_trained_network_is_measured_and_its_run_counts_among_the_tables(tmp_p
 
 
 def test_a_study_that_the_end_of_the_time_interrupts_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
+    monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
     stage = dataclasses.replace(STUDY, points=({**STUDY.points[0], "epochs": 2},))
     # the start, before the stage, after the first epoch; then the second and before measuring
     for times, runs in (([0.0, 1.0, 99.0], 0), ([0.0, 1.0, 2.0, 3.0, 99.0], 1)):

@@ -7,12 +7,12 @@ import pytest
 import sympy
 from mpmath import mp
 
-from cosnb.activation import activation
-from cosnb.symbolic import calculus, exponentials
+from cosnb.activations import activation
+from cosnb.analysis import calculus, exponentials
+from cosnb.analysis.exponentials import ExpSum, HalfLine, half_lines, poly
+from cosnb.analysis.intervals import Uncertified, isolate
 from cosnb.symbolic.catalogue import x
-from cosnb.symbolic.exponentials import ExpSum, HalfLine, half_lines, poly
 from cosnb.symbolic.functions import sigmoid
-from cosnb.symbolic.intervals import Uncertified, isolate
 from cosnb.symbolic.normal_form import normal_form, t
 
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from tiny_training import digits, figures, mlp, weights
 
-from cosnb import results
 from cosnb.errors import CosnbError
-from cosnb.training import TrainingConfig, loop, run_missing, train
-from cosnb.training import checkpoint as checkpoint_module
-from cosnb.training.checkpoint import Checkpoint
+from cosnb.experiments import results
+from cosnb.experiments.runner import run_missing
+from cosnb.experiments.training import TrainingConfig, loop, train
+from cosnb.experiments.training import checkpoint as checkpoint_module
+from cosnb.experiments.training.checkpoint import Checkpoint
 
 # Trains each configuration once as it is, then kills it in five children at random moments and lets it end. Children
 # are forked when torch and the activation are ready, so they train at once, and before there is a thread (tqdm's).
@@ -23,8 +24,9 @@ import os, random, signal, sys, time
 from pathlib import Path
 import torch
 from tiny_training import digits, mlp
-from cosnb.training import checkpoint, run_missing, train
-from cosnb.training.digest import code_digest
+from cosnb.experiments.runner import run_missing
+from cosnb.experiments.training import checkpoint, train
+from cosnb.experiments.records.digest import code_digest
 
 torch.set_num_threads(1)
 checkpoint.INTERVAL = 0.0

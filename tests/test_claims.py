@@ -5,13 +5,14 @@ import copy
 import pytest
 from synthetic import full_table, run, table_records
 
-from cosnb import claims, results
-from cosnb.claims import costs, definitions, experiments, formulas
-from cosnb.claims.finding import Finding, in_part, overall
-from cosnb.measure.cost import NAMES, NO_SQUARE
-from cosnb.results import measurement
-from cosnb.results.tables import EXPERIMENTS
-from cosnb.statistics import Verdict
+from cosnb.book import claims
+from cosnb.book.claims import costs, definitions, experiments, formulas
+from cosnb.book.claims.finding import Finding, in_part, overall
+from cosnb.experiments import results
+from cosnb.experiments.diagnostics.cost import NAMES, NO_SQUARE
+from cosnb.experiments.results import measurements
+from cosnb.experiments.results.tables import EXPERIMENTS
+from cosnb.experiments.statistics import Verdict
 
 FULL = {experiment: full_table(network) for network, experiment in EXPERIMENTS.items()}
 
@@ -221,9 +222,9 @@ class TestExperiments:
         records = self.landscapes(11)
         for record in records[4:7]:
             record["measured"] |= {"flat": 1.0, "kinks": 0.0, "mean_turn": 0.0, "largest_turn": 0.0}
-        jumps = measurement.judge_landscape(records, "kinks")["ReLU − CoS"]
+        jumps = measurements.judge_landscape(records, "kinks")["ReLU − CoS"]
         assert (jumps.n, str(jumps.verdict)) == (7, "not resolved")  # 3 of 7 differences turn against the claim
-        beside = measurement.judge_landscape(records, "kinks", moving=True)["ReLU − CoS"]
+        beside = measurements.judge_landscape(records, "kinks", moving=True)["ReLU − CoS"]
         assert (beside.n, str(beside.verdict)) == (4, "exploratory")
         evidence = experiments.p18({"figure-16-landscape": records})[0].evidence
         assert evidence.endswith("; 3 of 11 networks are flat everywhere with ReLU")

@@ -5,7 +5,7 @@ import pytest
 from tiny_book import code, write_notebook, write_runs
 
 from cosnb import cli
-from cosnb.notebooks import runs
+from cosnb.book.notebooks import runs
 
 RECORD = Path("table-3-squeezenet") / "cos-0123456789-seed0.json"
 

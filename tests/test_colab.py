@@ -13,7 +13,7 @@ import torch
 from nbclient import NotebookClient
 
 import cosnb
-from cosnb import colab, notebooks
+from cosnb.book import colab, notebooks
 from cosnb.paths import repository_root
 
 ROOT = repository_root()

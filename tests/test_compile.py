@@ -12,7 +12,7 @@ from torch.func import jvp
 
 from cosnb import activation
 from cosnb import activation as make
-from cosnb.activation import _prepare
+from cosnb.activations import _prepare
 
 NEEDS_COMPILER = pytest.mark.skipif(
     shutil.which("c++") is None and shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU"

@@ -10,8 +10,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from cosnb.data import cifar10, digits, load
 from cosnb.errors import CosnbError
+from cosnb.experiments.data import cifar10, digits, load
 from cosnb.paths import data_dir
 
 RNG = np.random.default_rng(0)

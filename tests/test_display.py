@@ -3,8 +3,8 @@
 import pytest
 import sympy
 
+from cosnb.analysis.findings import show
 from cosnb.display import Table, p_value, typeset
-from cosnb.symbolic.findings import show
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from data_server import Server, archive, link, serving
 
-from cosnb.data import cifar10, files, load, mnist
 from cosnb.errors import CosnbError
+from cosnb.experiments.data import cifar10, files, load, mnist
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 

@@ -4,10 +4,10 @@ from itertools import combinations
 
 import pytest
 
-from cosnb import plots
+from cosnb.book import plots
+from cosnb.book.plots import drawings
+from cosnb.book.plots.drawings import Stage
 from cosnb.errors import CosnbError
-from cosnb.plots import drawings
-from cosnb.plots.drawings import Stage
 
 STAGES = (
     Stage("image", (1, 32, 32)),

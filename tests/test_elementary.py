@@ -14,9 +14,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from cosnb.codegen import elementary, minimax
+from cosnb.codegen import elementary
 from cosnb.codegen.elementary import FUNCTIONS, INCLUDES, definitions
 from cosnb.errors import CosnbError
+from tools import minimax
 
 FLAGS = ["-O3", "-Wall", "-Wextra", "-Werror", "-std=c99", "-ffp-contract=off", "-march=native"]
 if platform.machine() == "x86_64":

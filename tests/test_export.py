@@ -11,8 +11,10 @@ import numpy
 import pytest
 from truth import truth
 
-from cosnb import activation, cli, measurement
+from cosnb import activation, cli
+from cosnb.accuracy import sampled
 from cosnb.export import module_name, python_text
+from cosnb.kernels import timing
 from cosnb.symbolic.catalogue import CATALOGUE, x
 
 POINTS = [-104.0, -30.0, -5.0, -0.3, 0.0, 1e-4, 0.7, 2.0, 40.0]
@@ -92,8 +94,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quick(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(measurement, "points", lambda: numpy.linspace(-20, 20, 41, dtype=numpy.float32))
-    patch.setattr(measurement, "ELEMENTS", 1000)
+    patch.setattr(sampled, "points", lambda: numpy.linspace(-20, 20, 41, dtype=numpy.float32))
+    patch.setattr(timing, "ELEMENTS", 1000)
 
 
 @pytest.fixture(autouse=True)
@@ -239,20 +241,18 @@ def test_without_a_compiler_the_header_says_that_nothing_was_measured(
 
 def test_errors_are_counted_in_the_two_classes() -> None:
     act = activation("cos")
-    exact = {
-        float(p): v for p, v in zip(measurement.points(), truth(act.expr, x, measurement.points())[0], strict=True)
-    }
+    exact = {float(p): v for p, v in zip(sampled.points(), truth(act.expr, x, sampled.points())[0], strict=True)}
 
     def wrong(points: numpy.ndarray) -> numpy.ndarray:
         values = numpy.array([exact[float(p)] for p in points], dtype=numpy.float32)
         values[points == 10] += numpy.float32(3 * 2**-20)  # f(10) is about 10.25, whose ulp is 2^-20
         return values
 
-    near, far = measurement.errors(wrong, act.expr, x)
+    near, far = sampled.errors(wrong, act.expr, x)
     assert near is not None
     assert near.at == 10
     assert 2.5 <= near.ulps <= 3.5
     assert far is None or far.ulps <= 0.5
-    nothing, _ = measurement.errors(lambda p: numpy.full_like(p, numpy.nan), act.expr, x)
+    nothing, _ = sampled.errors(lambda p: numpy.full_like(p, numpy.nan), act.expr, x)
     assert nothing is not None
     assert nothing.ulps == numpy.inf

@@ -12,8 +12,10 @@ from sphinx.util.inventory import InventoryFile
 from tiny_book import code, markdown, write_notebook
 
 import cosnb
-from cosnb import accuracy, claims, data, models, notebooks, plots, results, training
-from cosnb.claims.pages import PAGES
+from cosnb import accuracy
+from cosnb.book import claims, notebooks, plots
+from cosnb.book.claims.pages import PAGES
+from cosnb.experiments import data, models, results, training
 from cosnb.paths import repository_address, repository_root
 
 pytestmark = pytest.mark.timeout(900)  # a build examines every claim: 15 s of processor time, more on a busy machine

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 import cosnb
-from cosnb.activation import activation
+from cosnb.activations import activation
 from cosnb.errors import CosnbError
-from cosnb.models import build
-from cosnb.models.fused import BatchNormActivation2d
+from cosnb.experiments.models import build
+from cosnb.nn.fused import BatchNormActivation2d
 
 # Both round z, dz and the sums once; z differs by the rounding of 1/sqrt(1/invstd²): a few units of the last place.
 CLOSE = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 0.02}

@@ -10,12 +10,13 @@ import sympy
 import vl_convert
 from test_plots import record
 
-from cosnb import activation, site_charts
+from cosnb import activation
+from cosnb.book.plots import interactive
+from cosnb.book.plots.interactive.chart import MIME, shades
+from cosnb.book.plots.interactive.descent import HILLS, STEPS
+from cosnb.book.plots.interactive.jumps import jumps
+from cosnb.book.site import charts
 from cosnb.errors import CosnbError
-from cosnb.plots import interactive
-from cosnb.plots.interactive.chart import MIME, shades
-from cosnb.plots.interactive.descent import HILLS, STEPS
-from cosnb.plots.interactive.jumps import jumps
 from cosnb.symbolic.catalogue import CATALOGUE, x
 
 WIDTH = 600
@@ -76,7 +77,7 @@ def curve(items: list[Spec], reach: float) -> tuple[np.ndarray, np.ndarray]:
 def test_equal_calls_give_equal_specifications_and_pages(name: str) -> None:
     one, other = (CHARTS[name]().to_dict() for _ in range(2))
     assert json.dumps(one) == json.dumps(other)
-    assert site_charts.html(one, "text") == site_charts.html(other, "text")
+    assert charts.html(one, "text") == charts.html(other, "text")
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -85,7 +86,7 @@ def test_charts_have_labelled_controls_and_colours_for_dark_pages(name: str) -> 
     bound = [param["bind"] for param in spec["params"] if "bind" in param]
     assert len(bound) >= 2
     assert all(bind["name"] and bind["input"] in ("range", "select", "checkbox") for bind in bound)
-    light, dark = (site_charts.picture_svg(with_values(CHARTS[name](), dark=value)) for value in (False, True))
+    light, dark = (charts.picture_svg(with_values(CHARTS[name](), dark=value)) for value in (False, True))
     assert "#d0d0d0" in dark
     assert "#d0d0d0" not in light
 
@@ -95,13 +96,13 @@ def test_a_notebook_gets_altairs_own_output_and_the_specification() -> None:
     data, _ = chart._repr_mimebundle_()
     assert data[MIME] == chart.to_dict()
     assert "vega-embed" in data["text/html"]
-    assert site_charts.find_specification(data) == chart.to_dict()
-    assert site_charts.find_specification({"text/html": "<p>"}) is None
+    assert charts.find_specification(data) == chart.to_dict()
+    assert charts.find_specification({"text/html": "<p>"}) is None
 
 
 def test_the_sites_form_escapes_what_html_would_read() -> None:
     spec = interactive.slope_and_shift().to_dict() | {"description": "</script><script>alert(1)</script>"}
-    html = site_charts.html(spec, 'a "b" <c>')
+    html = charts.html(spec, 'a "b" <c>')
     assert html.count("</script>") == 1
     assert 'alt="a &quot;b&quot; &lt;c&gt;"' in html
     inside = html.partition('specification">')[2].partition("</script>")[0]
@@ -188,7 +189,7 @@ def test_the_ball_goes_where_gradient_descent_goes(hill: str, rate: float) -> No
 
 def test_a_ball_that_flies_away_breaks_nothing() -> None:
     spec = with_values(interactive.gradient_descent(), hill="valleys", rate=2.5, start=3.5, shown=STEPS)
-    svg = site_charts.picture_svg(spec)
+    svg = charts.picture_svg(spec)
     assert "NaN" not in svg
     assert "Infinity" not in svg
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cosnb.activation import activation
+from cosnb.activations import activation
 from cosnb.kernels import cpu
 from cosnb.kernels.layout import rows
 

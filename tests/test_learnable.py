@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, hessian, jacfwd, jvp, vmap
 
 from cosnb import CosnbError, activation, swap
-from cosnb.modules import LearnableModule
+from cosnb.activations import LearnableModule
 from cosnb.symbolic.catalogue import CATALOGUE
 
 ROWS = [name for name, row in CATALOGUE.items() if row.parameters]

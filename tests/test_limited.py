@@ -13,8 +13,8 @@ import pytest
 import sympy
 import worker_functions
 
+from cosnb.analysis import limited
 from cosnb.errors import CosnbError
-from cosnb.symbolic import limited
 from cosnb.symbolic.catalogue import x
 from cosnb.symbolic.functions import sigmoid
 
@@ -120,7 +120,7 @@ def test_a_worker_may_have_its_own() -> None:
 
 def run(program: str) -> subprocess.Popen[str]:
     """Start Python on a program that prints its worker's process id first."""
-    start = "import os, sys, time\nfrom cosnb.symbolic import limited\nimport worker_functions as w\n"
+    start = "import os, sys, time\nfrom cosnb.analysis import limited\nimport worker_functions as w\n"
     start += "print(limited.call(w.process_id, seconds=60), flush=True)\n"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen([sys.executable, "-c", start + program], stdout=subprocess.PIPE, text=True, env=environment)
@@ -180,12 +180,12 @@ def test_ctrl_c_costs_the_worker_but_not_the_next_answer() -> None:
 
 def test_the_package_is_lazy_and_activation_stays_the_function() -> None:
     program = """
-import sys, cosnb, cosnb.symbolic.worker
+import sys, cosnb, cosnb.analysis.worker
 assert "torch" not in sys.modules
 assert "activation" in dir(cosnb)
-import cosnb.activation
-assert callable(cosnb.activation)
-from cosnb.activation import activation
+import cosnb.activations as module
+assert type(module) is type(sys)
+from cosnb.activations import activation
 from cosnb import Activation, CosnbError, swap
 assert cosnb.activation is activation
 assert not hasattr(cosnb, "nothing")

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from cosnb.plots import logo
+from tools import logo
 
 
 def test_the_files_are_what_the_program_draws() -> None:

@@ -8,9 +8,10 @@ from synthetic import run
 from torch import nn
 
 from cosnb.errors import CosnbError
-from cosnb.measure import cost, landscape, surface
-from cosnb.results import curves, lottery, measurement
-from cosnb.results.provenance import provenance
+from cosnb.experiments.diagnostics import cost, landscape, surface
+from cosnb.experiments.records import measurement
+from cosnb.experiments.results import curves, lottery, measurements
+from cosnb.experiments.results.provenance import provenance
 
 
 def linear(*weights):
@@ -142,18 +143,18 @@ class TestRecords:
         for _ in range(2):
             measurement.measure_missing("some", settings, [0, 1], measure, landscape, root=tmp_path)
         assert calls == [0, 0, 1, 1]
-        from cosnb import results
+        from cosnb.experiments import results
 
         records = results.read("some", tmp_path)
-        assert measurement.measured(records, "value") == {"cos": {0: 4, 1: 5}, "relu": {0: 4, 1: 5}}
-        assert measurement.paired(measurement.measured(records, "value"), "cos", "relu") == [0, 0]
-        assert records[0]["code"] == "cosnb.measure.landscape"
+        assert measurements.measured(records, "value") == {"cos": {0: 4, 1: 5}, "relu": {0: 4, 1: 5}}
+        assert measurements.paired(measurements.measured(records, "value"), "cos", "relu") == [0, 0]
+        assert records[0]["code"] == "cosnb.experiments.diagnostics.landscape"
         assert records[0]["commit"] is None or len(records[0]["commit"]) == 40
         assert "4 measurements, seeds 0 to 1 (CoS 2, ReLU 2)" in str(provenance(records))
         more = [{"activation": "relu", "points": 9}]
         measurement.measure_missing("some", more, [0], measure, landscape, root=tmp_path)
-        assert measurement.largest(results.read("some", tmp_path)) == records
-        assert measurement.largest([]) == []
+        assert measurements.largest(results.read("some", tmp_path)) == records
+        assert measurements.largest([]) == []
 
 
 class TestCurves:

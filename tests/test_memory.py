@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from cosnb.measure import steps
-from cosnb.memory import saved_bytes
+from cosnb.experiments.diagnostics import steps
+from cosnb.nn.memory import saved_bytes
 from cosnb.paths import repository_root
 
 sys.path.insert(0, str(repository_root() / "benchmarks"))

@@ -12,8 +12,8 @@ import pooch
 import pytest
 import torch
 
-from cosnb.data import load, mnist
 from cosnb.errors import CosnbError
+from cosnb.experiments.data import load, mnist
 from cosnb.paths import data_dir
 
 RNG = np.random.default_rng(0)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cosnb.activation import ActivationModule, activation
+from cosnb.activations import ActivationModule, activation
 from cosnb.errors import CosnbError
-from cosnb.models import NETWORKS, Landscape, activation_name, build, code_file, has_depth, input_shape
-from cosnb.models.shufflenet_v2 import Basic, interleave
+from cosnb.experiments.models import NETWORKS, Landscape, activation_name, build, code_file, has_depth, input_shape
+from cosnb.experiments.models.shufflenet_v2 import Basic, interleave
 
 CHANNELS_LAST = torch.channels_last
 

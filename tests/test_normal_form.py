@@ -5,7 +5,7 @@ import sympy
 from mpmath import mp
 from oracles import SMOOTH, oracle
 
-from cosnb.activation import activation
+from cosnb.activations import activation
 from cosnb.symbolic.catalogue import x
 from cosnb.symbolic.functions import sigmoid, softplus
 from cosnb.symbolic.normal_form import Branch, NormalForm, count_operations, normal_form, s, t, with_s

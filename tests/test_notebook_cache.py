@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 from tiny_book import code, markdown, write_notebook, write_runs
 
-from cosnb import cli, notebooks
-from cosnb.notebooks import cache, runs
+from cosnb import cli
+from cosnb.book import notebooks
+from cosnb.book.notebooks import cache, runs
 
-READS = 'from cosnb import results\nprint(len(results.read("one")))'
-GATHERS = "from cosnb import claims\nprint(sorted(claims.gather()))"
+READS = 'from cosnb.experiments import results\nprint(len(results.read("one")))'
+GATHERS = "from cosnb.book import claims\nprint(sorted(claims.gather()))"
 RECORD = {"schema": 1, "experiment": "one", "config": {}, "config_digest": "", "seed": 0, "status": "ok", "epochs": []}
 RECORD |= {"code_digest": "", "data": {}, "device": {}}
 
@@ -119,6 +120,8 @@ def test_the_book_runs_all_when_asked(book: Path, monkeypatch: pytest.MonkeyPatc
     asked = []
     monkeypatch.setattr(runs, "repository_root", lambda: book)
     monkeypatch.setattr(notebooks, "run", lambda names, profile, **given: asked.append(given["reuse"]) or [])
-    monkeypatch.setattr("cosnb.site.Builder", lambda: contextlib.nullcontext(SimpleNamespace(build=lambda: book)))
+    monkeypatch.setattr(
+        "cosnb.book.site.build.Builder", lambda: contextlib.nullcontext(SimpleNamespace(build=lambda: book))
+    )
     assert cli.main(["book"]) == cli.main(["book", "--all"]) == cli.main(["book", "--reuse"]) == 0
     assert asked == [True, False]

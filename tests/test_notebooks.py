@@ -11,7 +11,7 @@ import pytest
 from processes import alive
 from tiny_book import code, markdown, write_notebook, write_runs
 
-from cosnb import notebooks
+from cosnb.book import notebooks
 from cosnb.errors import CosnbError
 
 DEFAULTS = {"count": 1, "scale": 1.0, "label": "a", "flag": False, "sizes": [1], "anything": None}
@@ -229,7 +229,7 @@ def test_a_signal_ends_workers_and_kernels(number: signal.Signals, status: int, 
     write_runs(tmp_path, {"slow": 100})
     mark = uuid4().hex
     program = (
-        "import signal, sys; from pathlib import Path; from cosnb import cli; from cosnb.notebooks import runs\n"
+        "import signal, sys; from pathlib import Path; from cosnb import cli; from cosnb.book.notebooks import runs\n"
         # A shell without job control starts background processes, a CI run among them, with SIGINT ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "runs.repository_root = lambda: Path(sys.argv[1])\nsys.exit(cli.main(['run', 'slow']))"

@@ -9,8 +9,8 @@ import torch
 from truth import truth
 
 from cosnb import CosnbError, activation
-from cosnb.codegen import numpy as target
 from cosnb.codegen.lower import lower
+from cosnb.codegen.targets import numpy as target
 from cosnb.symbolic.catalogue import CATALOGUE, x
 
 GRID = numpy.array([0.0, 1e-8, 1e-3, 0.3, 0.7, 1.0, 1.5, 2.9, 3.0, 5.5, 6.5, 12.0, 30.0, 87.5, 104.0, 300.0])

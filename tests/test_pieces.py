@@ -6,11 +6,11 @@ import pytest
 import sympy
 from mpmath import mp
 
-from cosnb.activation import activation
+from cosnb.activations import activation
+from cosnb.analysis import calculus
+from cosnb.analysis.findings import show
 from cosnb.errors import CosnbError
-from cosnb.symbolic import calculus
 from cosnb.symbolic.catalogue import x
-from cosnb.symbolic.findings import show
 from cosnb.symbolic.functions import sigmoid, softplus
 
 HARDSWISH = sympy.Piecewise((0, x <= -3), (x, x >= 3), (x * (x + 3) / 6, True))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import sympy
 
-from cosnb import plots
+from cosnb.book import plots
 from cosnb.errors import CosnbError
-from cosnb.results.summary import table
-from cosnb.statistics import t_interval
+from cosnb.experiments.results.summary import table
+from cosnb.experiments.statistics import t_interval
 from cosnb.symbolic import catalogue
 
 NAMES = ("sigmoid", "tanh", "relu", "relu6", "swish", "mish", "cos")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from cosnb import plots
+from cosnb.book import plots
 from cosnb.errors import CosnbError
-from cosnb.statistics import t_interval
+from cosnb.experiments.statistics import t_interval
 
 VALUES = {
     "relu": {1.0: [50.0, 52.0, 54.0], 10.0: [60.0, 61.0, 65.0]},

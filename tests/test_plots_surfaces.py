@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cosnb import plots
+from cosnb.book import plots
 from cosnb.errors import CosnbError
 
 X = [0.0, 1.0, 2.0]

@@ -3,7 +3,7 @@
 import pytest
 from synthetic import run
 
-from cosnb.results import precision
+from cosnb.experiments.results import precision
 
 
 def arms(change, seeds=8, **settings):

@@ -7,10 +7,10 @@ import torch
 from tiny_training import digits, figures, mlp, weights
 from torch import nn
 
-from cosnb.activation import activation
-from cosnb.data.augment import normalize
-from cosnb.training import probes, train
-from cosnb.training.state import State
+from cosnb.activations import activation
+from cosnb.experiments.data.augment import normalize
+from cosnb.experiments.training import probes, train
+from cosnb.experiments.training.state import State
 
 
 def test_units_are_dead_where_no_image_moves_them() -> None:
@@ -53,7 +53,7 @@ def test_gradient_norms_are_those_of_autograd_and_leave_no_trace() -> None:
 
 
 def digits_of_the_network():  # type: ignore[no-untyped-def]
-    from cosnb.training.loop import fitted
+    from cosnb.experiments.training.loop import fitted
 
     return fitted(digits(), "depth_mlp")
 

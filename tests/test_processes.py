@@ -10,11 +10,12 @@ import pytest
 import torch
 from tiny_training import digits, figures, mlp
 
-from cosnb import results
-from cosnb.data import ImageData
 from cosnb.errors import CosnbError
-from cosnb.training import run_missing, train
-from cosnb.training.processes import in_processes
+from cosnb.experiments import results
+from cosnb.experiments.data import ImageData
+from cosnb.experiments.runner import run_missing
+from cosnb.experiments.training import train
+from cosnb.experiments.training.processes import in_processes
 
 
 @pytest.fixture(autouse=True)

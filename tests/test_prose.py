@@ -3,9 +3,10 @@
 import pytest
 from synthetic import complete, run
 
-from cosnb import prose, results
+from cosnb.book import prose
 from cosnb.errors import CosnbError
-from cosnb.results.paper import TABLES
+from cosnb.experiments import results
+from cosnb.experiments.results.paper import TABLES
 
 
 @pytest.fixture(scope="module")

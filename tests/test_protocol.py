@@ -13,14 +13,14 @@ from tiny_training import digits, figures, mlp, weights
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cosnb import results
-from cosnb.data.augment import batches, crop, draw
 from cosnb.errors import CosnbError
-from cosnb.training import TrainingConfig, loop, train
-from cosnb.training.dropout import SeededDropout
-from cosnb.training.execution import make_forward, warm_up
-from cosnb.training.protocol import PROTOCOLS
-from cosnb.training.state import State
+from cosnb.experiments import results
+from cosnb.experiments.data.augment import batches, crop, draw
+from cosnb.experiments.training import TrainingConfig, loop, train
+from cosnb.experiments.training.dropout import SeededDropout
+from cosnb.experiments.training.execution import make_forward, warm_up
+from cosnb.experiments.training.protocol import PROTOCOLS
+from cosnb.experiments.training.state import State
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "table-3-squeezenet"
 

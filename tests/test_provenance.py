@@ -4,7 +4,7 @@ import json
 
 from synthetic import complete, run, table_records
 
-from cosnb.results import provenance
+from cosnb.experiments.results import provenance
 
 RECORDS = [complete(r, "table-3-squeezenet") for r in table_records("squeezenet", {"relu": (88, 1), "cos": (89, 1)})]
 
@@ -66,8 +66,8 @@ def test_several_groups_and_none():
 
 
 def test_a_change_of_the_deciding_code_makes_a_record_older():
-    from cosnb.training.config import TrainingConfig
-    from cosnb.training.digest import code_digest
+    from cosnb.experiments.records.digest import code_digest
+    from cosnb.experiments.training.config import TrainingConfig
 
     record = json.loads(json.dumps(RECORDS[0]))
     record["code_digest"] = code_digest(TrainingConfig(**record["config"]))
@@ -76,8 +76,8 @@ def test_a_change_of_the_deciding_code_makes_a_record_older():
 
 
 def test_a_measurement_s_code_is_the_module_it_names():
-    from cosnb.measure import landscape
-    from cosnb.results.measurement import file_digest
+    from cosnb.experiments.diagnostics import landscape
+    from cosnb.experiments.records.measurement import file_digest
 
     config = {"activation": "relu", "points": 9}
     record = complete(run("x", "relu", 0, 0, 0), "some") | {
@@ -86,9 +86,9 @@ def test_a_measurement_s_code_is_the_module_it_names():
         "data": None,
     }
     assert provenance.is_older(record)  # it names no module
-    record |= {"code": "cosnb.measure.landscape", "code_digest": file_digest(landscape.__file__)}
+    record |= {"code": "cosnb.experiments.diagnostics.landscape", "code_digest": file_digest(landscape.__file__)}
     assert not provenance.is_older(record)
-    for name in ("os", "cosnb.measure.gone", "cosnb...setup"):
+    for name in ("os", "cosnb.experiments.diagnostics.gone", "cosnb...setup"):
         assert provenance.is_older(record | {"code": name})
 
 

@@ -9,7 +9,7 @@ from mpmath import mp, mpf
 from oracles import NAMES, SMOOTH, oracle, terms
 from torch import Tensor
 
-from cosnb.activation import activation
+from cosnb.activations import activation
 
 CASES = [(name, order) for name in NAMES for order in (0, 1, 2)]
 SMOOTH_CASES = [case for case in CASES if case[0] in SMOOTH]

@@ -11,9 +11,9 @@ from mpmath import mpf
 from oracles import SMOOTH
 from torch import Tensor
 
-from cosnb.activation import activation
-from cosnb.codegen import pytorch
+from cosnb.activations import activation
 from cosnb.codegen.lower import lower, lower_open
+from cosnb.codegen.targets import pytorch
 from cosnb.errors import CosnbError
 from cosnb.symbolic.catalogue import CATALOGUE, x
 from cosnb.symbolic.functions import sigmoid, softplus

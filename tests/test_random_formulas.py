@@ -17,7 +17,7 @@ from torch import Tensor
 from cosnb.accuracy import targets
 from cosnb.accuracy.balls import evaluate
 from cosnb.accuracy.truth import Truth
-from cosnb.activation import Activation, activation
+from cosnb.activations import Activation, activation
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu
 

@@ -7,10 +7,10 @@ import numpy
 import pytest
 
 from cosnb import activation
-from cosnb.codegen import triton
-from cosnb.codegen.guards import evaluator
+from cosnb.codegen.evaluate import evaluator
 from cosnb.codegen.program import CONDITIONS, Program
 from cosnb.codegen.ranges import EVERYTHING, intervals
+from cosnb.codegen.targets import triton
 from cosnb.symbolic.catalogue import CATALOGUE
 
 SIZES = numpy.concatenate([[0.0], numpy.exp2(numpy.linspace(-40, 12, 400)), [1e30, 1e300, math.inf]])

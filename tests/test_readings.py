@@ -3,10 +3,8 @@
 import pytest
 import sympy
 
-from cosnb.activation import activation
-from cosnb.symbolic.catalogue import x
-from cosnb.symbolic.functions import sigmoid
-from cosnb.symbolic.readings import (
+from cosnb.activations import activation
+from cosnb.book.readings import (
     HALF,
     READINGS,
     STATEMENTS,
@@ -19,6 +17,8 @@ from cosnb.symbolic.readings import (
     is_swish_plus_squared_sigmoid,
     table,
 )
+from cosnb.symbolic.catalogue import x
+from cosnb.symbolic.functions import sigmoid
 
 SWISH = x * sigmoid(x)
 COS, INSIDE, OUTSIDE, SUBTRACTED, WEIGHTED, PLUS, SHIFTED, SMALL, DOUBLED, HALVED, SQUARED_GATE = READINGS

@@ -14,14 +14,14 @@ import psutil
 import pytest
 
 from cosnb import cli
-from cosnb.activation import activation
-from cosnb.notebooks import sweep
+from cosnb.activations import activation
+from cosnb.book.notebooks import sweep
+from cosnb.book.report import command, errors, page, sections
+from cosnb.experiments.results import summary
+from cosnb.experiments.training import TrainingConfig
 from cosnb.paths import repository_root
-from cosnb.report import command, errors, page, sections
-from cosnb.results import summary
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.text import formula_text
-from cosnb.training import TrainingConfig
 
 TINY = {"train_images": 64, "seeds": "0:2", "epochs": 1, "accuracy_seconds": 0.0}
 LOADING = {"script", "link", "iframe", "img", "source", "object", "embed", "audio", "video", "image", "use"}

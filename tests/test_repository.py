@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cosnb import notebooks
+from cosnb.book import notebooks
 from cosnb.paths import repository_root
 
 ROOT = repository_root()

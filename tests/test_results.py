@@ -1,7 +1,6 @@
 """Records: written whole or not at all, never replaced, found again, and damage is named."""
 
 import dataclasses
-import importlib
 import json
 import os
 from collections.abc import Iterator
@@ -10,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from cosnb import results
-from cosnb.data import ImageData, load
 from cosnb.errors import CosnbError
-from cosnb.results import assignment
-from cosnb.training import TrainingConfig, run_missing
+from cosnb.experiments import results
+from cosnb.experiments.data import ImageData, load
+from cosnb.experiments.records import assignment
+from cosnb.experiments.records import record as record_module
+from cosnb.experiments.runner import run_missing, runs
+from cosnb.experiments.training import TrainingConfig
 
-run_module = importlib.import_module("cosnb.training.run")  # the package's attribute of that name is the function
 CONFIG = TrainingConfig("cos", "digits", 64, epochs=1, batch_size=32)
 EPOCH = {
     "epoch": 1,
@@ -93,7 +93,7 @@ def test_a_failing_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(results.record, "require_writable", lambda experiment, root: tmp_path / experiment)
+    monkeypatch.setattr(record_module, "require_writable", lambda experiment, root: tmp_path / experiment)
     monkeypatch.setattr(os, call, fail)
     with pytest.raises(
         CosnbError, match=r"cannot write the record .*seed2\.json: No space left on device; free the disk"
@@ -246,7 +246,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
             after_epoch(EPOCH | {"epoch": number + 1})
         return "ok", [], None
 
-    monkeypatch.setattr(run_module, "train", train)
+    monkeypatch.setattr(runs, "train", train)
     return asked
 
 
@@ -303,18 +303,18 @@ def test_a_failed_run_is_kept_and_tried_again(tmp_path: Path, data: ImageData, m
             raise RuntimeError("out of memory")
         return "ok", [], None
 
-    monkeypatch.setattr(run_module, "train", fail)
+    monkeypatch.setattr(runs, "train", fail)
     assert run_missing("table", configs("relu", "cos"), [0], data, "cpu", tmp_path) == 2
     by_status = {r["status"]: r for r in results.read("table", tmp_path)}
     assert by_status["failed"]["error"] == "RuntimeError: out of memory"
     assert results.find("table", configs("relu")[0].digest(), 0, tmp_path) is None
-    monkeypatch.setattr(run_module, "train", lambda *_: ("ok", [], None))
+    monkeypatch.setattr(runs, "train", lambda *_: ("ok", [], None))
     assert run_missing("table", configs("relu", "cos"), [0], data, "cpu", tmp_path) == 1
     assert sorted(r["status"] for r in results.read("table", tmp_path)) == ["failed", "ok", "ok"]
 
 
 def test_a_diverged_run_counts_as_done(tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "train", lambda *_: ("diverged", [], None))
+    monkeypatch.setattr(runs, "train", lambda *_: ("diverged", [], None))
     assert run_missing("table", [CONFIG], [0], data, "cpu", tmp_path) == 1
     assert run_missing("table", [CONFIG], [0], data, "cpu", tmp_path) == 0
 
@@ -325,7 +325,7 @@ def test_an_interrupt_ends_the_run_without_a_record(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "train", stop)
+    monkeypatch.setattr(runs, "train", stop)
     with pytest.raises(KeyboardInterrupt):
         run_missing("table", [CONFIG], [0], data, "cpu", tmp_path)
     assert names(tmp_path) == []
@@ -340,7 +340,7 @@ def test_two_processes_may_train_the_same_seed(
         results.write(other, tmp_path)  # the other process is done first
         return "ok", [], None
 
-    monkeypatch.setattr(run_module, "train", train)
+    monkeypatch.setattr(runs, "train", train)
     assert run_missing("table", [CONFIG], [0], data, "cpu", tmp_path) == 0
     assert results.read("table", tmp_path) == [other]
 

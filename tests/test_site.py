@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tiny_book import code, copy_book, markdown, write_notebook
 
-from cosnb import notebooks, site
+from cosnb.book import notebooks
+from cosnb.book.site import build
 from cosnb.errors import CosnbError
 
 TIMES = {"start_time": "2026-01-01T00:00:00", "duration": 1.5}
@@ -67,7 +68,7 @@ def differences(one: Path, other: Path) -> list[str]:
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = copy_book(tmp_path_factory.mktemp("book"))
     execute(root, TIMES, "aa")
-    assert site.build(root) == root / "_build" / "site" / "index.html"
+    assert build.build(root) == root / "_build" / "site" / "index.html"
     return root
 
 
@@ -75,7 +76,7 @@ def test_pages_show_executed_notebooks(book: Path) -> None:
     page = (book / "_build" / "site" / "notebooks" / "derive-cos.html").read_text()
     assert "result of derive-cos" in page
     assert "aa" not in json.loads((book / "_build/site/_sources/notebooks/derive-cos.ipynb").read_text())["cells"][3]
-    assert site.check(book / "_build" / "site") == []
+    assert build.check(book / "_build" / "site") == []
     assert (book / "_build" / "site" / "_static" / "mathjax.js").stat().st_size > 1_000_000
 
 
@@ -94,7 +95,7 @@ def test_only_a_page_with_a_chart_loads_vega_and_from_the_site_itself(book: Path
     page = (folder / "notebooks" / f"{CHARTED}.html").read_text()
     assert "altair-viz" not in page
     assert 'alt="a line"' in page
-    loading = [path.stem for path in site.pages(folder) if re.search(r'src="\.\./_static/vega\.js', path.read_text())]
+    loading = [path.stem for path in build.pages(folder) if re.search(r'src="\.\./_static/vega\.js', path.read_text())]
     assert loading == [CHARTED]
     assert (folder / "_static" / "vega.js").stat().st_size > 500_000
 
@@ -121,11 +122,11 @@ def test_a_changed_notebook_is_read_alone_and_the_bytes_are_those_of_a_build_fro
     for root in (book, other):
         write_into(root, "derive-mish", "A word more, {ref}`and none less <provenance>`, {cite}`misra2019mish`.\n")
         write_into(root, "audit", "(provenance)=\n## Where from")
-    site.build(book, jobs=2)
+    build.build(book, jobs=2)
     added, changed, pages = _read_pages(book)
     assert added == 0
     assert 2 < changed < 10 < pages  # those that show records too
-    site.build(other, jobs=1)
+    build.build(other, jobs=1)
     assert _read_pages(other)[0] == pages
     assert differences(book / "_build" / "site", other / "_build" / "site") == []
 
@@ -137,7 +138,7 @@ def _read_pages(root: Path) -> tuple[int, int, int]:
     return (
         int(found[0]),
         int(found[1]),
-        len(site.pages(root / "_build" / "site")) - 4,
+        len(build.pages(root / "_build" / "site")) - 4,
     )  # two indices, the search, the redirection
 
 
@@ -149,7 +150,7 @@ def test_a_broken_page_leaves_the_previous_site_and_is_found_broken_until_mended
     try:
         for _ in range(2):
             with pytest.raises(CosnbError, match=r"(?s)derive-swish.*no-such-page.*could not find.*nobody1900"):
-                site.build(book)
+                build.build(book)
     finally:
         executed.write_bytes(good)
     assert page.read_bytes() == before
@@ -160,24 +161,24 @@ def test_a_page_that_loads_from_the_network_is_refused(book: Path) -> None:
     page.write_text(good + '\n<img alt="x" src="https://example.org/x.png">\n')
     try:
         with pytest.raises(CosnbError, match=r"references\.html: <img> loads https://example\.org/x\.png"):
-            site.build(book)
+            build.build(book)
     finally:
         page.write_text(good)
     assert "example.org" not in (book / "_build" / "site" / "book" / "references.html").read_text()
 
 
 def test_a_process_that_has_got_ready_ends_when_it_is_not_needed(tmp_path: Path) -> None:
-    with site.Builder(tmp_path) as builder:
+    with build.Builder(tmp_path) as builder:
         builder._process.stdin.close()  # as where this process is killed
         assert builder._process.wait(120) == 1
-    with site.Builder(tmp_path) as builder:
+    with build.Builder(tmp_path) as builder:
         pass
     assert builder._process.returncode
 
 
 def test_a_notebook_that_was_not_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(CosnbError, match="is-cos-more-accurate has not been run yet"):
-        site.build(copy_book(tmp_path / "book"))
+        build.build(copy_book(tmp_path / "book"))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_a_notebook_that_was_not_run_is_named(tmp_path: Path) -> None:
 )
 def test_check_finds_what_is_broken(html: str, fault: str, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(html)
-    assert site.check(tmp_path) == [f"page.html: {fault}"]
+    assert build.check(tmp_path) == [f"page.html: {fault}"]
 
 
 def test_check_takes_links_and_local_files(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_check_takes_links_and_local_files(tmp_path: Path) -> None:
         '<a href="#here">x</a> <a href="page.html#here">x</a> <b id="here">x</b>'
         '<a href="a%20b.css#x">x</a> <a href="#">x</a>'
     )
-    assert site.check(tmp_path) == []
+    assert build.check(tmp_path) == []
 
 
 def test_jupyter_book_alone_builds_and_executes(tmp_path: Path) -> None:

@@ -12,15 +12,17 @@ from tiny_training import digits, figures, weights
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from cosnb import activation, data, models, results
-from cosnb.data import augment
+from cosnb import activation
 from cosnb.errors import CosnbError
-from cosnb.models.speedrun import Speedrun, Whitening, whitening_filters
-from cosnb.training import TrainingConfig, loop, run_missing, train
-from cosnb.training.protocol import PROTOCOLS
-from cosnb.training.run import run
-from cosnb.training.state import State
-from cosnb.training.streams import train_streams
+from cosnb.experiments import data, models, results
+from cosnb.experiments.data import augment
+from cosnb.experiments.models.speedrun import Speedrun, Whitening, whitening_filters
+from cosnb.experiments.runner import run_missing
+from cosnb.experiments.runner.runs import run
+from cosnb.experiments.training import TrainingConfig, loop, train
+from cosnb.experiments.training.protocol import PROTOCOLS
+from cosnb.experiments.training.state import State
+from cosnb.experiments.training.streams import train_streams
 
 SPEEDRUN = PROTOCOLS["speedrun"]
 
@@ -169,7 +171,7 @@ def test_the_last_epoch_is_evaluated_on_mirror_images_too() -> None:
 def test_a_run_that_goes_on_ends_bit_by_bit_as_one_that_was_not_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
+    monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
     given = ("x", [config(epochs=4, precision="bfloat16")], [7], digits(), "cpu")
     for stop in (1, 2, 3):
         left = iter([False] * (stop - 1) + [True])
@@ -230,7 +232,7 @@ def test_held_out_images_take_the_test_images_place(tmp_path: Path) -> None:
 
 
 def loop_check(settings: TrainingConfig, images: data.ImageData) -> None:
-    from cosnb.training.run import check
+    from cosnb.experiments.runner.runs import check
 
     check([settings], images, "cpu", "auto")
 

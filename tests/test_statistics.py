@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from cosnb.errors import CosnbError
-from cosnb.statistics import (
+from cosnb.experiments.statistics import (
     LOOKS,
     Direction,
     Verdict,

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from cosnb import results
 from cosnb.errors import CosnbError
-from cosnb.measure import steps
+from cosnb.experiments import results
+from cosnb.experiments.diagnostics import steps
 from cosnb.paths import repository_root
 
 sys.path.insert(0, str(repository_root() / "benchmarks"))
@@ -85,7 +85,7 @@ def test_groups_are_recorded_once(tmp_path, monkeypatch):
     for _ in range(2):
         run(tmp_path, "--record", "--anew")
     (record,) = results.read("cost")
-    assert record["code"] == "cosnb.measure.steps"
+    assert record["code"] == "cosnb.experiments.diagnostics.steps"
     assert record["config"]["execution"] == "eager"
     assert set(record["measured"]) == set(steps.CONTESTANTS)
 

@@ -10,13 +10,14 @@ import torch
 from tiny_training import digits, figures, mlp, weights
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cosnb import results
 from cosnb.errors import CosnbError
-from cosnb.results.provenance import is_older
-from cosnb.training import TrainingConfig, loop, run_missing, train
-from cosnb.training.checkpoint import Checkpoint
-from cosnb.training.digest import code_digest
-from cosnb.training.streams import _Run, train_streams
+from cosnb.experiments import results
+from cosnb.experiments.records.digest import code_digest
+from cosnb.experiments.results.provenance import is_older
+from cosnb.experiments.runner import run_missing
+from cosnb.experiments.training import TrainingConfig, loop, train
+from cosnb.experiments.training.checkpoint import Checkpoint
+from cosnb.experiments.training.streams import _Run, train_streams
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
@@ -51,7 +52,7 @@ def test_probes_and_a_network_with_convolutions() -> None:
 def test_a_run_goes_on_from_its_checkpoint_beside_one_that_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
+    monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
     jobs = [(mlp(epochs=4), seed) for seed in (0, 1)]
     whole = train_streams(jobs, digits(), "cpu")
     kept = {job: Checkpoint(tmp_path / str(job[1]), {}) for job in jobs}
@@ -113,7 +114,7 @@ def test_records_say_how_they_were_made(tmp_path: Path) -> None:
 
 
 def test_a_call_that_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cosnb.training.checkpoint.INTERVAL", 0.0)
+    monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
     epochs = iter(range(5))
 
     def enough() -> None:

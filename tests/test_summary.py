@@ -6,7 +6,7 @@ import statistics
 import pytest
 
 from cosnb.errors import CosnbError
-from cosnb.results.summary import by_activation, differences, figures, final_window, group, markdown, table
+from cosnb.experiments.results.summary import by_activation, differences, figures, final_window, group, markdown, table
 
 SECONDS = (9.0, 1.0, 1.2, 1.1)  # the first epoch compiles
 

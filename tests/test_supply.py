@@ -18,7 +18,7 @@ from packaging.version import Version
 from cosnb.paths import repository_root
 
 ROOT = repository_root()
-LOCKS = sorted(path.name for path in ROOT.glob("requirements*.lock"))
+LOCKS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("requirements/*.lock"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 _DIGEST = re.compile(r"--hash=sha256:([0-9a-f]{64})(?: |$)")
 
@@ -42,7 +42,7 @@ def test_a_lock_is_exact_and_has_a_digest_for_everything_but_pytorch(lock: str) 
             assert "*" not in pin.version
             assert bool(digests) == (name != "torch"), name
             assert len(set(digests)) == len(digests)
-    assert ("torch" in pins(lock)) == (lock == "requirements-torch.lock")
+    assert ("torch" in pins(lock)) == (lock == "requirements/torch.lock")
 
 
 def here(entries: list[tuple[Requirement, list[str]]]) -> Version:
@@ -54,7 +54,7 @@ def here(entries: list[tuple[Requirement, list[str]]]) -> Version:
 
 
 def test_the_lock_pins_every_dependency() -> None:
-    pinned = pins("requirements.lock") | pins("requirements-torch.lock")
+    pinned = pins("requirements/main.lock") | pins("requirements/torch.lock")
     if any(Version(metadata.version(name)).base_version != str(here(pinned[name])) for name in ("torch", "sympy")):
         pytest.skip("this environment was not made from the locks")
     todo, seen = [("cosnb", frozenset({"book", "dev"}))], set()
@@ -81,8 +81,8 @@ def test_the_environment_file_installs_the_locks() -> None:
     content = yaml.safe_load(text)
     pip = next(entry["pip"] for entry in content["dependencies"] if isinstance(entry, dict))
     assert "python=3.12" in content["dependencies"]
-    assert pip == ["--require-hashes", "--requirement requirements.lock"]
-    assert "pip install -r requirements-torch.lock && pip install --no-deps --no-build-isolation --editable ." in text
+    assert pip == ["--require-hashes", "--requirement requirements/main.lock"]
+    assert "pip install -r requirements/torch.lock && pip install --no-deps --no-build-isolation --editable ." in text
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cosnb import CosnbError, activation, swap
-from cosnb.modules import ActivationModule
+from cosnb.activations import ActivationModule
 
 
 def test_every_place_is_replaced_and_counted() -> None:

@@ -16,9 +16,10 @@ import pytest
 from processes import alive
 from tiny_book import write_runs, write_swept
 
-from cosnb import cli, notebooks
+from cosnb import cli
+from cosnb.book import notebooks
+from cosnb.book.notebooks import cluster, runs, sweep
 from cosnb.errors import CosnbError
-from cosnb.notebooks import cluster, runs, sweep
 from cosnb.paths import repository_root
 
 sys.path.insert(0, str(repository_root() / "benchmarks"))
@@ -232,7 +233,8 @@ def test_a_hundred_runs_while_workers_come_and_go() -> None:
 
 
 def test_the_way_to_a_record_needs_no_pytorch() -> None:
-    program = "import sys; import cosnb.notebooks.sweep, cosnb.results.record; sys.exit('torch' in sys.modules)"
+    modules = "cosnb.book.notebooks.sweep, cosnb.experiments.records.record"
+    program = f"import sys; import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 

@@ -7,8 +7,8 @@ import sympy
 from synthetic import full_table, table_records
 
 from cosnb.display import Table
-from cosnb.results import paper, tables
-from cosnb.statistics import Verdict
+from cosnb.experiments.results import paper, tables
+from cosnb.experiments.statistics import Verdict
 
 
 def verdicts(records, network="squeezenet", metric="accuracy"):

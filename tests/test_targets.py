@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cosnb.accuracy import targets
-from cosnb.activation import activation
+from cosnb.activations import activation
 from cosnb.kernels import cpu
 from cosnb.symbolic.catalogue import CATALOGUE
 

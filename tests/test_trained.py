@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from synthetic import run
 
-from cosnb.measure import trained as measure_trained
-from cosnb.results import trained
-from cosnb.results.measurement import code_files, make_record, measured
+from cosnb.experiments.diagnostics import trained as measure_trained
+from cosnb.experiments.records.measurement import code_files, make_record
+from cosnb.experiments.results import trained
+from cosnb.experiments.results.measurements import measured
 
 
 def network(name="relu", seed=0, share=0.25, network="squeezenet", **settings):
@@ -47,4 +48,4 @@ def test_the_code_of_a_record_may_be_of_several_modules():
     record = make_record("some", {"activation": "cos"}, 0, {}, measure_trained.CODE, "cpu", datetime.now(UTC))
     assert [path.name for path in code_files(record)] == ["trained.py", "surface.py", "probes.py"]
     with pytest.raises(Exception, match=r"'os', expected a module of cosnb"):
-        code_files(record | {"code": "cosnb.measure.surface os"})
+        code_files(record | {"code": "cosnb.experiments.diagnostics.surface os"})

@@ -10,15 +10,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cosnb import models
-from cosnb.data import ImageData, load
-from cosnb.data.augment import draw, normalize
 from cosnb.errors import CosnbError
-from cosnb.training import TrainingConfig, evaluate, loop, parse_activations, parse_seeds, resolve_precision, train
-from cosnb.training import device as device_module
-from cosnb.training import digest as digest_module
-from cosnb.training.digest import canonical, code_digest
-from cosnb.training.state import Epoch
+from cosnb.experiments import models
+from cosnb.experiments.data import ImageData, load
+from cosnb.experiments.data.augment import draw, normalize
+from cosnb.experiments.records import digest as digest_module
+from cosnb.experiments.records.digest import canonical, code_digest
+from cosnb.experiments.training import (
+    TrainingConfig,
+    evaluate,
+    loop,
+    parse_activations,
+    parse_seeds,
+    resolve_precision,
+    train,
+)
+from cosnb.experiments.training import device as device_module
+from cosnb.experiments.training.state import Epoch
 
 
 class Tiny(nn.Sequential):

@@ -21,10 +21,10 @@ from packaging.version import Version
 from torch import Tensor
 
 from cosnb import CosnbError, activation
-from cosnb.codegen import triton
 from cosnb.codegen.elementary import FUNCTIONS
 from cosnb.codegen.program import Program
-from cosnb.codegen.translation import functions, literal
+from cosnb.codegen.targets import triton
+from cosnb.codegen.targets.translation import functions, literal
 from cosnb.kernels import cpu, cuda, store
 from cosnb.symbolic.catalogue import CATALOGUE
 

@@ -11,7 +11,7 @@ import sympy
 from truth import truth
 
 from cosnb import CosnbError, activation
-from cosnb.codegen import vega
+from cosnb.codegen.targets import vega
 from cosnb.symbolic.catalogue import CATALOGUE, x
 from cosnb.symbolic.functions import erfc, sigmoid, softplus
 

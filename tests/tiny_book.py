@@ -63,13 +63,13 @@ def copy_book(root: Path) -> Path:
 
 
 SWEPT = 'activations = "relu,cos"\nseeds = 2\nkeep = False\ntrouble = ""'
-# What `cosnb.training.run_missing` does, without PyTorch and without training.
+# What `cosnb.experiments.runner.run_missing` does, without PyTorch and without training.
 SWEEP = """
 import os, time
 from dataclasses import dataclass
 from pathlib import Path
 from cosnb.errors import CosnbError
-from cosnb.results import assignment, record
+from cosnb.experiments.records import assignment, record
 
 @dataclass(frozen=True)
 class Config:

@@ -4,9 +4,9 @@ import dataclasses
 
 from torch import nn
 
-from cosnb.data import ImageData, load
-from cosnb.training import TrainingConfig
-from cosnb.training.state import Epoch
+from cosnb.experiments.data import ImageData, load
+from cosnb.experiments.training import TrainingConfig
+from cosnb.experiments.training.state import Epoch
 
 
 def digits(train: int = 64, test: int = 50) -> ImageData:

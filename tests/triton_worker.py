@@ -18,8 +18,8 @@ from typing import Any
 import numpy
 import torch
 
-from cosnb.codegen import triton
 from cosnb.codegen.program import Program
+from cosnb.codegen.targets import triton
 from cosnb.kernels import cuda
 
 ELEMENTS = (("fp32", "float"), ("bf16", "half"), ("fp16", "half"), ("fp64", "double"))

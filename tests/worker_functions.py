@@ -5,7 +5,7 @@ import sys
 
 import sympy
 
-from cosnb.symbolic import limited
+from cosnb.analysis import limited
 
 
 class Awkward(Exception):  # noqa: N818

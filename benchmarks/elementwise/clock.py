@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from cosnb.measurement import in_turns
+from cosnb.kernels.timing import in_turns
 
 try:
     import resource

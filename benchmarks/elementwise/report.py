@@ -10,9 +10,9 @@ import psutil
 import torch
 
 import cosnb
-from cosnb.results import checked_out
+from cosnb.experiments.results import checked_out
+from cosnb.experiments.training.device import describe_device
 from cosnb.symbolic import catalogue
-from cosnb.training.device import describe_device
 
 from . import rivals
 

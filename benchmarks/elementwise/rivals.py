@@ -11,7 +11,7 @@ from sympy import Piecewise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cosnb.activation import activation
+from cosnb.activations import activation
 from cosnb.errors import CosnbError
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.functions import erfc, sigmoid, softplus

@@ -7,7 +7,7 @@
     ```{records-table}                         where every recorded run comes from
     ```{catalogue-table}                       where every formula of the catalogue comes from
 
-Keys are those of `cosnb.prose`. An unknown one is a warning, which fails a build with `-W`.
+Keys are those of `cosnb.book.prose`. An unknown one is a warning, which fails a build with `-W`.
 """
 
 import re
@@ -20,12 +20,12 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from cosnb import claims, notebooks, prose
-from cosnb.claims.pages import PAGES
+from cosnb.book import claims, notebooks, prose
+from cosnb.book.claims.pages import PAGES
 from cosnb.display import Table
 from cosnb.errors import CosnbError
+from cosnb.experiments.results import provenance
 from cosnb.paths import repository_address
-from cosnb.results import provenance
 from cosnb.symbolic.catalogue import CATALOGUE
 
 logger = logging.getLogger(__name__)

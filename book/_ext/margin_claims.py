@@ -7,8 +7,8 @@ from docutils import nodes
 from from_records import show_verdict
 from sphinx.application import Sphinx
 
-from cosnb.claims import say
-from cosnb.claims.pages import PAGES
+from cosnb.book.claims import say
+from cosnb.book.claims.pages import PAGES
 
 _SOURCES = {"P": "the paper (P)", "B": "the blog article (B)"}
 _FOLDER, _VERDICTS = "notebooks/", "notebooks/verdicts"

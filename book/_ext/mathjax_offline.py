@@ -24,7 +24,7 @@ def find_parts() -> Path:
     """Return the folder of MathJax's parts inside the installed package."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None or spec.origin is None:
-        raise ExtensionError("sphinx-mathjax-offline is not installed: pip install -r requirements.lock")
+        raise ExtensionError("sphinx-mathjax-offline is not installed: pip install -r requirements/main.lock")
     return Path(spec.origin).parent / "static" / "mathjax"
 
 

@@ -12,7 +12,7 @@ from cosnb.paths import repository_address
 class NoteProvenance(SphinxPostTransform):
     """Puts a link to the provenance under each table and figure that a cell shows after it.
 
-    The provenance is the paragraph of `cosnb.results.provenance` that links records. A cell that shows something else,
+    The provenance is the paragraph of `results.provenance` that links records. A cell that shows something else,
     computed on the page, is tagged `computed`.
     """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from cosnb import prose
+from cosnb.book import prose
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import sympy
 import torch
 
 from cosnb.accuracy import targets
-from cosnb.activation import Activation
-from cosnb.symbolic.asymptotes import limit
+from cosnb.activations import Activation
+from cosnb.analysis.asymptotes import limit
 
 PLACES = (-math.inf, math.inf, math.nan)
 _ULPS = 4  # of the format: what a limit such as SELU's −λα may be off by

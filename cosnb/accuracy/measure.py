@@ -10,7 +10,7 @@ from torch import Tensor
 from cosnb.accuracy import points, targets
 from cosnb.accuracy.errors import Errors
 from cosnb.accuracy.truth import Truth
-from cosnb.activation import Activation
+from cosnb.activations import Activation
 from cosnb.errors import CosnbError
 
 QUICK, FULL = 1 << 18, 1 << 24  # float32 inputs

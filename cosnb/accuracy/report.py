@@ -9,7 +9,7 @@ import torch
 
 from cosnb.accuracy.errors import CLASSES, HISTOGRAM, bin_edges
 from cosnb.accuracy.measure import Measurement
-from cosnb.activation import Activation
+from cosnb.activations import Activation
 
 _HEAD = ("", "target", "format", "class", "inputs", "largest error", "unit", "at x", "the same x", "NaN or inf")
 _UNITS = {"1": "ulp of f", "2": "ulp of the largest term", "subnormal": "subnormal step"}

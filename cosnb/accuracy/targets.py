@@ -6,8 +6,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from cosnb.activation import Activation
-from cosnb.codegen import numpy as numpy_code
+from cosnb.activations import Activation
+from cosnb.codegen.targets import numpy as numpy_code
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, operators
 

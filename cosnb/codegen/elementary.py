@@ -1,7 +1,7 @@
 """Elementary functions in C99 for generated headers: branch-free, without tables, vectorised by the compiler.
 
 The C text stands in elementary.h, a template for float and double, and for what the formats do differently in
-elementary_float.h and elementary_double.h; the polynomials in coefficients.json, which cosnb.codegen.minimax computes.
+elementary_float.h and elementary_double.h; the polynomials in coefficients.json, which tools.minimax computes.
 """
 
 import json

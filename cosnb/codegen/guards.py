@@ -14,11 +14,10 @@ import numpy
 import sympy
 from mpmath import mp
 
-from cosnb.codegen.numpy import NUMPY
-from cosnb.codegen.printing import assignments
+from cosnb.analysis.asymptotes import far_limit, far_line
+from cosnb.analysis.pieces import numeric
+from cosnb.codegen.evaluate import evaluator
 from cosnb.codegen.program import Program
-from cosnb.symbolic.asymptotes import far_limit, far_line
-from cosnb.symbolic.pieces import numeric
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
 _STEPS = 8  # grid points an octave
@@ -73,26 +72,6 @@ def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, 
         error / numpy.exp2(numpy.floor(numpy.log2(size)) - 23) for size in (by_class, numpy.maximum(reference, largest))
     )
     return float(numpy.max(first)), float(numpy.max(second))
-
-
-def evaluator(program: Program, dtype: type) -> Callable[[numpy.ndarray], numpy.ndarray]:
-    """Return the program as a function of an array of `dtype`, by NumPy, without warnings."""
-    lines, result = assignments(program, NUMPY)
-    body = "\n    ".join([*(f"{name} = {code}" for name, code in lines), f"return {result}"])
-    namespace: dict[str, object] = {"numpy": numpy}
-    if "scipy." in body:
-        import scipy.special
-
-        namespace["scipy"] = scipy
-    exec(f"def f(x):\n    {body}\n", namespace)
-    compiled = namespace["f"]
-
-    def evaluate(points: numpy.ndarray) -> numpy.ndarray:
-        with numpy.errstate(all="ignore"):
-            values = compiled(points.astype(dtype))  # type: ignore[operator]
-        return numpy.broadcast_to(numpy.asarray(values, dtype), points.shape)
-
-    return evaluate
 
 
 def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> Tail | None:

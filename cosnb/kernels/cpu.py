@@ -27,8 +27,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cosnb.codegen import c
 from cosnb.codegen.program import Program
+from cosnb.codegen.targets import c
 from cosnb.errors import CosnbError
 from cosnb.kernels import store
 from cosnb.kernels.layout import dense, matching, rows

@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cosnb.codegen import triton
 from cosnb.codegen.program import Program
+from cosnb.codegen.targets import triton
 from cosnb.kernels import store
 from cosnb.kernels.launch import Launcher
 from cosnb.kernels.layout import dense, matching

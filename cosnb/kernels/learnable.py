@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from cosnb.codegen import pytorch
 from cosnb.codegen.lower import lower_open
+from cosnb.codegen.targets import pytorch
 from cosnb.kernels.autograd import AutogradFunction, Function
 
 Partial = Callable[..., Tensor]

@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from cosnb.codegen import pytorch
 from cosnb.codegen.program import Program
+from cosnb.codegen.targets import pytorch
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, cuda, norm
 from cosnb.kernels.plain import is_plain

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from cosnb.book.site.build import pages
 from cosnb.paths import repository_root
-from cosnb.site import pages
 
 SITE = repository_root() / "_build" / "site"
 PAGES = [page.relative_to(SITE).as_posix() for page in pages(SITE)]

@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from built import PAGES, SITE, unavailable
 
-from cosnb.site import check
+from cosnb.book.site.build import check
 
 FIGURES = [f"figure-{number}" for number in range(1, 17)]
 TABLES = [f"table-{number}" for number in range(1, 4)]

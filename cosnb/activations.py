@@ -1,0 +1,266 @@
+"""Activations: a formula with its derivatives, properties, code and `nn.Module`."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Any
+
+import sympy
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from cosnb.analysis import calculus
+from cosnb.analysis.findings import Properties
+from cosnb.codegen import sources
+from cosnb.codegen.lower import lower, lower_directly
+from cosnb.codegen.program import Program
+from cosnb.errors import CosnbError
+from cosnb.kernels import operators
+from cosnb.kernels.autograd import AutogradFunction, Orders
+from cosnb.kernels.learnable import OpenFunction
+from cosnb.kernels.operators import Kernel
+from cosnb.symbolic import catalogue, parsing
+from cosnb.symbolic.catalogue import Formula, x
+
+# A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
+_NUMBER = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?(/[1-9][0-9]{0,19})?")
+
+
+# Dynamo of PyTorch 2.8 cannot call `_prepare` while it traces, for its argument is no constant; 2.13 can. Before it
+# what is traced is made beforehand, in 0.1 s or so.
+PREPARES = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 13)
+
+
+class Activation:
+    """An elementwise activation function made from a formula.
+
+    `expr` is a SymPy expression in the real symbol `x`, parameters filled in. Calling the object applies it to a
+    floating-point tensor of any shape, dtype and device and returns one like it; only the input is kept for backward.
+    """
+
+    def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> None:
+        self.formula = formula
+        self.name = formula.name
+        self.x = x
+        self.parameters = parameters
+        self.expr: sympy.Expr = formula.expr.subs(parameters)
+        self._kernels: dict[int, Kernel] = {}
+        self._orders = Orders(self.kernel)
+        self.traced: AutogradFunction | None = None  # these two are made when torch.compile or torch.export ask
+        self.open_traced: AutogradFunction | None = None
+        if not PREPARES:
+            _prepare(self)
+
+    def __repr__(self) -> str:
+        values = "".join(f", {symbol}={value}" for symbol, value in self.parameters.items())
+        return f"activation({self.name!r}{values})"
+
+    def __reduce__(self) -> tuple[type["Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Expr]]]:
+        # Kernels and autograd Functions are no importable names, so a copy makes its own.
+        return Activation, (self.formula, self.parameters)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Activation":
+        return self  # it never changes, so copies of a network share what has been compiled
+
+    def __call__(self, input: Tensor) -> Tensor:
+        """Apply the activation to `input`: same shape, strides kept where PyTorch keeps them, same dtype and device."""
+        self.check(input)
+        if torch.compiler.is_compiling():
+            if PREPARES:
+                _prepare(self)
+            assert self.traced is not None
+            return self.traced.apply(input)
+        if _is_constant(input):
+            return operators.forward(input, self.kernel(0))
+        return self._orders.value(0).apply(input)
+
+    def check(self, input: Tensor) -> None:
+        """Raise CosnbError for what is no floating-point tensor."""
+        if not input.is_floating_point():
+            raise CosnbError(
+                f"{self.name} expects a floating-point tensor, got {input.dtype}: convert it with .float()"
+            )
+
+    def derivative(self, n: int = 1) -> sympy.Expr:
+        """Return the n-th symbolic derivative; at a kink it has the value of the left piece (ReLU: 0, as PyTorch's)."""
+        if n < 0:
+            raise CosnbError(f"the order of a derivative must be 0 or more, got {n}")
+        return sympy.diff(self.expr, self.x, n) if n else self.expr
+
+    def properties(self, order: int = 0) -> Properties:
+        """Return what is found out about f, or about its `order`-th derivative: a table in a notebook.
+
+        Limits, asymptotes, roots, extrema, smoothness and more, each with how it was found: see `findings.Properties`.
+        """
+        return calculus.properties(self.expr, self.x, order)
+
+    def program(self, order: int = 0, product: bool = False) -> Program:
+        """Return the intermediate form of the `order`-th derivative, or of dy times it: operations, counts, note."""
+        return lower(self.derivative(order), self.x, product)
+
+    def operations(self, order: int = 0) -> dict[str, dict[str, int]]:
+        """Return the operations of the `order`-th derivative: "before", as the formula is written, and "after"."""
+        before = lower_directly(self.derivative(order), {self.x: "x"})
+        return {"before": before.operations(), "after": self.program(order).operations()}
+
+    def source(self, target: str = "pytorch", order: int = 0) -> str:
+        """Return readable code of the `order`-th derivative for a target: see `cosnb.codegen.sources`."""
+        return sources.source(self, target, order)
+
+    def elementwise(self, order: int = 0) -> Callable[[Tensor], Tensor]:
+        """Return the `order`-th derivative as a plain function of a tensor in PyTorch operations, outside autograd."""
+        return self.kernel(order).forward_operations
+
+    def kernel(self, order: int = 0) -> Kernel:
+        """Return the compiled code of the `order`-th derivative and of dy times the next, made when first called."""
+        if order not in self._kernels:
+            key = hashlib.sha256(sympy.srepr(self.expr).encode()).hexdigest()[:16]
+            name = f"{self.name}_{key}_{order}"
+            self._kernels[order] = operators.register(
+                name, lambda: self.program(order), lambda: self.program(order + 1, product=True)
+            )
+        return self._kernels[order]
+
+    @cached_property
+    def open_function(self) -> OpenFunction:
+        """Return the formula as a function of x and of its parameters, for parameters that learn."""
+        return OpenFunction(self.formula.expr, self.x, tuple(self.parameters))
+
+    def module(self, learnable: bool = False) -> "ActivationModule | LearnableModule":
+        """Return an `nn.Module` that applies this activation; with `learnable` one whose parameters learn.
+
+        Each learnable module has parameters of its own, which begin at this activation's values.
+        """
+        return LearnableModule(self) if learnable else ActivationModule(self)
+
+
+class ActivationModule(nn.Module):
+    """A module without weights that applies an `Activation` elementwise."""
+
+    def __init__(self, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the activation to a floating-point tensor of any shape."""
+        return self.activation(input)
+
+    def extra_repr(self) -> str:
+        return repr(self.activation)
+
+
+class LearnableModule(nn.Module):
+    """A module that applies an activation whose parameters learn, beginning at the values that it was made with.
+
+    Each parameter is a float32 `nn.Parameter` without dimensions, named as in the formula, with an underscore after it
+    where `nn.Module` has the name already. It goes the general way (PyTorch operations, several times slower in eager
+    mode than the activation itself, which is compiled for its numbers; under torch.compile it is fused as well).
+    A parameter in a condition alone (`theta` of threshold) gets the gradient 0 and never moves. At ±inf gradients may
+    be NaN, as in PyTorch's own functions. Raises CosnbError for an activation without parameters.
+    """
+
+    def __init__(self, activation: Activation) -> None:
+        super().__init__()
+        if not activation.parameters:
+            raise CosnbError(f"{activation.name} has no parameters that could learn: leave out learnable=True")
+        self.activation = activation
+        self._names = []
+        for symbol, value in activation.parameters.items():
+            name = symbol.name
+            while hasattr(self, name):
+                name += "_"
+            self.register_parameter(name, nn.Parameter(torch.tensor(float(value), dtype=torch.float32)))
+            self._names.append(name)
+        if not PREPARES:
+            _prepare_open(activation)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the activation, with the parameters as they are now, to a floating-point tensor of any shape."""
+        self.activation.check(input)
+        parameters = [getattr(self, name) for name in self._names]
+        if torch.compiler.is_compiling():
+            if PREPARES:
+                _prepare_open(self.activation)
+            assert self.activation.open_traced is not None
+            return self.activation.open_traced.apply(input, *parameters)
+        return self.activation.open_function.eager.apply(input, *parameters)
+
+    def extra_repr(self) -> str:
+        return f"{self.activation!r}, learnable"
+
+
+def _prepare(act: Activation) -> bool:
+    """Make what torch.compile is to trace: Dynamo, which cannot trace SymPy, runs this as it stands."""
+    act.traced = act._orders.traced(0)
+    return True
+
+
+# What torch.compiler.assume_constant_result sets; that itself imports all of Dynamo, 1.7 s.
+_prepare._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _prepare_open(act: Activation) -> bool:
+    """Make what torch.compile is to trace: Dynamo, which cannot trace SymPy, runs this as it stands."""
+    act.open_traced = act.open_function.traced
+    return True
+
+
+_prepare_open._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _is_constant(input: Tensor) -> bool:
+    """Say whether no derivative can be asked of what is done to `input`: autograd would take 2.3 µs of 6.2."""
+    return (
+        not (input.requires_grad and torch.is_grad_enabled())
+        and forward_ad._current_level < 0
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def activation(formula: str, /, **parameters: float | str) -> Activation:
+    """Return an activation by its name in the catalogue, or by its formula as text.
+
+    `activation("cos", a=5, c="1/2")` and `activation("x*sigmoid(x) + (sigmoid(a*x) - c)**2", a=5, c=0.5)` are the same
+    function. Parameter values are taken as the exact decimals or fractions that they are written as. Raises CosnbError
+    for an unknown name or parameter, a text that is no formula, and a value that is no finite number.
+    """
+    if not isinstance(formula, str):
+        raise CosnbError(f"an activation is given by its name or its formula as text, got {type(formula).__name__}")
+    values = {name: _value(name, value) for name, value in parameters.items()}
+    if not formula.strip().isidentifier() or formula.strip() == "x":
+        return _from_text(formula, tuple(sorted(values.items())))
+    row = catalogue.get(formula.strip())
+    known = {symbol.name: symbol for symbol in row.parameters}
+    for name in values:
+        if name not in known:
+            has = ", ".join(known) or "none"
+            raise CosnbError(f"{row.name} has no parameter {name!r}: its parameters are {has}")
+    merged = {symbol: values.get(name, row.parameters[symbol]) for name, symbol in known.items()}
+    return _cached(row.name, tuple(merged.items()))
+
+
+# What torch.compiler.disable sets: inside a compiled function Dynamo would trace the parser, and fail somewhere in it.
+activation._torchdynamo_disable = True  # type: ignore[attr-defined]
+activation._torchdynamo_disable_msg = (  # type: ignore[attr-defined]
+    "make the activation outside of the compiled function, which may call it"
+)
+
+
+def _value(name: str, value: float | str) -> sympy.Rational:
+    text = str(value)
+    if not _NUMBER.fullmatch(text):
+        raise CosnbError(f"parameter {name} must be a finite number like 5, 0.5 or 1/2, got {value!r}")
+    return sympy.Rational(text)
+
+
+@lru_cache(maxsize=256)
+def _cached(name: str, parameters: tuple[tuple[sympy.Symbol, sympy.Expr], ...]) -> Activation:
+    return Activation(catalogue.get(name), dict(parameters))
+
+
+@lru_cache(maxsize=256)
+def _from_text(text: str, parameters: tuple[tuple[str, sympy.Rational], ...]) -> Activation:
+    formula = parsing.from_text(text, dict(parameters))
+    return Activation(formula, dict(formula.parameters))

@@ -1,0 +1,1 @@
+"""Analysis of formulas: pieces, limits, extrema, bounds and intervals, each finding with how it was found."""

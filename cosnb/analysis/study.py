@@ -1,0 +1,166 @@
+"""What is found out about one function, step by step: its pieces, charts, limits and what is read off their signs."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import pairwise
+
+import mpmath
+import sympy
+from mpmath import mp
+
+from cosnb.analysis.asymptotes import end_limit, end_line
+from cosnb.analysis.charts import Chart, Place, chart
+from cosnb.analysis.findings import DIGITS, Finding, Point, show
+from cosnb.analysis.pieces import WORKING_DIGITS, Piece, is_null, smoothness, split
+
+SIDES = (-sympy.oo, sympy.oo)
+_NOISE = mpmath.mpf(10) ** -40  # what rounding leaves of a 0 in 50 digits
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A value that f takes at a place or approaches there, in 50 digits and, where known, exactly."""
+
+    value: mpmath.mpf
+    exact: sympy.Expr | None
+    at: sympy.Basic
+    attained: bool
+
+
+class Study:
+    """What is found out about f = `expr` in the real symbol `x`, or its `order`-th derivative; each step once."""
+
+    def __init__(self, expr: sympy.Expr, x: sympy.Symbol, order: int = 0) -> None:
+        pieces, values = split(expr, x)
+        for _ in range(order):
+            pieces, values = tuple(piece.derivative() for piece in pieces), {}
+        self.expr, self.x = sympy.diff(expr, x, order) if order else expr, x
+        # A derivative has no value at a kink: the left one is taken, as in `Activation.derivative`.
+        values = values or {right.low: left.at(right.low) for left, right in pairwise(pieces)}
+        self.pieces, self.values = [pieces], values
+
+    def order(self, n: int) -> tuple[Piece, ...]:
+        """Return the pieces of the n-th derivative."""
+        while len(self.pieces) <= n:
+            self.pieces.append(tuple(piece.derivative() for piece in self.pieces[-1]))
+        return self.pieces[n]
+
+    @cached_property
+    def charts(self) -> tuple[Chart, Chart, Chart]:
+        """The charts of f, f′ and f″."""
+        return (
+            chart(self.order(0), self.values),
+            chart(self.order(1), None),
+            chart(self.order(2), None),
+        )
+
+    @cached_property
+    def smoothness(self) -> tuple[Finding, tuple[sympy.Expr, ...], tuple[sympy.Expr, ...]]:
+        return smoothness(self.order(0), self.values)
+
+    def limits(self, n: int) -> Finding:
+        """Return the limits of the n-th derivative at −∞ and ∞."""
+        ends = [end_limit(self.order(n)[i], side) for i, side in ((0, SIDES[0]), (-1, SIDES[1]))]
+        return _pair(ends, tuple(end.value for end in ends))
+
+    def asymptotes(self) -> Finding:
+        ends = [end_line(self.order(0)[i], side) for i, side in ((0, SIDES[0]), (-1, SIDES[1]))]
+        lines = tuple(None if end.value is None else end.value[0] * self.x + end.value[1] for end in ends)
+        return _pair(ends, lines)
+
+    def points(self, n: int) -> Finding:
+        """Return the roots of f (n = 0), its critical points (1: f′ is 0 or changes sign), its inflections (2)."""
+        found = self.charts[n]
+        _, jumps, kinks = self.smoothness
+        places = list(found.zeros() if n < 2 else found.crossings())
+        if n == 1:
+            places += [p for p in found.crossings() if p.is_border and not p.is_zero and p.exact not in jumps]
+        if n == 2:
+            places = [p for p in places if p.exact not in (*jumps, *kinks)]
+        places.sort(key=lambda p: p.value)
+        digits = DIGITS if any(p.exact is None for p in places) else None
+        points: list[Point | sympy.Set] = [self._point(p, n) for p in places]
+        flat, reason = self._flat(n), found.reason
+        if n == 0 and flat:
+            points = sorted([*points, *flat], key=lambda p: sympy.N(p.sup if isinstance(p, sympy.Set) else p.value))
+        elif n == 1 and flat:
+            reason += f"; f′ is 0 on {', '.join(map(show, flat))}"
+        return Finding(tuple(points), found.how, reason, digits)
+
+    def _flat(self, n: int) -> list[sympy.Interval]:
+        """Return the intervals on which the n-th derivative is 0, open for n > 0."""
+        zero = [p for p in self.order(n) if p.is_zero()]
+        if n:
+            return [sympy.Interval.open(p.low, p.high) for p in zero]
+        ends = [[self.values.get(end, sympy.oo) != 0 for end in (p.low, p.high)] for p in zero]
+        return [sympy.Interval(p.low, p.high, *open_) for p, open_ in zip(zero, ends, strict=True)]
+
+    def _point(self, place: Place, n: int) -> Point:
+        f = self.value(place).value
+        f = sympy.Integer(0) if n == 0 or abs(f) < _NOISE else sympy.Float(f, DIGITS)
+        return Point(sympy.Float(place.value, DIGITS), f, place.exact)
+
+    def value(self, place: Place) -> Candidate:
+        """Return f at a place."""
+        at = sympy.Float(place.value, DIGITS) if place.exact is None else place.exact
+        if place.is_border and place.exact in self.values:
+            exact = self.values[place.exact]
+        else:
+            piece = next(p for p in self.order(0) if lies_in(p, place))
+            exact = None if place.exact is None else piece.at(place.exact)
+            if exact is None or not exact.is_Rational:
+                with mp.workdps(WORKING_DIGITS):
+                    number = mp.re(piece.number(place.value))
+                return Candidate(number, exact, at, True)
+        return candidate(exact, at, True)
+
+    def monotone(self) -> Finding:
+        """Return in words whether f rises or falls throughout."""
+        found, steps = self.charts[1], self.steps(0)
+        signs = {sign for sign in (*found.signs, *steps) if sign}
+        strictly = "strictly " if 0 not in found.signs else ""
+        words = {(): "constant", (1,): f"{strictly}increasing", (-1,): f"{strictly}decreasing"}
+        return Finding(words.get(tuple(signs), "no"), found.how, f"signs of f′: {found.reason}")
+
+    def convex(self) -> Finding:
+        """Return in words whether f is convex or concave."""
+        found = self.charts[2]
+        if self.smoothness[1]:
+            return Finding("neither", self.smoothness[0].how, "f jumps")
+        signs = {sign for sign in (*found.signs, *self.steps(1)) if sign}
+        words = {(): "a line", (1,): "convex", (-1,): "concave"}
+        return Finding(words.get(tuple(signs), "neither"), found.how, f"signs of f″: {found.reason}")
+
+    def steps(self, n: int) -> list[int]:
+        """Return the signs of the jumps of the n-th derivative at the borders."""
+        signs = []
+        for left, right in pairwise(self.order(n)):
+            ends = [left.at(right.low), *([self.values[right.low]] if n == 0 else []), right.at(right.low)]
+            steps = [b - a for a, b in pairwise(ends)]
+            signs += [0 if is_null(step) else int(sympy.sign(sympy.N(step, WORKING_DIGITS))) for step in steps]
+        return signs
+
+
+@lru_cache(maxsize=256)
+def study(expr: sympy.Expr, x: sympy.Symbol, order: int = 0) -> Study:
+    """Return the study of the `order`-th derivative of `expr`."""
+    return Study(expr, x, order)
+
+
+def candidate(exact: sympy.Expr, at: sympy.Basic, attained: bool) -> Candidate:
+    if exact.is_infinite:
+        number = mpmath.inf if exact > 0 else -mpmath.inf
+    else:
+        with mp.workdps(WORKING_DIGITS):
+            number = mpmath.mpf(sympy.N(exact, WORKING_DIGITS)._to_mpmath(mp.prec))
+    return Candidate(number, exact, at, attained)
+
+
+def lies_in(piece: Piece, place: Place) -> bool:
+    value = sympy.Float(place.value, WORKING_DIGITS) if place.exact is None else place.exact
+    return piece.contains(value)
+
+
+def _pair(ends: list[Finding], values: tuple[object, ...]) -> Finding:
+    worst = max(ends, key=lambda end: end.how == "numerical")
+    return Finding(values, worst.how, worst.reason, worst.digits)

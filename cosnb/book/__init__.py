@@ -1,0 +1,1 @@
+"""The book: notebooks, figures, claims, reports and the site."""

@@ -1,0 +1,110 @@
+"""Every numbered claim of the two sources with its verdict, computed from formulas or from recorded runs.
+
+One function a claim, `p0(evidence)` to `b11(evidence)`, returns its parts; `evidence` is {experiment: its records}.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from cosnb.book.claims import costs, definitions, experiments, formulas, tables
+from cosnb.book.claims.finding import Evidence, Finding, in_part, overall
+from cosnb.book.claims.pages import PAGES
+from cosnb.display import Table
+from cosnb.experiments import results
+from cosnb.experiments.records import record
+from cosnb.paths import results_dir
+
+__all__ = [
+    "CLAIMS",
+    "DEFINITIONS",
+    "Evidence",
+    "Finding",
+    "details",
+    "examine",
+    "gather",
+    "in_part",
+    "overall",
+    "say",
+    "summary",
+]
+
+# What the paper presents before it claims anything of its own.
+DEFINITIONS: dict[str, Callable[[Evidence], list[Finding]]] = {
+    "P0": definitions.p0,
+    "P1": definitions.p1,
+    "P2": definitions.p2,
+    "P3": definitions.p3,
+    "P4": definitions.p4,
+    "P5": definitions.p5,
+    "P6": definitions.p6,
+}
+
+CLAIMS: dict[str, Callable[[Evidence], list[Finding]]] = {
+    "P7": formulas.p7,
+    "P8": experiments.p8,
+    "P9": tables.p9,
+    "P10": experiments.p10,
+    "P11": tables.p11,
+    "P12": tables.p12,
+    "P13": tables.p13,
+    "P14": tables.p14,
+    "P15": tables.p15,
+    "P16": costs.p16,
+    "P17": experiments.p17,
+    "P18": experiments.p18,
+    "P19": costs.p19,
+    "P20": formulas.p20,
+    "P21": costs.p21,
+    "B1": formulas.b1,
+    "B2": formulas.b2,
+    "B3": formulas.b3,
+    "B4": formulas.b4,
+    "B5": formulas.b5,
+    "B6": formulas.b6,
+    "B7": experiments.b7,
+    "B8": experiments.b8,
+    "B9": experiments.b9,
+    "B10": experiments.b10,
+    "B11": experiments.b11,
+}
+
+
+def gather(root: Path | None = None) -> Evidence:
+    """Return all recorded runs by experiment."""
+    folder = root or results_dir()
+    record.note_read("*")
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return {name: results.read(name, root) for name in names}
+
+
+def examine(
+    evidence: Evidence, claims: Mapping[str, Callable[[Evidence], list[Finding]]] = CLAIMS
+) -> dict[str, list[Finding]]:
+    """Return {claim: its parts} for every claim of `claims`."""
+    return {claim: function(evidence) for claim, function in claims.items()}
+
+
+def say(claim: str) -> str:
+    """Return what a claim says, in one sentence."""
+    return ((DEFINITIONS | CLAIMS)[claim].__doc__ or "").strip().rstrip(".")
+
+
+def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
+    """Return one row a claim that begins with `letter` ("P" or "B"): number, what it says, verdict, parts, pages."""
+    rows = []
+    for claim, parts in findings.items():
+        if claim.startswith(letter):
+            counts = Counter(str(part.verdict) for part in parts)
+            shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) if len(parts) > 1 else None
+            anchor = f'<a id="claim-{claim.lower()}"></a>'  # so that other pages can point at the answer
+            verdict = f"{overall(parts)}{' in part' if in_part(parts) else ''}"
+            pages = ", ".join(f"[{page.replace('-', ' ')}]({page})" for page in PAGES[claim])
+            rows.append([anchor + claim, say(claim), verdict, shown, pages])
+    return Table(["no.", "claim", "verdict", "its parts", "pages"], rows)
+
+
+def details(findings: dict[str, list[Finding]], claims: Sequence[str]) -> Table:
+    """Return one row a part of `claims`: verdict and evidence."""
+    rows = [part.row() for claim in claims for part in findings[claim]]
+    return Table(["claim", "verdict", "evidence"], rows)

@@ -1,0 +1,151 @@
+"""P9 and P11 to P15: what the records of Tables 1 to 3 say."""
+
+from collections.abc import Sequence
+
+from cosnb import activation
+from cosnb.book.claims.finding import Evidence, Finding, decide, measured, overall, size, wanted
+from cosnb.experiments.results import answer, gaps, tables
+from cosnb.experiments.results.summary import Record, network_title
+from cosnb.experiments.statistics import ALPHA, LEAST_RUNS, Comparison, Verdict, compare, more_runs
+
+SAID = {"relu": (0.46, 0.77), "swish": (0.38, 0.54)}  # P's abstract, in points
+CLAIMS = {"P12": "shufflenet_v2", "P13": "mobilenet_v2", "P14": "squeezenet"}
+
+
+def p9(evidence: Evidence) -> list[Finding]:
+    """Swish's bound below regularises; small negative inputs give negative outputs."""
+    swish = activation("swish")
+    value = float(swish.expr.subs(swish.x, -0.1))
+    negative = Finding("P9", "small negative inputs give negative outputs", decide(value < 0), f"f(−0.1) = {value:.4f}")
+    bounded = swish.properties()["bounded_below"].value
+    relu = activation("relu").properties()["bounded_below"].value
+    bound = Finding("P9", "Swish is bounded below", decide(bounded), f"ReLU too: {'yes' if relu else 'no'}")
+    records = nearest(evidence, "squeezenet")
+    judged = gaps.judge_gaps(records)["Swish − ReLU"]
+    shown = f"training − test loss, Swish − ReLU {measured(judged, '', 4)} ({size(records)})"
+    return [negative, bound, Finding("P9", "it reduces over-fitting", judged.verdict, shown)]
+
+
+def p11(evidence: Evidence) -> list[Finding]:
+    """CoS's derivative emphasises non-monotonicity compared with Swish's, and that makes it more accurate."""
+    waves = [len(activation(name).properties()["critical_points"].value) for name in ("cos", "swish")]
+    shape = f"CoS turns around {waves[0]} times, Swish {waves[1]}"
+    found = [Finding("P11", "non-monotonicity emphasised", decide(waves[0] > waves[1]), shape)]
+    parts, shown = [], []
+    for network in CLAIMS.values():
+        judged, note = _accuracy(evidence, network, len(CLAIMS))
+        parts.append(Finding("P11", network, judged["CoS − Swish"].verdict if not note else tables.OPEN, ""))
+        shown.append(f"{network_title(network)} {measured(judged['CoS − Swish'], 'points', decides=not note)}{note}")
+    return [*found, Finding("P11", "more accurate than Swish for it", overall(parts), "; ".join(shown))]
+
+
+def p12(evidence: Evidence) -> list[Finding]:
+    """ShuffleNet v2: CoS best in loss and accuracy, and its curves too."""
+    records = nearest(evidence, "shufflenet_v2")
+    found = _table("P12", evidence, 8)
+    for metric in ("accuracy", "loss"):
+        for name, comparison in tables.judge_curves(records, metric, 8).items():
+            verdict = comparison.verdict if _full(records) else tables.OPEN
+            part, note = f"curve of {metric} on average, {name}", _note(records)
+            found.append(Finding("P12", part, verdict, measured(comparison, "", 3, not note) + note))
+    return [*found, _elsewhere("P12", evidence)]
+
+
+def p13(evidence: Evidence) -> list[Finding]:
+    """MobileNet v2: CoS most accurate, losses alike, CoS's above Swish's."""
+    return [*_table("P13", evidence, 4), _elsewhere("P13", evidence)]
+
+
+def p14(evidence: Evidence) -> list[Finding]:
+    """SqueezeNet: CoS most accurate, losses alike, CoS's above Swish's."""
+    return [*_table("P14", evidence, 4), _elsewhere("P14", evidence)]
+
+
+def p15(evidence: Evidence) -> list[Finding]:
+    """CoS beats ReLU by 0.46–0.77 points and Swish by 0.38–0.54."""
+    found = []
+    for other, (low, high) in SAID.items():
+        leads = [tables.claimed(network, "cos", other) for network in CLAIMS.values()]
+        shown = f"P's own tables: {min(leads):.2f} to {max(leads):.2f}"
+        part = f"{tables.name_pair('cos', other)} is {low:.2f} to {high:.2f}, by P's own tables"
+        found.append(Finding("P15", part, decide((min(leads), max(leads)) == (low, high)), shown))
+    parts = [part for number in CLAIMS for part in _table(number, evidence, 6) if part.part.startswith("accuracy")]
+    shown = "; ".join(
+        f"{network_title(network)}: {overall(parts[2 * i : 2 * i + 2])}{_wanted(evidence, network)}"
+        for i, network in enumerate(CLAIMS.values())
+    )
+    return [*found, Finding("P15", "the leads themselves", overall(parts), shown), _elsewhere("P15", evidence)]
+
+
+def nearest(evidence: Evidence, network: str) -> list[Record]:
+    """Return the records of the configuration nearest to P's, or none."""
+    groups = tables.configurations(evidence.get(tables.EXPERIMENTS[network], ()))
+    return groups[0][1] if groups else []
+
+
+def _table(claim: str, evidence: Evidence, parts: int) -> list[Finding]:
+    """Judge a table's claims at the level that holds for all the `parts` of a claim."""
+    network = CLAIMS[claim]
+    judged, note = _accuracy(evidence, network, parts)
+    found = [
+        Finding(
+            claim,
+            f"accuracy, {name}",
+            tables.OPEN if note else c.verdict,
+            measured(c, "points", decides=not note) + note,
+        )
+        for name, c in judged.items()
+    ]
+    records = nearest(evidence, network)
+    losses = tables.judge_table(records, network, "loss", family_size=parts)
+    shown = "; ".join(f"{name} {measured(c, '', 4, not note)}" for name, c in losses.items())
+    for part, verdict in tables.loss_verdicts(records, network, family_size=parts).items():
+        more = wanted(tables.more_alike(records)) if "alike" in part and not note else ""
+        evidence_ = f"{shown}{more and '; alike: n'}{more}{note}"
+        found.append(Finding(claim, part, tables.OPEN if note else verdict, evidence_))
+    return found
+
+
+def _elsewhere(claim: str, evidence: Evidence) -> Finding:
+    """Return what small networks trained well show: evidence about generality, which decides nothing of P's tables."""
+    records = evidence.get(answer.EXPERIMENT, ())
+    shown = []
+    for network in ("speedrun", "squeezenet_half", "speedrun_wide"):
+        found = answer.runs(records, answer.RATES, network)
+        if network == "speedrun":
+            judged = {name: looks[-1] for name, looks in answer.looks(found).items() if looks}
+        else:  # one look, at the end
+            gaps = {pair: answer.contrast(found, *pair) for pair in tables.PAIRS}
+            judged = {
+                tables.name_pair(*pair): compare(values, answer.claimed(*pair), ALPHA / len(gaps), points=True)
+                for pair, values in gaps.items()
+                if len(values) >= answer.LEAST_BLOCKS
+            }
+        lines = [
+            f"{name} {measured(one, 'points', decides=False)}: {answer.words(one)}" for name, one in judged.items()
+        ]
+        if lines:
+            shown.append(f"{network_title(network)}, {answer.EPOCHS[network]} epochs: {'; '.join(lines)}")
+    part = "a lead in small networks trained well (evidence about generality)"
+    return Finding(claim, part, Verdict.EXPLORATORY, "; ".join(shown) or "no look has been reached yet")
+
+
+def _accuracy(evidence: Evidence, network: str, parts: int) -> tuple[dict[str, Comparison], str]:
+    records = nearest(evidence, network)
+    return tables.judge_table(records, network, family_size=parts), _note(records)
+
+
+def _full(records: Sequence[Record]) -> bool:
+    return bool(records) and tables.is_full(records[0]["config"])
+
+
+def _note(records: Sequence[Record]) -> str:
+    """Say why records cannot answer P; nothing where they can."""
+    return "" if _full(records) else f" (not P's length: {size(records)}; at least {LEAST_RUNS} runs of it are needed)"
+
+
+def _wanted(evidence: Evidence, network: str) -> str:
+    """Return how many runs more would resolve both leads of a network, after a verdict; nothing where they are."""
+    judged, note = _accuracy(evidence, network, 6)
+    more = max((more_runs(comparison) or 0 for comparison in judged.values()), default=0)
+    return note or (f" (n = {min(c.n for c in judged.values())}{wanted(more)})" if more else "")

@@ -1,0 +1,135 @@
+"""Figures of a quantity against a setting, of pictures side by side, and of ratios with their spread."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from cosnb.book.plots.style import Picture, looks, new_axes, style
+from cosnb.errors import CosnbError
+from cosnb.experiments.results.summary import title
+from cosnb.experiments.statistics import t_interval
+
+
+def against(
+    values: Mapping[str, Mapping[float, Sequence[float]]],
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+    level: float = 0.95,
+    ticks: Mapping[float, str] | None = None,
+) -> Figure:
+    """Return the figure of {activation: {x: values over seeds}}: a mean line each, with its t interval as a band.
+
+    For fewer than 3 values at a place each is a small mark in place of the band. `log` names the logarithmic axes ("x",
+    "y" or "xy"); on a logarithmic y the mean and band are those of the logarithms. `ticks` {x: label} sets the marks of
+    the x axis.
+    """
+    with style():
+        figure, axes = new_axes(xlabel, ylabel)
+        if "x" in log:
+            axes.set_xscale("log")
+        if "y" in log:
+            axes.set_yscale("log")
+        forward, back = (np.log10, lambda y: 10.0**y) if "y" in log else (np.asarray, np.asarray)
+        for name, look in looks(list(values)).items():
+            places = sorted(x for x, sample in values[name].items() if len(sample))
+            count = max((len(values[name][x]) for x in places), default=0)
+            bands = [t_interval(forward(np.asarray(values[name][x], dtype=np.float64)), level) for x in places]
+            mark: dict[str, Any] = {"color": look.color, "linestyle": look.linestyle, "linewidth": 1.4}
+            label = f"{title(name)} (n = {count})" if count else f"{title(name)} (missing)"
+            axes.plot(places, [back(band.mean) for band in bands], marker="o", markersize=3.5, label=label, **mark)
+            for x, band in zip(places, bands, strict=True):
+                if band.n < 3 and band.n > 1:
+                    axes.plot([x] * band.n, values[name][x], "_", color=look.color, markersize=7, alpha=0.7)
+            if bands and all(band.n >= 3 for band in bands):
+                low, high = [back(band.low) for band in bands], [back(band.high) for band in bands]
+                axes.fill_between(places, low, high, color=look.color, alpha=0.16, linewidth=0)
+        if not any(len(sample) for by_x in values.values() for sample in by_x.values()):
+            raise CosnbError("There is no value to draw: run the experiment first.")
+        if ticks:
+            axes.set_xticks(list(ticks), list(ticks.values()))
+            axes.xaxis.set_minor_locator(NullLocator())
+        figure.legend(loc="outside upper center", ncols=3 if len(values) == 3 else 2)
+    return figure
+
+
+def profiles(values: Mapping[str, Sequence[float]], reach: float, xlabel: str, ylabel: str) -> Figure:
+    """Return the figure of {activation: values at equally spaced places from −reach to reach}, a line each."""
+    with style():
+        figure, axes = new_axes(xlabel, ylabel)
+        for name, look in looks(list(values)).items():
+            x = np.linspace(-reach, reach, len(values[name]))
+            axes.plot(x, values[name], color=look.color, linestyle=look.linestyle, label=title(name))
+        figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def pictures(
+    images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str, center: float | None = None
+) -> Figure:
+    """Return one panel an activation of {name: heights (rows y, columns x)} over a square, one colour scale for all.
+
+    They stand two beside one another: four would be as small as stamps on a telephone.
+    """
+    low = min(float(image.min()) for image in images.values())
+    high = max(float(image.max()) for image in images.values())
+    with style():
+        rows = math.ceil(len(images) / 2)
+        figure = Picture(figsize=(5.0, 0.4 + 2.1 * rows))
+        grid = figure.subplots(rows, min(2, len(images)), sharex=True, sharey=True, squeeze=False)
+        panels = list(grid.flat)
+        shown: Any = None
+        for axes in panels[len(images) :]:
+            axes.set_visible(False)
+        for axes, (name, image) in zip(panels, images.items(), strict=False):
+            axes.grid(False)
+            shown = axes.imshow(image, origin="lower", extent=(*extent, *extent), vmin=low, vmax=high, cmap="viridis")
+            axes.set_title(title(name), fontsize=11)
+        for axes in grid[-1]:
+            axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))  # numbers of neighbours do not meet
+            axes.set_xlabel("x")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("y")
+        figure.colorbar(shown, ax=panels, label=label, shrink=0.8)
+    return figure
+
+
+def ratios(values: Mapping[str, Mapping[str, tuple[float, float, float]]], xlabel: str) -> Figure:
+    """Return {kind: {activation: (low, middle, high)}} as points with bars, a row an activation; 1 is marked.
+
+    At most two kinds: the first has open marks, the second filled ones.
+    """
+    names = list(dict.fromkeys(name for by_name in values.values() for name in by_name))
+    with style():
+        figure, axes = new_axes(xlabel, "")
+        axes.grid(False, axis="y")
+        axes.axvline(1, color="0.35", linewidth=0.8, zorder=1)
+        colors = looks(names)
+        for number, by_name in enumerate(values.values()):
+            for name, (low, middle, high) in by_name.items():
+                place = names.index(name) + (number - (len(values) - 1) / 2) * 0.3
+                color = colors[name].color
+                axes.plot([low, high], [place, place], "-", color=color, linewidth=1.4)
+                face = "white" if number == 0 and len(values) > 1 else color
+                axes.plot(middle, place, "so"[number % 2], color=color, markersize=6, markerfacecolor=face)
+        axes.set_yticks(range(len(names)), [title(name) for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        keys = [
+            Line2D(
+                [],
+                [],
+                color="0.3",
+                linestyle="none",
+                marker="so"[number % 2],
+                markerfacecolor="white" if number == 0 and len(values) > 1 else "0.3",
+                label=kind,
+            )
+            for number, kind in enumerate(values)
+        ]
+        figure.legend(handles=keys, loc="outside upper center", ncols=len(keys))
+    return figure

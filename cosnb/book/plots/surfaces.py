@@ -1,0 +1,103 @@
+"""Figures of computed curves in panels one above another, and of losses over two weights with the way of a descent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from cosnb.book.plots.style import SIZE, Picture, looks, style
+from cosnb.errors import CosnbError
+from cosnb.experiments.results.summary import title
+
+_LEVELS = 14  # contour lines
+_LABELLED = 4  # every so many of them have their height written on
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Heights over a grid of two weights (rows: the second one), the grid's places, ways (steps, 2) and their goal."""
+
+    heights: np.ndarray
+    places: np.ndarray
+    ways: Sequence[np.ndarray] = ()
+    goal: tuple[float, float] | None = None
+
+
+def stacked(
+    x: Sequence[float] | np.ndarray,
+    rows: Mapping[str, Mapping[str, Sequence[float] | np.ndarray]],
+    xlabel: str,
+    log: bool = False,
+    breaks: Mapping[tuple[str, str], Sequence[float]] | None = None,
+    whole: bool = False,
+) -> Figure:
+    """Return one panel a row of {label of y: {activation: y}} over the same `x`, one above another.
+
+    Where `log`, y is logarithmic, and what is not above 0 is not drawn. `breaks` {(label of y, activation): places} are
+    the jumps at which a line is interrupted; such a line is drawn through, since dots look like gaps. `whole`: x is a
+    count, with ticks at whole numbers only. Raises CosnbError for lengths that differ.
+    """
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    with style():
+        figure = Picture(figsize=(SIZE[0], 0.5 + 1.75 * len(rows) if len(rows) > 1 else SIZE[1]))
+        panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (label, row) in zip(panels, rows.items(), strict=True):
+            for name, look in looks(names).items():
+                if name not in row:
+                    continue
+                if len(row[name]) != len(x):
+                    raise CosnbError(f"{name} has {len(row[name])} values of {label!r} for {len(x)} places.")
+                jumps = (breaks or {}).get((label, name), ())
+                line = _interrupted(np.asarray(x, dtype=float), np.asarray(row[name], dtype=float), jumps)
+                through = any(name == other for _, other in breaks or {})
+                axes.plot(*line, color=look.color, linestyle="-" if through else look.linestyle, label=title(name))
+            axes.set_ylabel(label)
+            if log:
+                axes.set_yscale("log")
+        panels[-1].set_xlabel(xlabel)
+        if whole:
+            panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.align_ylabels()
+        handles = {line.get_label(): line for axes in panels for line in axes.get_lines()}
+        figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=min(4, len(handles)))
+    return figure
+
+
+def planes(panels: Mapping[str, Plane], xlabel: str, ylabel: str) -> Figure:
+    """Return a panel a name of contour lines, the same levels in all, with each way as a line of dots from its ring.
+
+    A cross marks the goal. Names of activations give the ways their colours. Levels are quantiles of all heights,
+    since a loss has few low places and many high ones.
+    """
+    heights = np.concatenate([plane.heights.ravel() for plane in panels.values()])
+    levels = np.unique(np.quantile(heights, np.linspace(0.01, 0.99, _LEVELS)))
+    with style():
+        figure = Picture(figsize=(3.1 * len(panels), 3.0))
+        shown = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
+        colors = looks(list(panels))
+        for axes, (name, plane) in zip(shown, panels.items(), strict=True):
+            axes.grid(False)
+            lines = axes.contour(plane.places, plane.places, plane.heights, levels, colors="0.62", linewidths=0.7)
+            axes.clabel(lines, lines.levels[1::_LABELLED], fmt="%.2g", fontsize=7, colors="0.35")
+            for way in plane.ways:
+                _walk(axes, way, colors[name].color)
+            if plane.goal:
+                axes.plot(*plane.goal, color="0.1", marker="x", markersize=7, markeredgewidth=1.8, linestyle="none")
+            axes.set(xlabel=xlabel, xlim=plane.places[[0, -1]], ylim=plane.places[[0, -1]])
+            axes.set_title(title(name), fontsize=11)
+        shown[0].set_ylabel(ylabel)
+    return figure
+
+
+def _interrupted(x: np.ndarray, y: np.ndarray, jumps: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the line with a NaN, which draws nothing, at each jump."""
+    where = np.searchsorted(x, jumps)
+    return np.insert(x, where, jumps), np.insert(y, where, np.nan)
+
+
+def _walk(axes: Axes, way: np.ndarray, color: str) -> None:
+    axes.plot(way[:, 0], way[:, 1], color=color, linewidth=1.0, marker="o", markersize=1.8)
+    axes.plot(*way[0], color=color, marker="o", markersize=6, markerfacecolor="white")

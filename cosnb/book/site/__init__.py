@@ -1,0 +1,1 @@
+"""The site: staged, built by Jupyter Book, checked."""

@@ -1,0 +1,1 @@
+"""Targets: one module for each language that a `Program` is printed in."""

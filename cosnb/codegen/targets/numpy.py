@@ -1,0 +1,44 @@
+"""NumPy: a function of one array, printed from a `Program`."""
+
+import linecache
+from collections.abc import Callable
+from typing import Any
+
+from cosnb.codegen.evaluate import NUMPY
+from cosnb.codegen.printing import assignments, check_name
+from cosnb.codegen.program import Program
+
+
+def source(program: Program, name: str, comment: str = "") -> str:
+    """Return Python source, imports included, of `def name(x)`.
+
+    An array, or what `numpy.asarray` makes one of, in; an array of its shape out, a scalar for a scalar, as from
+    NumPy's own functions. float16, float32 and float64 stay what they are, float16 computed in float32 and rounded
+    once; integers give float64; a complex x is a TypeError. No warning at any x. Raises CosnbError for a name that is
+    no identifier and for an operation that NumPy lacks.
+    """
+    check_name(name, reserved=("numpy", "scipy"))
+    lines, result = assignments(program, NUMPY)
+    if program.steps[program.result].op in ("number", "edge"):
+        result = f"numpy.full_like(x, {result})"
+    body = [
+        "x = numpy.asarray(x)",
+        "kept = x.dtype.type if x.dtype.type in (numpy.float16, numpy.float32) else numpy.float64",
+        'x = x.astype(numpy.float64 if kept is numpy.float64 else numpy.float32, casting="safe", copy=False)',
+        'with numpy.errstate(all="ignore"):',
+        *(f"    {left} = {right}" for left, right in lines),
+        f"    return numpy.asarray({result}).astype(kept, copy=False)[()]",
+    ]
+    text = "\n".join([f"def {name}(x):", *(f"    {line}" for line in body)]) + "\n"
+    imports = "import numpy\n" + ("import scipy.special\n" if "scipy.special." in text else "")
+    head = "".join(f"# {line}\n" for line in comment.splitlines())
+    return f"{head}{imports}\n\n{text}"
+
+
+def compile_source(code: str, name: str) -> Callable[[Any], Any]:
+    """Return the function `name` that `code`, printed by `source`, defines; its lines show in tracebacks."""
+    filename = f"<cosnb numpy {name} {abs(hash(code)):x}>"
+    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {}
+    exec(compile(code, filename, "exec"), namespace)
+    return namespace[name]

@@ -1,0 +1,274 @@
+"""Triton: kernels y = f(x) and dx = dy·f′(x) of an activation, each one pass over memory; f and dy·f′ as functions.
+
+A GPU moves a float32 element in the time of about 55 instructions (forward, 132·128 lanes at 1.8 GHz, 4.3 TB/s), a
+bfloat16 one in that of 28. So each arithmetic takes what its digits need:
+
+    double  float64: operation by operation what the C target does.
+    float   float32: as C, but a / b, where b lies within 2^±60 for certain, is a·(1/b) with the device's approximate
+            reciprocal and one Newton step, within 1.5 ulp. Division rounded to nearest is a branch and some 20
+            instructions. What cancels stays in float32, as on the CPU for CoS; there is no float64 on the way.
+    half    float16 and bfloat16, computed in float32: the reciprocal as it is (1 ulp), e^y by the device's 2^y (2 ulp).
+
+Products and sums that belong together are explicit calls of fma, so launch with `enable_fp_fusion=False`. The sign of
+zeros may differ from C's: −0 is +0 in Triton. Its versions before 3.9 (seen in 3.3) take subnormal float32 operands of
+divisions and roots for 0. Devices that are not NVIDIA's, and Triton's interpreter, have division and 2^y of Triton.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy
+import sympy
+
+from cosnb.codegen.elementary import FUNCTIONS
+from cosnb.codegen.evaluate import NUMPY
+from cosnb.codegen.printing import Target, assignments
+from cosnb.codegen.program import Program, Step, arguments
+from cosnb.codegen.ranges import intervals
+from cosnb.codegen.targets.translation import REAL, functions, literal
+from cosnb.errors import CosnbError
+
+ARITHMETICS = ("float", "half", "double")
+_HEAD = """import triton
+import triton.language as tl
+"""
+_SMALL = {
+    "min": """# The smaller one; NaN where either is.
+@triton.jit
+def cosnb_min(a, b):
+    return tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL)
+""",
+    "max": """# The larger one; NaN where either is.
+@triton.jit
+def cosnb_max(a, b):
+    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+""",
+    "sign": """# 1, −1, or a itself where it is 0 or NaN.
+@triton.jit
+def cosnb_sign(a):
+    return tl.where(a > 0, 1.0, tl.where(a < 0, -1.0, a))
+""",
+}
+# The device's own approximations, (NVIDIA's, any device's).
+_APPROXIMATE = {
+    "cosnb_reciprocal": (
+        """# 1 / b within 1 ulp, for b from 2^-60 to 2^60.
+@triton.jit
+def cosnb_reciprocal(b):
+    return tl.inline_asm_elementwise("rcp.approx.ftz.f32 $0, $1;", "=f,f", [b], dtype=tl.float32, is_pure=True, pack=1)
+""",
+        """# 1 / b.
+@triton.jit
+def cosnb_reciprocal(b):
+    return 1.0 / b
+""",
+    ),
+    "cosnb_exp2": (
+        """# 2^y within 2 ulp; 0 where it is subnormal.
+@triton.jit
+def cosnb_exp2(y):
+    return tl.inline_asm_elementwise("ex2.approx.ftz.f32 $0, $1;", "=f,f", [y], dtype=tl.float32, is_pure=True, pack=1)
+""",
+        """# 2^y.
+@triton.jit
+def cosnb_exp2(y):
+    return tl.exp2(y)
+""",
+    ),
+}
+_QUOTIENT = {
+    "float": """# a / b within 1.5 ulp, for b from 2^-60 to 2^60. The Newton step is the reciprocal's; one
+# for the quotient would make NaN of an infinite a.
+@triton.jit
+def cosnb_quotient(a, b):
+    r = cosnb_reciprocal(b)
+    return a * tl.fma(tl.fma(-b, r, 1.0), r, r)
+""",
+    "half": """# a / b within 2 ulp of float32, for b from 2^-60 to 2^60.
+@triton.jit
+def cosnb_quotient(a, b):
+    return a * cosnb_reciprocal(b)
+""",
+}
+_EXPONENTIALS = {
+    "exp_nonpositive": """# e^y for y in [-87, 0].
+@triton.jit
+def cosnb_exp_nonpositive(y):
+    return cosnb_exp2(y * 1.442695)
+""",
+    "exp_scaled": """# 2^100 e^y for y in [-110, 0].
+@triton.jit
+def cosnb_exp_scaled(y):
+    return cosnb_exp2(tl.fma(y, 1.442695, 100.0))
+""",
+}
+# Where f near 0 is a difference that an ulp of e^y spoils. No approximation of 2^y is above 1 for y <= 0, so near 0 the
+# larger one is 1 + y, which is 1 where y vanishes and has float32's digits; elsewhere it is the other.
+_EXPONENTIALS_NEAR_ZERO = {
+    "exp_nonpositive": """# e^y for y in [-87, 0], 1 where y vanishes.
+@triton.jit
+def cosnb_exp_nonpositive(y):
+    return cosnb_max(cosnb_exp2(y * 1.442695), 1.0 + y)
+""",
+    "exp_scaled": """# 2^100 e^y for y in [-110, 0], 2^100 where y vanishes.
+@triton.jit
+def cosnb_exp_scaled(y):
+    return cosnb_max(cosnb_exp2(tl.fma(y, 1.442695, 100.0)), tl.fma(y, 1.2676506e30, 1.2676506e30))
+""",
+}
+_FORMATS = {"float": "tl.float32", "half": "tl.float32", "double": "tl.float64"}
+_QUOTIENT_RANGE = (2.0**-60, 2.0**60)
+
+
+def target(arithmetic: str) -> Target:
+    """Return the target for the arithmetic "float", "half" or "double"."""
+    dtype = "double" if arithmetic == "double" else "float"
+    templates = {
+        "fma": "tl.fma({0}, {1}, {2})",
+        "abs": "tl.abs({0})",
+        "sqrt": "tl.sqrt({0})",  # in float64 it is rounded to nearest
+        "where": "tl.where({0}, {1}, {2})",
+        "and": "({0}) & ({1})",
+        "or": "({0}) | ({1})",
+        "not": "~({0})",
+        "quotient": "cosnb_quotient({0}, {1})",
+    }
+    if dtype == "float":  # Triton's own are off by up to 2 ulp
+        templates |= {"div": "tl.div_rn({0}, {1})", "sqrt": "tl.sqrt_rn({0})"}
+    templates |= {name: f"cosnb_{name}({{0}}, {{1}})" for name in ("min", "max")}
+    templates |= {name: f"cosnb_{name}({{0}})" for name in ("sign", *FUNCTIONS)}
+    templates |= {f"{name}_of_negative": f"cosnb_{name}(-{{0}})" for name in _EXPONENTIALS}
+
+    def number(value: sympy.Expr) -> str:
+        return literal(float(value), dtype)
+
+    def edge(single: sympy.Expr, double: sympy.Expr) -> str:
+        return number(single if dtype == "float" else double)
+
+    return Target(f"Triton ({arithmetic})", templates, number, edge, inline_comparisons=True, inline_edges=True)
+
+
+def source(value: Program, product: Program, arithmetic: str = "float", comment: str = "", nvidia: bool = True) -> str:
+    """Return Triton source: functions of f (`value`) and dy·f′ (`product`), and the kernels `forward` and `backward`.
+
+    `arithmetic`: "float", "half" or "double"; `nvidia`: whether to use that maker's instructions. value(x) and
+    product(dy, x) take and return blocks of float32 (double: float64); the kernels take pointers, the number of
+    elements and the constexpr BLOCK: forward(x_ptr, y_ptr, n, BLOCK), backward(dy_ptr, x_ptr, dx_ptr, n, BLOCK).
+    Raises CosnbError for an operation that Triton lacks and for inputs besides x and dy.
+    """
+    if arithmetic not in ARITHMETICS:
+        raise CosnbError(f"unknown arithmetic {arithmetic!r}: choose one of {', '.join(ARITHMETICS)}")
+    programs = [value, product] if arithmetic == "double" else [_with_quotients(value), _with_quotients(product)]
+    if arithmetic == "half":
+        programs = [_without_bounds(program) for program in programs]
+    used = [{_function_of(program.steps[index].op) for index in program.live()} for program in programs]
+    ops = used[0] | used[1]
+    own = []
+    needed = []
+    approximate = [op for op in _EXPONENTIALS if op in ops and arithmetic == "half"]
+    if approximate:
+        differ = [_differs_near_zero(program) for program in (value, product)]
+        for op in approximate:
+            near_zero = any(op in own_ops and differs for own_ops, differs in zip(used, differ, strict=True))
+            own.append((_EXPONENTIALS_NEAR_ZERO if near_zero else _EXPONENTIALS)[op])
+            ops |= {"max"} if near_zero else set()
+        needed.append("cosnb_exp2")
+    exact = [op for op in FUNCTIONS if op in ops and op not in approximate]
+    elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
+    if "quotient" in ops or "cosnb_quotient" in elementary:
+        own.append(_QUOTIENT[arithmetic])
+        needed.append("cosnb_reciprocal")
+    own = [text for op, text in _SMALL.items() if op in ops] + own
+    own += [_APPROXIMATE[name][0 if nvidia else 1] for name in dict.fromkeys(needed)]
+    parts = [
+        "".join(f"# {line}\n" for line in comment.splitlines()) + _HEAD,
+        _function(programs[0], "value", ("x",), arithmetic),
+        _function(programs[1], "product", ("dy", "x"), arithmetic),
+        _kernel("forward", "value", ("x",), "y", arithmetic),
+        _kernel("backward", "product", ("dy", "x"), "dx", arithmetic),
+        *own,
+        *([elementary] if elementary else []),
+    ]
+    if any("real(" in part for part in parts):
+        parts.append(REAL)
+    return "\n\n".join(parts)
+
+
+def _with_quotients(program: Program) -> Program:
+    """Return the program with "quotient" for each division by what lies in that function's range for certain."""
+    found = intervals(program)
+    low, high = _QUOTIENT_RANGE
+    steps = [
+        Step("quotient", step.args)
+        if step.op == "div" and low <= found[step.args[1]][0] and found[step.args[1]][1] <= high  # type: ignore[call-overload]
+        else step
+        for step in program.steps
+    ]
+    return dataclasses.replace(program, steps=steps)
+
+
+def _without_bounds(program: Program) -> Program:
+    """Return the program without the bound of an exponential's argument that nothing else uses: 2^y needs none."""
+    steps, uses = list(program.steps), program.uses()
+    for index, step in enumerate(steps):
+        if step.op not in _EXPONENTIALS:
+            continue
+        (negated,) = arguments(step)
+        if steps[negated].op != "neg":
+            continue
+        (bounded,) = arguments(steps[negated])
+        if steps[bounded].op == "min" and uses[bounded] == 1:
+            size, bound = arguments(steps[bounded])
+            if steps[bound].op in ("number", "edge"):
+                steps[index] = Step(f"{step.op}_of_negative", (size,))
+    return dataclasses.replace(program, steps=steps)
+
+
+def _function_of(op: str) -> str:
+    return op.removesuffix("_of_negative")
+
+
+def _differs_near_zero(program: Program) -> bool:
+    """Say whether an exponential that is off by 2 ulp changes the result near x = 0 so much that float16 shows it."""
+    x = numpy.concatenate([sign * numpy.exp2(-numpy.arange(8.0, 60.0, 4.0)) for sign in (1, -1)]).astype(numpy.float32)
+    inputs = {"x": x, "dy": numpy.ones_like(x)}
+    results = []
+    for exponential in ("numpy.exp({0})", "(numpy.exp({0}) * numpy.float32(1 - 2**-22))"):
+        templates = {**NUMPY.templates, "exp_nonpositive": exponential, "exp_scaled": f"{exponential} * 2.0**100"}
+        lines, result = assignments(program, dataclasses.replace(NUMPY, templates=templates))
+        names: dict[str, Any] = {"numpy": numpy, **inputs}
+        with numpy.errstate(all="ignore"):
+            if "scipy." in result + str(lines):
+                import scipy.special
+
+                names["scipy"] = scipy
+            exec("\n".join([*(f"{name} = {code}" for name, code in lines), f"result = {result}"]), names)
+        results.append(names["result"])
+    with numpy.errstate(all="ignore"):
+        change = numpy.abs(results[1] - results[0]) / numpy.abs(results[0])
+    return bool((change > 2.0**-17).any())
+
+
+def _function(program: Program, name: str, inputs: tuple[str, ...], arithmetic: str) -> str:
+    lines, result = assignments(program, target(arithmetic))
+    used = {program.steps[index].args[0] for index in program.live() if program.steps[index].op == "input"}
+    if not used <= set(inputs):
+        raise CosnbError(f"a Triton kernel has the inputs {', '.join(inputs)}, got {sorted(map(str, used))}")
+    if not used:  # a constant
+        result = f"tl.full({inputs[-1]}.shape, {result}, {_FORMATS[arithmetic]})"
+    head = ["@triton.jit", f"def {name}({', '.join(inputs)}):"]
+    body = [*(f"{left} = {right}" for left, right in lines), f"return {result}"]
+    return "\n".join([*head, *(f"    {line}" for line in body)]) + "\n"
+
+
+def _kernel(name: str, function: str, inputs: tuple[str, ...], output: str, arithmetic: str) -> str:
+    pointers = ", ".join(f"{variable}_ptr" for variable in (*inputs, output))
+    body = [
+        "offsets = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)",
+        "mask = offsets < n",
+        *(f"{v} = tl.load({v}_ptr + offsets, mask=mask).to({_FORMATS[arithmetic]})" for v in inputs),
+        f"{output} = {function}({', '.join(inputs)})",
+        f"tl.store({output}_ptr + offsets, {output}.to({output}_ptr.dtype.element_ty), mask=mask)",
+    ]
+    head = ["@triton.jit", f"def {name}({pointers}, n, BLOCK: tl.constexpr):"]
+    return "\n".join([*head, *(f"    {line}" for line in body)]) + "\n"

@@ -1,0 +1,1 @@
+"""Experiments: data, networks, training, records, and what the records say."""

@@ -1,0 +1,94 @@
+"""Image data for the experiments, whole in memory as uint8: `load` reads and verifies, `augment` makes batches."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from cosnb.errors import CosnbError
+from cosnb.experiments.data import cifar10, digits, mnist
+from cosnb.paths import data_dir
+
+__all__ = ["NAMES", "ImageData", "load"]
+
+NAMES = ("cifar10", "mnist", "digits", "auto")
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set in memory.
+
+    Images: uint8 (N, C, H, W), contiguous; labels: int64 (N,), indices into `classes`. digest: SHA-256 in hex over
+    the bytes of training images, training labels (int64, little-endian), test images and test labels of the whole
+    set, in the order read, also where fewer training images were asked for. held_out: 0, or how many of the last
+    training images stand in the test images' place, to choose settings by.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    digest: str
+    held_out: int = 0
+
+    def to(self, device: torch.device | str) -> "ImageData":
+        """Return the same data with all four tensors on `device`."""
+        return replace(
+            self,
+            train_images=self.train_images.to(device),
+            train_labels=self.train_labels.to(device),
+            test_images=self.test_images.to(device),
+            test_labels=self.test_labels.to(device),
+        )
+
+
+def load(name: str, train_images: int | None = None, download: bool = True, held_out: int = 0) -> ImageData:
+    """Read a data set by name, verified, on the CPU.
+
+    name: "cifar10" and "mnist" from the data folder (`COSNB_DATA`, else the user's cache), downloaded there where
+    files are missing and `download` is True; "digits", bundled with scikit-learn; "auto", CIFAR-10 where all its
+    files stand in the data folder, else digits, never downloading. train_images: keep the first so many, all by None.
+    held_out: take the last so many training images away from these, to be tested on in place of the test images.
+
+    Raises CosnbError on an unknown name, on counts outside 1 to N, and on missing, wrong or unreachable files.
+    """
+    if name not in NAMES:
+        raise CosnbError(f"There is no data set {name!r}: choose one of {', '.join(NAMES)}.")
+    root = data_dir()
+    if name == "auto":
+        name, download = ("cifar10" if cifar10.present(root) else "digits"), False
+    if name == "cifar10":
+        classes, tensors = cifar10.CLASSES, cifar10.read(root, cifar10.OFFICIAL, download)
+    elif name == "mnist":
+        classes, tensors = mnist.CLASSES, mnist.read(root, mnist.OFFICIAL, download)
+    else:
+        classes, tensors = digits.CLASSES, digits.read()
+    data = ImageData(name, classes, *tensors, digest=_digest(tensors))
+    count = len(data.train_images)
+    if not 0 <= held_out < count:
+        raise CosnbError(f"held_out is {held_out}, but {name} has {count:,} training images: give 0 to {count - 1}.")
+    if held_out:
+        count -= held_out
+        data = replace(
+            data,
+            train_images=data.train_images[:count],
+            train_labels=data.train_labels[:count],
+            test_images=data.train_images[count:],
+            test_labels=data.train_labels[count:],
+            held_out=held_out,
+        )
+    if train_images is None:
+        return data
+    if not 1 <= train_images <= count:
+        raise CosnbError(f"train_images is {train_images}, but {name} has {count:,}: give a number from 1 to {count}.")
+    return replace(data, train_images=data.train_images[:train_images], train_labels=data.train_labels[:train_images])
+
+
+def _digest(tensors: tuple[Tensor, ...]) -> str:
+    total = hashlib.sha256()
+    for tensor in tensors:
+        total.update(tensor.contiguous().numpy().data.cast("B"))
+    return total.hexdigest()

@@ -1,0 +1,72 @@
+"""A digest of the code that decides a run's numbers, blind to comments, docstrings, imports and layout."""
+
+import ast
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import sympy
+
+from cosnb.activations import activation
+from cosnb.experiments import models
+from cosnb.experiments.training.config import TrainingConfig
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_FILES = (
+    *(f"training/{name}.py" for name in ("loop", "state", "dropout", "protocol", "execution", "probes")),
+    "data/augment.py",
+)
+_OF_EXECUTION = {"captured": ("training/streams.py",)}
+
+
+def code_digest(config: TrainingConfig, execution: str = "") -> str:
+    """Return 16 hexadecimal digits over the loop, the augmentation, the network, and the activation's f and f′.
+
+    execution: as a record's device has it; a loop of its own counts for the records made by it alone. Of the activation
+    it is the expressions that count, not the code printed from them: that may change for speed.
+    """
+    digest = hashlib.sha256()
+    files = (*_FILES, *_OF_EXECUTION.get(execution, ()))
+    for path in (*(_PACKAGE / name for name in files), models.code_file(config.network)):
+        digest.update(canonical(path.read_text()).encode())
+    digest.update(_expressions(models.activation_name(config.network, config.activation)).encode())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=256)
+def _expressions(name: str) -> str:
+    """Return f and f′ of an activation as SymPy writes them."""
+    act = activation(name)
+    return sympy.srepr(act.derivative(0)) + sympy.srepr(act.derivative(1))
+
+
+@lru_cache(maxsize=256)  # 50 ms for the files of one digest, and a book has hundreds of records
+def canonical(source: str) -> str:
+    """Return Python `source` as one line of node names and constants: what it does, not how it is laid out.
+
+    Imports are left out, so that a file may move.
+
+    Empty fields are left out, so that a Python version that adds an optional field to its syntax tree gives the same
+    text.
+    """
+    return _canonical(ast.parse(source))
+
+
+def _is_blank(statement: ast.stmt) -> bool:
+    """Say whether a statement is a docstring or an import."""
+    text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return text or isinstance(statement, (ast.Import, ast.ImportFrom))
+
+
+def _canonical(node: object) -> str:
+    if isinstance(node, list):
+        return "[" + ",".join(_canonical(item) for item in node) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    parts = []
+    for field, value in ast.iter_fields(node):
+        if field == "body" and isinstance(value, list):
+            value = [statement for statement in value if not _is_blank(statement)]
+        if value is not None and value != []:
+            parts.append(f"{field}={_canonical(value)}")
+    return f"{type(node).__name__}({','.join(parts)})"

@@ -1,0 +1,69 @@
+"""The generalisation gap: training loss minus test loss, of each run."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from cosnb.display import Table
+from cosnb.experiments.results.summary import Record, by_activation, final_window, format_mean, title
+from cosnb.experiments.statistics import Comparison, Direction, judge, t_interval
+
+
+def gaps(records: Iterable[Record]) -> dict[str, dict[int, float]]:
+    """Return {activation: {seed: training − test loss}}, mean of the last epochs of finished runs.
+
+    Below 0 the network fits its training images better than others. The training loss is the mean over an epoch as
+    the images were met, with augmentation and with weights that still changed, so it lies above that of its end.
+    """
+    found: dict[str, dict[int, float]] = {}
+    for name, runs in by_activation(records).items():
+        found[name] = {seed: _last_gap(record) for seed, record in runs.items() if record["status"] == "ok"}
+    return found
+
+
+def _last_gap(record: Record) -> float:
+    epochs = record["epochs"][-final_window(record["config"]["epochs"]) :]
+    return math.fsum(epoch["train_loss"] - epoch["test_loss"] for epoch in epochs) / len(epochs)
+
+
+def by_epoch(records: Iterable[Record], activations: Sequence[str]) -> dict[str, dict[float, list[float]]]:
+    """Return {activation: {epoch: training − test loss of each finished run}}, as `plots.against` takes it."""
+    runs = by_activation(records)
+    found: dict[str, dict[float, list[float]]] = {}
+    for name in activations:
+        points: dict[float, list[float]] = {}
+        for record in runs.get(name, {}).values():
+            for epoch in record["epochs"] if record["status"] == "ok" else ():
+                points.setdefault(epoch["epoch"], []).append(epoch["train_loss"] - epoch["test_loss"])
+        found[name] = points
+    return found
+
+
+def judge_gaps(records: Iterable[Record]) -> dict[str, Comparison]:
+    """Judge P9, Swish regularises: its gap lies above ReLU's (nearer to 0, or beyond); a family of one."""
+    found = gaps(records)
+    a, b = found.get("swish", {}), found.get("relu", {})
+    differences = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
+    return judge({"Swish − ReLU": (differences, Direction.HIGHER)})
+
+
+def gap_table(records: Iterable[Record], activations: Sequence[str]) -> Table:
+    """Return training loss, test loss and gap by activation, means with their 95 % half widths."""
+    rows = []
+    for name, runs in finished(records, activations).items():
+        line: list[str | int] = [title(name), len(runs)]
+        for key in ("train_loss", "test_loss"):
+            line.append(format_mean(t_interval([mean_of_last(record, key) for record in runs]), 2))
+        rows.append([*line, format_mean(t_interval([_last_gap(record) for record in runs]), 3)])
+    return Table(["", "n", "training loss", "test loss", "training − test"], rows)
+
+
+def finished(records: Iterable[Record], activations: Sequence[str]) -> dict[str, list[Record]]:
+    """Return {activation: finished runs}."""
+    runs = by_activation(records)
+    return {name: [r for r in runs.get(name, {}).values() if r["status"] == "ok"] for name in activations}
+
+
+def mean_of_last(record: Record, key: str) -> float:
+    """Return the mean of an epoch's entry `key` over the last epochs."""
+    epochs = record["epochs"][-final_window(record["config"]["epochs"]) :]
+    return math.fsum(epoch[key] for epoch in epochs) / len(epochs)

@@ -1,0 +1,99 @@
+"""What P reports, Tables 1 to 3, one run of each (Han and Kang 2021, section IV), and our runs held against it."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cosnb.display import Table, p_value
+from cosnb.experiments.results.summary import Row, format_mean, title
+from cosnb.experiments.statistics import Claim, Comparison, Direction, Interval, more_runs
+
+
+class Reported(NamedTuple):
+    """One column of a table of P: seconds an epoch (device not named), test loss, test accuracy in percent."""
+
+    seconds: float
+    loss: float
+    accuracy: float
+
+
+TABLES: dict[str, dict[str, Reported]] = {
+    "shufflenet_v2": {
+        "relu": Reported(36, 0.4673, 87.59),
+        "swish": Reported(39, 0.4646, 87.72),
+        "cos": Reported(46, 0.4514, 88.36),
+    },
+    "mobilenet_v2": {
+        "relu": Reported(47, 0.4667, 87.39),
+        "swish": Reported(55, 0.4415, 87.44),
+        "cos": Reported(72, 0.4561, 87.85),
+    },
+    "squeezenet": {
+        "relu": Reported(32, 0.4193, 88.58),
+        "swish": Reported(36, 0.3810, 88.80),
+        "cos": Reported(45, 0.3927, 89.18),
+    },
+}
+
+
+SMALLEST_LEAD = 0.38  # points of accuracy: the least that P calls an improvement, so less is "about as good"
+
+
+def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
+    """Return our rows and P's numbers (columns P), activation by activation; "–" for what either lacks."""
+    lines = []
+    for row in rows:
+        p = reported.get(row.activation)
+        theirs = (f"{p.accuracy:.2f}", f"{p.loss:.4f}", f"{p.seconds:.0f}") if p else ("–",) * 3
+        means = (format_mean(row.intervals["accuracy"], 2), format_mean(row.intervals["loss"], 4))
+        ours = (*means, f"{row.seconds_per_epoch:.0f}" if row.n else "–")
+        lines.append(
+            [title(row.activation), row.n, *(cell for pair in zip(ours, theirs, strict=True) for cell in pair)]
+        )
+    return Table(["", "n", "accuracy (%)", "P", "loss", "P", "s / epoch", "P"], lines)
+
+
+def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = "points") -> Table:
+    """Return the comparisons of a family, one a column: intervals, tests, verdict, and the runs that would decide.
+
+    Differences are shown to `digits` decimals. The rows of the bootstrap (n ≥ 20) and of the runs that would decide are
+    there where some comparison has such a figure.
+    """
+    columns = [
+        [
+            c.n,
+            _show_claim(c.claimed, digits),
+            _show(c.interval, digits),
+            _show(c.bootstrap, digits) if c.bootstrap else None,
+            _show(c.decisive, digits),
+            p_value(c.p),
+            str(c.verdict),
+            p_value(c.test.p),
+            f"{c.superiority:.2f}" if c.n else None,
+            _show(c.prediction, digits),
+            more_runs(c),
+        ]
+        for c in judged.values()
+    ]
+    names = ["pairs of runs, n", f"claimed difference ({unit})", "ours, 95 % interval", "the same by BCa bootstrap"]
+    names += [f"the interval that decides, {_level(judged)}", "p of the paired t test, for the family", "verdict"]
+    names += ["sign-flip p, beside", "share of pairs with the first higher", "95 % interval of one more pair"]
+    names.append("runs more that would resolve it (power 0.8)")
+    rows = [row for row in zip(names, *columns, strict=True) if any(cell is not None for cell in row[1:])]
+    return Table(["", *judged], rows)
+
+
+def _level(judged: Mapping[str, Comparison]) -> str:
+    levels = {comparison.decisive.level for comparison in judged.values()}
+    return " or ".join(f"{100 * level:.4g} %" for level in sorted(levels))
+
+
+def _show_claim(claimed: Claim, digits: int) -> str | None:
+    if isinstance(claimed, Direction):
+        return {Direction.HIGHER: "above 0", Direction.LOWER: "below 0"}[claimed]
+    return None if claimed is None else f"{claimed:+.{digits}f}"
+
+
+def _show(interval: Interval, digits: int) -> str:
+    if interval.n < 2:
+        return "missing"
+    return f"{interval.mean:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"

@@ -1,0 +1,233 @@
+"""Where numbers come from: data, runs, devices, dates, code and the records themselves, of groups of records."""
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cosnb.display import Markdown, Table
+from cosnb.errors import CosnbError
+from cosnb.experiments.records.digest import code_digest
+from cosnb.experiments.records.measurement import code_files, file_digest
+from cosnb.experiments.results.curves import setting
+from cosnb.experiments.results.summary import Record, data_title, network_title, title
+from cosnb.experiments.training.config import TrainingConfig
+from cosnb.experiments.training.protocol import PROTOCOLS
+from cosnb.paths import repository_address, repository_root, results_dir
+
+_ALL = "all"  # the activation of a measurement that has every activation in it
+# What a measurement's settings mean; those that another line says, and those of training, have no words here.
+_WORDS = {
+    "batch": "batches of {:,} images",
+    "rounds": "{:,} rounds",
+    "reach": "as far as {:g} times the weights' size",
+    "lines": "{:,} random lines",
+    "inputs": "{}",
+    "targets": "code by {}",
+    "on": "loss on {:,} images",
+    "initial": "initial weights: {}",
+    "images": "one batch of {:,} images",
+    "dataset": "data {}",
+}
+_SAID = ("activation", "network", "device", "threads", "points")
+VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group may differ in, beside the seed
+
+
+def provenance(*groups: Sequence[Record]) -> Markdown:
+    """Return what a table or figure must say of its records: a paragraph for each that `split` makes of a group."""
+    return Markdown("\n\n".join(_sentences(part) for records in groups for part in split(records)) or "*No records.*")
+
+
+def split(records: Iterable[Record]) -> list[list[Record]]:
+    """Return the records in groups that `provenance` and `details` take: alike but for what they may differ in."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        config = {key: value for key, value in record["config"].items() if key not in VARIED}
+        found.setdefault(json.dumps(config, sort_keys=True), []).append(record)
+    return list(found.values())
+
+
+def details(records: Sequence[Record]) -> Table:
+    """Return all that a group's records say of their origin, a line each."""
+    older = sum(map(is_older, records))
+    states = Counter(record["status"] for record in records)
+    data = sorted(
+        {f"{data_title(r['data']['name'])}, SHA-256 {r['data']['digest'][:16]}…" for r in records if r["data"]}
+    )
+    link = address(records[0].get("experiment", ""))
+    rows = [
+        ["settings", settings(records)],
+        ["n", number(records)],
+        ["ended", ", ".join(f"{count} {state}" for state, count in states.items())],
+        ["data", "; ".join(data) or ("no digest noted" if "dataset" in records[0]["config"] else "none")],
+        ["device", devices(records)],
+        ["versions", versions(records)],
+        ["recorded", days(records)],
+        ["commit", commits(records)],
+        ["code", f"changed since for {_share(older, len(records))}" if older else "unchanged since"],
+    ]
+    files = _count(len(records), "file")
+    return Table([heading(records), f"[{files}]({link})" if link else "not in the repository"], rows)
+
+
+def heading(records: Sequence[Record]) -> str:
+    """Return what tells a group from the others of its experiment, in a few words."""
+    config = records[0]["config"]
+    parts = [network_title(config["network"])] if "network" in config else ["random networks"]
+    if "train_images" in config:
+        parts += [f"{config['train_images']:,} images", _count(config["epochs"], "epoch")]
+    if any("gain" in record["config"] for record in records):
+        parts.append("initial weights varied")
+    return _capital(", ".join(parts))
+
+
+def number(records: Sequence[Record]) -> str:
+    """Return how many runs or measurements there are, of which activations, with which seeds."""
+    noun = "measurement" if "measured" in records[0] else "run"
+    if records[0]["config"]["activation"] == _ALL:
+        return f"{_count(len(records), noun)} of all activations" if len(records) > 1 else f"one {noun}"
+    seeds = sorted({record["seed"] for record in records})
+    return f"{_count(len(records), noun)}, seed{'s' * (len(seeds) > 1)} {_ranges(seeds)} ({arms(records)})"
+
+
+def is_older(record: Record) -> bool:
+    """Say whether the code that decided a record's numbers has changed since, or takes its settings no longer."""
+    try:
+        now = (
+            file_digest(*code_files(record))
+            if "measured" in record
+            else code_digest(_config(record), _execution(record))
+        )
+    except (CosnbError, TypeError):
+        return True
+    return bool(now != record["code_digest"])
+
+
+def address(experiment: str) -> str | None:
+    """Return the public address of an experiment's records; None where they are not in the repository."""
+    folder, root = results_dir() / experiment, repository_address()
+    inside = folder.is_dir() and folder.is_relative_to(repository_root())
+    return f"{root}/{folder.relative_to(repository_root()).as_posix()}" if root and inside else None
+
+
+def devices(records: Sequence[Record]) -> str:
+    """Return the devices' names and numbers of threads."""
+    return "; ".join(sorted({_device(record) for record in records}))
+
+
+def days(records: Sequence[Record]) -> str:
+    """Return the first and the last day of recording, UTC."""
+    found = sorted({record["finished"][:10] for record in records})
+    return " to ".join(dict.fromkeys((found[0], found[-1])))
+
+
+def commits(records: Sequence[Record]) -> str:
+    """Return the commits that were checked out; "(changed)" where a tracked file differed."""
+    known = {(str(r["commit"])[:7] if r.get("commit") else "not noted", bool(r.get("dirty"))) for r in records}
+    return ", ".join(sorted(name + " (changed)" * dirty for name, dirty in known))
+
+
+def versions(records: Sequence[Record]) -> str:
+    """Return the versions of Python and packages, those that differ between records side by side."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        for name, version in record.get("versions", {}).items():
+            found.setdefault(name, set()).add(version)
+    return ", ".join(f"{name} {' and '.join(sorted(values))}" for name, values in found.items())
+
+
+def settings(records: Sequence[Record]) -> str:
+    """Return a group's settings in words: of training data, protocol and what varies, and what was measured how."""
+    config = records[0]["config"]
+    trained = _training(records) if "protocol" in config else ""
+    parts = [trained or (network_title(config["network"]) if "network" in config else "")]
+    if "points" in config:
+        points = f"{config['points']:,}"
+        parts.append(f"{points} points a line" if "lines" in config else f"{points} × {points} points")
+    fields = {field.name for field in dataclasses.fields(TrainingConfig)} if trained else set()
+    for key, value in config.items():
+        if key not in fields and key not in _SAID:
+            parts.append(_WORDS[key].format(value) if key in _WORDS else f"{key} {value}")
+    return ", ".join(filter(None, parts))
+
+
+def _training(records: Sequence[Record]) -> str:
+    config = records[0]["config"]
+    optimizer = {"adam": "Adam", "sgd": "SGD"}[PROTOCOLS[config["protocol"]].optimizer]
+    shown = (
+        f"protocol `{config['protocol']}`, {network_title(config['network'])}, {config['train_images']:,} images of "
+    )
+    shown += f"{data_title(config['dataset'])}, {_count(config['epochs'], 'epoch')}, "
+    shown += f"batch {config['batch_size']}, {optimizer}, "
+    shown += f"learning rate {_values(records, 'lr')}, {config['precision']}"
+    for key, meaning in (("depth", "depth"), ("gain", "initial weights times")):
+        if any(key in record["config"] for record in records):
+            shown += f", {meaning} {_values(records, key)}"
+    return shown
+
+
+def arms(records: Sequence[Record]) -> str:
+    """Return the number of records by activation: "ReLU 8, CoS 7"."""
+    counts: dict[str, int] = {}
+    for record in records:
+        name = record["config"]["activation"]
+        counts[name] = counts.get(name, 0) + 1
+    named = {re.sub(r"([*_])", r"\\\1", title(name)): count for name, count in counts.items()}  # stars are no emphasis
+    return ", ".join(f"{name} {count}" for name, count in named.items())
+
+
+def _sentences(records: Sequence[Record]) -> str:
+    first = records[0]
+    shown = [f"{_capital(settings(records))}."]
+    if first["data"]:
+        held_out = first["config"].get("held_out")
+        tested = f"the last {held_out:,} training images, held out" if held_out else None
+        every = f"all {first['data']['test_images']:,} test images"
+        shown.append(f"Tested on {tested or every}.")
+    shown.append(f"{_capital(number(records))}.")
+    commit = commits(records)
+    at = f" at commit {commit}" if any(r.get("commit") for r in records) else f", commit {commit}"
+    shown.append(f"Device: {devices(records)}. Recorded {days(records)}{at}.")
+    older, n = sum(map(is_older, records)), len(records)
+    who = f"{older} of {n} were" if older < n else "All were" if n > 1 else "It was"
+    age = f" **{who} recorded with code that has changed since.**" if older else ""
+    link = address(first.get("experiment", ""))
+    return f"*{' '.join(shown)}*{age}" + (f" [Records]({link})." if link else "")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole}" if part < whole else "all of them" if whole > 1 else "it"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _execution(record: Record) -> str:
+    return str(record["device"].get("execution", ""))
+
+
+def _config(record: Record) -> TrainingConfig:
+    return TrainingConfig(**record["config"])
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def _values(records: Sequence[Record], key: str) -> str:
+    return ", ".join(f"{value:g}" for value in sorted({setting(record, key) for record in records}))
+
+
+def _device(record: Record) -> str:
+    device: dict[str, Any] = record["device"]
+    threads = f", {_count(device['threads'], 'thread')}" if "threads" in device else ""
+    return f"{device['name']}{threads}"
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    if len(seeds) > 1 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))

@@ -1,0 +1,298 @@
+"""From a configuration and a seed to a record: what has none yet is trained, what has one never again."""
+
+import platform
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from torch import nn
+from tqdm import tqdm
+
+import cosnb
+from cosnb.errors import CosnbError
+from cosnb.experiments import results
+from cosnb.experiments.data import ImageData
+from cosnb.experiments.records import assignment
+from cosnb.experiments.records.digest import code_digest
+from cosnb.experiments.records.record import Record, file_stem
+from cosnb.experiments.training.checkpoint import Checkpoint
+from cosnb.experiments.training.config import TrainingConfig, distinct
+from cosnb.experiments.training.device import describe_device
+from cosnb.experiments.training.execution import resolve_execution
+from cosnb.experiments.training.loop import fitted, train
+from cosnb.experiments.training.processes import in_processes
+from cosnb.experiments.training.state import Epoch
+from cosnb.experiments.training.streams import EXECUTION, Job, Outcome, train_streams
+from cosnb.paths import results_dir
+
+WAYS = ("auto", "processes", "streams")
+_BESIDE = "other runs beside it"
+TIMING = "wall time an epoch, device synchronised before and after; code is built before the first epoch"
+
+
+def run_missing(
+    experiment: str,
+    configs: Iterable[TrainingConfig],
+    seeds: Iterable[int],
+    data: ImageData,
+    device: str | torch.device,
+    root: Path | None = None,
+    execution: str = "auto",
+    together: int = 1,
+    way: str = "auto",
+    enough: Callable[[], None] = lambda: None,
+) -> int:
+    """Train every (configuration, seed) that has no finished record, seed by seed; return how many were written.
+
+    `data` must be what the configurations name. `together`: how many runs are trained at once; `way`: how, "processes"
+    (see `training.processes`), "streams" (see `training.streams`; one alone too), or "auto", streams on
+    CUDA and processes elsewhere. A run that raises is recorded as failed and the others go on; one that was killed, or
+    that `enough` interrupts, goes on from its checkpoint. Shows a bar with the time left. Raises CosnbError before the
+    first run where a setting is wrong or the results folder cannot be written.
+
+    enough: asked after each epoch; what it raises, no Exception, ends the call.
+    """
+    configs, seeds = list(configs), distinct(seeds)
+    check(configs, data, device, execution)
+    if together < 1:
+        raise CosnbError(f"together must be at least 1, got {together}")
+    way = resolve_way(way, device, together)
+    results.require_writable(experiment, root)
+    wanted = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
+    mine = assignment.take(experiment, wanted, root)  # all, but for a sweep's processes
+
+    def missing(jobs: Iterable[Job]) -> list[Job]:
+        return [
+            (config, seed)
+            for config, seed in jobs
+            if (config, seed) in mine and results.find(experiment, config.digest(), seed, root) is None
+        ]
+
+    jobs = missing(wanted)
+    written = 0
+    with tqdm(total=sum(config.epochs for config, _ in jobs), unit="epoch", desc=experiment, disable=not jobs) as bar:
+
+        def show(job: Job, epoch: Epoch) -> None:
+            config, seed = job
+            bar.set_postfix_str(f"{config.activation} seed {seed}: test accuracy {epoch['test_accuracy']:.2%}")
+            bar.update()
+            enough()
+
+        def made() -> Generator[tuple[Job, Record], None, None]:
+            if way == "processes":
+                work = partial(_run_job, experiment, device, root, execution, min(together, len(jobs)))
+                yield from in_processes(work, jobs, data, together, show)
+                return
+            for group in beside(jobs, together) if way == "streams" else ([job] for job in jobs):
+                still = missing(group)  # another process may have recorded some since
+                bar.update(sum(config.epochs for config, _ in group) - sum(config.epochs for config, _ in still))
+                kept = {job: open_checkpoint(experiment, *job, data, root) for job in still}
+                if way == "streams":
+                    yield from zip(still, run_streams(experiment, still, data, device, show, kept), strict=True)
+                else:
+                    for job in still:
+                        yield job, run(experiment, *job, data, device, partial(show, job), kept[job], execution)
+
+        with closing(made()) as records:
+            for job, record in records:
+                if missing([job]):
+                    results.write(record, root)
+                    written += 1
+                open_checkpoint(experiment, *job, data, root).delete()
+    assignment.leave(mine, root)
+    return written
+
+
+def resolve_way(way: str, device: str | torch.device, together: int) -> str:
+    """Return how `together` runs are trained: "alone", "processes" or "streams"; CosnbError for an unknown way."""
+    if way not in WAYS:
+        raise CosnbError(f"unknown way {way!r} of training several runs: choose one of {', '.join(WAYS)}")
+    if together == 1:
+        return "streams" if way == "streams" else "alone"
+    return ("streams" if torch.device(device).type == "cuda" else "processes") if way == "auto" else way
+
+
+def _run_job(
+    experiment: str,
+    device: str | torch.device,
+    root: Path | None,
+    execution: str,
+    together: int,
+    job: Job,
+    data: ImageData,
+    send: Callable[[Epoch], None],
+) -> Record:
+    """Return the record of a run in a process of its own."""
+    checkpoint = open_checkpoint(experiment, *job, data, root)
+    record = run(experiment, *job, data, device, send, checkpoint, execution)
+    record["timing"] |= {"method": f"{TIMING}; {_BESIDE}", "together": together}
+    return record
+
+
+def beside(jobs: list[Job], together: int) -> list[list[Job]]:
+    """Return the jobs in groups of at most `together` that can run beside each other, in their order."""
+    groups: list[list[Job]] = []
+    for job in jobs:
+        last = groups[-1] if groups else []
+        alike = last and (last[0][0].network, last[0][0].batch_size) == (job[0].network, job[0].batch_size)
+        if alike and len(last) < together:
+            last.append(job)
+        else:
+            groups.append([job])
+    return groups
+
+
+def check(configs: Iterable[TrainingConfig], data: ImageData, device: str | torch.device, execution: str) -> None:
+    """Raise CosnbError where a run of one of `configs` on `data` could not begin, or one is given twice."""
+    resolve_execution(execution, device)
+    seen = set()
+    for config in configs:
+        asked = (config.train_images, config.dataset, config.held_out)
+        given = (len(data.train_images), data.name, data.held_out)
+        if asked != given:
+            said = [
+                f"{n} images of {name}" + (f" with {held} held out" if held else "") for n, name, held in (asked, given)
+            ]
+            raise CosnbError(f"the configuration asks for {said[0]}, the data given are {said[1]}")
+        fitted(data, config.network)
+        if config in seen:
+            raise CosnbError(f"a configuration of {config.network} with {config.activation} is given twice")
+        seen.add(config)
+
+
+def open_checkpoint(
+    experiment: str, config: TrainingConfig, seed: int, data: ImageData, root: Path | None = None
+) -> Checkpoint:
+    """Return the checkpoint of a run, in the folder `.checkpoints` beside its records."""
+    name = f"{file_stem(config.activation)}-{config.digest()}-seed{seed}.checkpoint"
+    identity = {"config": config.as_dict(), "seed": seed, "code": code_digest(config), "data": data.digest}
+    return Checkpoint((root or results_dir()) / experiment / ".checkpoints" / name, identity)
+
+
+def run(
+    experiment: str,
+    config: TrainingConfig,
+    seed: int,
+    data: ImageData,
+    device: str | torch.device,
+    after_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
+    execution: str = "auto",
+) -> Record:
+    """Train one (configuration, seed) and return its record, as JSON types.
+
+    Keys: schema, experiment, config, config_digest, seed; status ("ok", "diverged", "failed") and error; epochs (see
+    `training.loop.train`); timing (method, total_seconds, and whether the run was resumed, when total_seconds
+    are those since); commit and whether the tree was dirty; code_digest of what decided the numbers; data (name,
+    counts, digest); versions; device; started and finished (ISO 8601, UTC).
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    resumed = checkpoint is not None and checkpoint.path.exists()
+    epochs: list[Epoch] = []
+    error = None
+
+    def keep(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        after_epoch(epoch)
+
+    try:
+        status, _, _ = train(config, seed, data, device, keep, checkpoint, execution)
+    except Exception as exception:  # kept in the record; Ctrl-C is no Exception and ends the program
+        status, error = "failed", f"{type(exception).__name__}: {exception}"
+    timing = {"method": TIMING, "total_seconds": time.perf_counter() - clock, "resumed": resumed}
+    return make_record(experiment, config, seed, data, device, execution, status, error, epochs, timing, started)
+
+
+def run_streams(
+    experiment: str,
+    jobs: list[Job],
+    data: ImageData,
+    device: str | torch.device,
+    after_epoch: Callable[[Job, Epoch], None] = lambda job, epoch: None,
+    checkpoints: Mapping[Job, Checkpoint] | None = None,
+    after_run: Callable[[Job, nn.Module], None] = lambda job, net: None,
+) -> list[Record]:
+    """Train runs of one network beside each other and return their records; see `run`, and `train_streams`.
+
+    after_run: called with each run's network.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    resumed = {job for job, checkpoint in (checkpoints or {}).items() if checkpoint.path.exists()}
+    try:
+        outcomes = train_streams(jobs, data, device, after_epoch, checkpoints)
+        for job, outcome in outcomes.items():
+            if outcome.net is not None:
+                after_run(job, outcome.net)
+    except Exception as exception:
+        outcomes = dict.fromkeys(jobs, Outcome("failed", f"{type(exception).__name__}: {exception}", [], None))
+    timing = {
+        "method": f"{TIMING}; divided by the number of runs side by side",
+        "total_seconds": time.perf_counter() - clock,
+        "together": len(jobs),
+    }
+    return [
+        make_record(
+            experiment,
+            *job,
+            data,
+            device,
+            EXECUTION,
+            outcome.status,
+            outcome.error,
+            outcome.epochs,
+            timing | {"resumed": job in resumed},
+            started,
+        )
+        for job, outcome in outcomes.items()
+    ]
+
+
+def make_record(
+    experiment: str,
+    config: TrainingConfig,
+    seed: int,
+    data: ImageData,
+    device: str | torch.device,
+    execution: str,
+    status: str,
+    error: str | None,
+    epochs: list[Epoch],
+    timing: dict[str, Any],
+    started: datetime,
+) -> Record:
+    """Return the record of a run that ended now."""
+    execution = execution if execution == EXECUTION else resolve_execution(execution, device)
+    return {
+        "schema": results.SCHEMA,
+        "experiment": experiment,
+        "config": config.as_dict(),
+        "config_digest": config.digest(),
+        "seed": seed,
+        "status": status,
+        "error": error,
+        "epochs": epochs,
+        "timing": timing,
+        **results.checked_out(),
+        "code_digest": code_digest(config, execution),
+        "data": {
+            "name": data.name,
+            "train_images": len(data.train_images),
+            "test_images": len(data.test_images),
+            "digest": data.digest,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "cosnb": cosnb.__version__,
+        },
+        "device": {**describe_device(device), "execution": execution},
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

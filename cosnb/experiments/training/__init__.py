@@ -1,0 +1,7 @@
+"""Training: the configuration, the protocols and the loop."""
+
+from cosnb.experiments.training.config import TrainingConfig, parse_activations, parse_seeds
+from cosnb.experiments.training.device import resolve_precision
+from cosnb.experiments.training.loop import evaluate, train
+
+__all__ = ["TrainingConfig", "evaluate", "parse_activations", "parse_seeds", "resolve_precision", "train"]

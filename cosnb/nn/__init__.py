@@ -1,0 +1,1 @@
+"""Networks that PyTorch users bring: activations swapped in, BatchNorm fused with what follows it."""
