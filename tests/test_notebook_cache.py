@@ -96,11 +96,11 @@ def test_a_new_record_is_for_those_that_read_it(experiment: str, again: set[str]
 
 def test_changed_code_is_for_all(book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "package"
-    (package / "notebooks").mkdir(parents=True)
+    (package / "book" / "notebooks").mkdir(parents=True)
     (package / "code.py").write_text("x = 1\n")
     monkeypatch.setattr(cache, "PACKAGE", package)
     digests = []
-    for changed, text in (("code.py", "x = 1\n"), ("code.py", "x = 2\n"), ("notebooks/runs.py", "x = 3\n")):
+    for changed, text in (("code.py", "x = 1\n"), ("code.py", "x = 2\n"), ("book/notebooks/runs.py", "x = 3\n")):
         (package / changed).write_text(text)
         cache._package_digest.cache_clear()
         digests.append(cache._package_digest())
