@@ -38,6 +38,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --config pyproject.toml
 
 browser: $(READY)
 	$(BIN)/python -m pytest $(TOGETHER) tests/browser
