@@ -70,11 +70,11 @@ def _campaign(options: argparse.Namespace) -> int:
 
     stages = campaign.get(options.name)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    way = options.way or ("streams" if device.startswith("cuda") else "auto")
+    executor = options.executor or ("streams" if device.startswith("cuda") else "auto")
     if options.rehearse:
-        return 0 if campaign.rehearse(stages, device, options.together, way) else 1
+        return 0 if campaign.rehearse(stages, device, options.max_parallel, executor) else 1
     if not options.list:
-        campaign.carry_out(stages, options.minutes, device, together=options.together, way=way)
+        campaign.carry_out(stages, options.minutes, device, max_parallel=options.max_parallel, executor=executor)
     print(campaign.table(campaign.progress(stages, device)))
     return 0
 
@@ -272,9 +272,11 @@ def _parser() -> argparse.ArgumentParser:
         "name", metavar="NAME", help="answer, tables, depth, sensitivity, probes, modern, trained, precision or cost"
     )
     campaign.add_argument("--minutes", type=float, metavar="M", help="stop after so many (default: when all is done)")
-    campaign.add_argument("--together", type=int, default=1, metavar="N", help="runs trained at once (default: 1)")
     campaign.add_argument(
-        "--way", help="how they are trained at once: streams (the default on a GPU) or processes (on a CPU)"
+        "--max-parallel", "--together", type=int, default=1, metavar="N", help="runs trained at once (default: 1)"
+    )
+    campaign.add_argument(
+        "--executor", help="how they are trained at once: streams (the default on a GPU) or processes (on a CPU)"
     )
     campaign.add_argument("--device", help="cuda, cuda:1, cpu (default: the GPU where there is one)")
     action = campaign.add_mutually_exclusive_group()

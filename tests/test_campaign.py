@@ -13,7 +13,7 @@ from cosnb.experiments import results
 from cosnb.experiments.results.provenance import is_older
 from cosnb.experiments.runner import campaign
 from cosnb.experiments.runner import runs as trainings
-from cosnb.experiments.runner.stages import CAMPAIGNS, Costs, How, Stage, Study
+from cosnb.experiments.runner.stages import CAMPAIGNS, Costs, RunOptions, Stage, Study
 from cosnb.experiments.training import parse_seeds
 
 POINT = {"protocol": "depth", "network": "depth_mlp", "depth": 1, "epochs": 2, "batch_size": 32}
@@ -35,7 +35,7 @@ def standing(root: Path) -> list[tuple[int, int]]:
     return [(step.recorded, step.wanted) for step in found]
 
 
-@pytest.mark.parametrize("how", [{}, {"together": 3, "way": "streams"}])
+@pytest.mark.parametrize("how", [{}, {"max_parallel": 3, "executor": "streams"}])
 def test_all_that_is_missing_is_trained_once(how: dict[str, object], tmp_path: Path) -> None:
     assert standing(tmp_path) == [(0, 2), (0, 2)]
     done, lines = run(tmp_path, **how)
@@ -110,14 +110,14 @@ def test_stages_are_those_of_the_notebooks(name: str) -> None:
             assert set(stage.activations.split(",")) <= set(full["activations"].split(","))
         if isinstance(stage, Study):
             walk = {"points": full["points"], "lines": full["directions"], "on": full["loss_images"]}
-            assert stage.walk == {**walk, "reach": 0.5}
+            assert stage.loss_slice == {**walk, "reach": 0.5}
         if stage.dataset == "mnist":  # those notebooks name no precision: float32, on a GPU too
             assert all(point["precision"] == "float32" for point in stage.points)
 
 
 def test_costs_have_the_settings_of_their_records() -> None:
     (stage,) = CAMPAIGNS["cost"]
-    (chosen, *_) = stage.wanted(None, How()).values()
+    (chosen, *_) = stage.wanted(None, RunOptions()).values()
     assert all(chosen.keys() == record["config"].keys() for record in results.read("cost"))
 
 
@@ -138,7 +138,7 @@ def test_a_trained_network_is_measured_and_its_run_counts_among_the_tables(tmp_p
     assert measured["test_accuracy"] == run["epochs"][-1]["test_accuracy"]
     assert len(measured["dead_units_by_layer"]) == len(measured["dead_units_by_layer_at_start"]) == 25
     assert measured["gradient_norms"] != measured["gradient_norms_at_start"]
-    assert len(measured["line"]) == STUDY.walk["points"]
+    assert len(measured["line"]) == STUDY.loss_slice["points"]
     assert not is_older(record)
     assert carry_out() == []
     (tmp_path / "loss-surface" / next((tmp_path / "loss-surface").glob("*.json")).name).unlink()
@@ -164,7 +164,7 @@ def test_a_study_that_the_end_of_the_time_interrupts_goes_on(tmp_path: Path, mon
 
 def test_a_precision_of_its_own_goes_before_the_campaigns(tmp_path: Path) -> None:
     stages = [stage.small() for stage in CAMPAIGNS["precision"][:2]]
-    given = [{settings["precision"] for settings in stage.wanted(64, How()).values()} for stage in stages]
+    given = [{settings["precision"] for settings in stage.wanted(64, RunOptions()).values()} for stage in stages]
     assert given == [{"bfloat16"}, {"float32"}]
 
 

@@ -30,9 +30,9 @@ def test_processes_give_the_very_numbers_of_single_runs(tmp_path: Path) -> None:
     configs = [mlp(epochs=1), mlp("relu", epochs=2)]
     heard = []
     call = partial(run_missing, "table", configs, (0, 1), digits(), "cpu", tmp_path)
-    assert call(together=2, enough=lambda: heard.append(None)) == 4
+    assert call(max_parallel=2, should_stop=lambda: heard.append(None)) == 4
     assert len(heard) == 2 * (1 + 2)
-    assert call(together=2) == 0
+    assert call(max_parallel=2) == 0
     made = results.read("table", tmp_path)
     for record in made:
         config = next(c for c in configs if c.digest() == record["config_digest"])
@@ -53,7 +53,7 @@ def test_what_ends_the_call_ends_the_processes_and_the_next_goes_on(tmp_path: Pa
     call = partial(run_missing, "table", [mlp(epochs=400)], (0, 1, 2), digits(), "cpu", tmp_path)
     start = time.monotonic()
     with pytest.raises(Stop):
-        call(together=2, enough=enough)
+        call(max_parallel=2, should_stop=enough)
     assert time.monotonic() - start < 30, "none of them went on to its end"
     assert results.read("table", tmp_path) == []
 
@@ -81,7 +81,7 @@ def test_messages_and_results_come_back_and_errors_too() -> None:
 
 def test_wrong_settings_are_refused() -> None:
     given = ("table", [mlp()], [0], digits(), "cpu", Path("nowhere"))
-    with pytest.raises(CosnbError, match="unknown way 'threads' of training several runs: choose one of"):
-        run_missing(*given, together=2, way="threads")
-    with pytest.raises(CosnbError, match="together must be at least 1, got 0"):
-        run_missing(*given, together=0)
+    with pytest.raises(CosnbError, match="unknown executor 'threads' for several runs: choose one of"):
+        run_missing(*given, max_parallel=2, executor="threads")
+    with pytest.raises(CosnbError, match="max_parallel must be at least 1, got 0"):
+        run_missing(*given, max_parallel=0)

@@ -181,7 +181,7 @@ def test_a_run_that_goes_on_ends_bit_by_bit_as_one_that_was_not_stopped(
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            run_missing(*given, tmp_path / str(stop), enough=enough)
+            run_missing(*given, tmp_path / str(stop), should_stop=enough)
         run_missing(*given, tmp_path / str(stop))
     run_missing(*given, tmp_path / "whole")
     whole, *resumed = (results.read("x", tmp_path / part)[0] for part in ("whole", "1", "2", "3"))

@@ -102,7 +102,7 @@ def test_a_run_that_diverges_ends_alone() -> None:
 
 def test_records_say_how_they_were_made(tmp_path: Path) -> None:
     configs = [mlp(epochs=1), mlp("relu", epochs=1)]
-    assert run_missing("x", configs, (0, 1), digits(), "cpu", tmp_path, together=3, way="streams") == 4
+    assert run_missing("x", configs, (0, 1), digits(), "cpu", tmp_path, max_parallel=3, executor="streams") == 4
     assert run_missing("x", configs, (2,), digits(), "cpu", tmp_path) == 2
     records = {(record["config"]["activation"], record["seed"]): record for record in results.read("x", tmp_path)}
     assert [records["cos", seed]["device"]["execution"] for seed in range(3)] == ["captured", "captured", "eager"]
@@ -123,9 +123,9 @@ def test_a_call_that_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.
 
     given = ("x", [mlp(epochs=3)], (0, 1), digits(), "cpu", tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        run_missing(*given, together=2, way="streams", enough=enough)
+        run_missing(*given, max_parallel=2, executor="streams", should_stop=enough)
     assert results.read("x", tmp_path) == []
-    assert run_missing(*given, together=2, way="streams") == 2
+    assert run_missing(*given, max_parallel=2, executor="streams") == 2
     assert all(record["timing"]["resumed"] for record in results.read("x", tmp_path))
     assert not (tmp_path / "x" / ".checkpoints").exists()
 

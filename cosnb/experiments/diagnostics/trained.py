@@ -19,14 +19,14 @@ WALK: Mapping[str, Any] = {"points": 201, "reach": 0.5, "lines": 5, "on": 1000}
 
 
 def measure(
-    net: nn.Module, config: TrainingConfig, seed: int, data: ImageData, walk: Mapping[str, Any]
+    net: nn.Module, config: TrainingConfig, seed: int, data: ImageData, loss_slice: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what a record keeps of `net`, trained with `config` and `seed` on `data`, as JSON types.
 
     What `training.probes` measures, at the end and, with the suffix _at_start, before training; train_loss,
     train_accuracy, test_loss and test_accuracy (a share) of the trained weights on the images as they are; what
-    `surface.walk` keeps of `walk["lines"]` lines of `walk["points"]` places, from −reach to reach, with the loss on the
-    first `walk["on"]` training images. The lines and the gradients are taken in float32.
+    `surface.walk` keeps of `loss_slice["lines"]` lines of `loss_slice["points"]` places, from −reach to reach, with the
+    loss on the first `loss_slice["on"]` training images. The lines and the gradients are taken in float32.
     """
     data = fitted(data, config.network).to(next(net.parameters()).device)
     probed = dataclasses.replace(config, probes=PROBES)
@@ -36,5 +36,7 @@ def measure(
         images, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
         loss, accuracy = evaluate(net, images, labels, config.precision)
         found |= {f"{part}_loss": loss, f"{part}_accuracy": accuracy}
-    images, labels = data.train_images[: walk["on"]], data.train_labels[: walk["on"]]
-    return found | surface.walk(net, images, labels, walk["points"], walk["reach"], range(walk["lines"]))
+    images, labels = data.train_images[: loss_slice["on"]], data.train_labels[: loss_slice["on"]]
+    return found | surface.walk(
+        net, images, labels, loss_slice["points"], loss_slice["reach"], range(loss_slice["lines"])
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from cosnb.errors import CosnbError
 from cosnb.experiments import results
 from cosnb.experiments.records.record import Record
-from cosnb.experiments.runner.stages import CAMPAIGNS, How, Stage
+from cosnb.experiments.runner.stages import CAMPAIGNS, RunOptions, Stage
 
 
 class TimeIsUp(BaseException):
@@ -43,15 +43,15 @@ def carry_out(
     minutes: float | None = None,
     device: str = "cpu",
     precision: str = "auto",
-    together: int = 1,
-    way: str = "auto",
+    max_parallel: int = 1,
+    executor: str = "auto",
     train_images: int | None = None,
     root: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> bool:
     """Train what has no record, stage by stage, for so many minutes; return whether all of it is done.
 
-    A run that the end of the time interrupts goes on from its checkpoint. `together` and `way` are those of
+    A run that the end of the time interrupts goes on from its checkpoint. `max_parallel` and `executor` are those of
     `run_missing`. A line is printed for each record: its images a second, training alone. Raises CosnbError as
     `run_missing` does, and where `minutes` is not above 0.
     """
@@ -59,18 +59,18 @@ def carry_out(
         raise CosnbError(f"minutes is {minutes}: give a number above 0")
     end = None if minutes is None else time.monotonic() + 60 * minutes
 
-    def enough() -> None:
+    def should_stop() -> None:
         if end is not None and time.monotonic() > end:
             raise TimeIsUp
 
-    how = How(device, precision, together, way, root)
+    options = RunOptions(device, precision, max_parallel, executor, root)
     try:
         for stage in stages:
-            for seeds in stage.parts(together):
-                enough()
+            for seeds in stage.parts(max_parallel):
+                should_stop()
                 before = {_key(record) for name in stage.experiments for record in results.read(name, root)}
                 try:
-                    stage.carry_out(train_images, seeds, how, enough)
+                    stage.carry_out(train_images, seeds, options, should_stop)
                 finally:
                     for record in (record for name in stage.experiments for record in results.read(name, root)):
                         if _key(record) not in before:
@@ -108,12 +108,12 @@ def progress(
 
     The time is estimated from the records of the same network, epoch by epoch; None where there is none to go by.
     """
-    how = How(device, precision, root=root)
+    options = RunOptions(device, precision, root=root)
     found: list[Progress] = []
     seen: set[tuple[str, str, int]] = set()
     for stage in stages:
         recorded = {_key(record) for record in results.read(stage.experiment, root)}
-        wanted = {(stage.experiment, *key): settings for key, settings in stage.wanted(train_images, how).items()}
+        wanted = {(stage.experiment, *key): settings for key, settings in stage.wanted(train_images, options).items()}
         wanted = {key: settings for key, settings in wanted.items() if key not in seen}
         seen |= wanted.keys()
         missing = [settings for key, settings in wanted.items() if key not in recorded]
@@ -140,8 +140,8 @@ def table(found: Sequence[Progress]) -> str:
 def rehearse(
     stages: Sequence[Stage],
     device: str = "cpu",
-    together: int = 1,
-    way: str = "auto",
+    max_parallel: int = 1,
+    executor: str = "auto",
     say: Callable[[str], None] = print,
 ) -> bool:
     """Carry out the stages as their `small` makes them, on 64 images, into a folder that is thrown away.
@@ -155,8 +155,8 @@ def rehearse(
             None,
             device,
             "auto",
-            together,
-            way,
+            max_parallel,
+            executor,
             train_images=64,
             root=root,
             say=say,

@@ -1,4 +1,4 @@
-"""From a configuration and a seed to a record: what has none yet is trained, what has one never again."""
+"""Training of every (configuration, seed) that has no record, and the records themselves."""
 
 import platform
 import time
@@ -31,7 +31,7 @@ from cosnb.experiments.training.state import Epoch
 from cosnb.experiments.training.streams import EXECUTION, Job, Outcome, train_streams
 from cosnb.paths import results_dir
 
-WAYS = ("auto", "processes", "streams")
+EXECUTORS = ("auto", "processes", "streams")
 _BESIDE = "other runs beside it"
 TIMING = "wall time an epoch, device synchronised before and after; code is built before the first epoch"
 
@@ -44,25 +44,25 @@ def run_missing(
     device: str | torch.device,
     root: Path | None = None,
     execution: str = "auto",
-    together: int = 1,
-    way: str = "auto",
-    enough: Callable[[], None] = lambda: None,
+    max_parallel: int = 1,
+    executor: str = "auto",
+    should_stop: Callable[[], None] = lambda: None,
 ) -> int:
     """Train every (configuration, seed) that has no finished record, seed by seed; return how many were written.
 
-    `data` must be what the configurations name. `together`: how many runs are trained at once; `way`: how, "processes"
-    (see `training.processes`), "streams" (see `training.streams`; one alone too), or "auto", streams on
+    `data` must be what the configurations name. `max_parallel`: how many runs are trained at once; `executor`:
+    "processes" (see `training.processes`), "streams" (see `training.streams`; one alone too), or "auto", streams on
     CUDA and processes elsewhere. A run that raises is recorded as failed and the others go on; one that was killed, or
-    that `enough` interrupts, goes on from its checkpoint. Shows a bar with the time left. Raises CosnbError before the
-    first run where a setting is wrong or the results folder cannot be written.
+    that `should_stop` interrupts, goes on from its checkpoint. Shows a bar with the time left. Raises CosnbError before
+    the first run where a setting is wrong or the results folder cannot be written.
 
-    enough: asked after each epoch; what it raises, no Exception, ends the call.
+    should_stop: called after each epoch; a BaseException that it raises ends the call.
     """
     configs, seeds = list(configs), distinct(seeds)
     check(configs, data, device, execution)
-    if together < 1:
-        raise CosnbError(f"together must be at least 1, got {together}")
-    way = resolve_way(way, device, together)
+    if max_parallel < 1:
+        raise CosnbError(f"max_parallel must be at least 1, got {max_parallel}")
+    executor = resolve_executor(executor, device, max_parallel)
     results.require_writable(experiment, root)
     wanted = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
     mine = assignment.take(experiment, wanted, root)  # all, but for a sweep's processes
@@ -82,18 +82,18 @@ def run_missing(
             config, seed = job
             bar.set_postfix_str(f"{config.activation} seed {seed}: test accuracy {epoch['test_accuracy']:.2%}")
             bar.update()
-            enough()
+            should_stop()
 
         def made() -> Generator[tuple[Job, Record], None, None]:
-            if way == "processes":
-                work = partial(_run_job, experiment, device, root, execution, min(together, len(jobs)))
-                yield from in_processes(work, jobs, data, together, show)
+            if executor == "processes":
+                work = partial(_run_job, experiment, device, root, execution, min(max_parallel, len(jobs)))
+                yield from in_processes(work, jobs, data, max_parallel, show)
                 return
-            for group in beside(jobs, together) if way == "streams" else ([job] for job in jobs):
+            for group in group_compatible(jobs, max_parallel) if executor == "streams" else ([job] for job in jobs):
                 still = missing(group)  # another process may have recorded some since
                 bar.update(sum(config.epochs for config, _ in group) - sum(config.epochs for config, _ in still))
                 kept = {job: open_checkpoint(experiment, *job, data, root) for job in still}
-                if way == "streams":
+                if executor == "streams":
                     yield from zip(still, run_streams(experiment, still, data, device, show, kept), strict=True)
                 else:
                     for job in still:
@@ -109,13 +109,13 @@ def run_missing(
     return written
 
 
-def resolve_way(way: str, device: str | torch.device, together: int) -> str:
-    """Return how `together` runs are trained: "alone", "processes" or "streams"; CosnbError for an unknown way."""
-    if way not in WAYS:
-        raise CosnbError(f"unknown way {way!r} of training several runs: choose one of {', '.join(WAYS)}")
-    if together == 1:
-        return "streams" if way == "streams" else "alone"
-    return ("streams" if torch.device(device).type == "cuda" else "processes") if way == "auto" else way
+def resolve_executor(executor: str, device: str | torch.device, max_parallel: int) -> str:
+    """Return how `max_parallel` runs are trained: "alone", "processes" or "streams"; CosnbError for an unknown one."""
+    if executor not in EXECUTORS:
+        raise CosnbError(f"unknown executor {executor!r} for several runs: choose one of {', '.join(EXECUTORS)}")
+    if max_parallel == 1:
+        return "streams" if executor == "streams" else "alone"
+    return ("streams" if torch.device(device).type == "cuda" else "processes") if executor == "auto" else executor
 
 
 def _run_job(
@@ -123,7 +123,7 @@ def _run_job(
     device: str | torch.device,
     root: Path | None,
     execution: str,
-    together: int,
+    max_parallel: int,
     job: Job,
     data: ImageData,
     send: Callable[[Epoch], None],
@@ -131,17 +131,17 @@ def _run_job(
     """Return the record of a run in a process of its own."""
     checkpoint = open_checkpoint(experiment, *job, data, root)
     record = run(experiment, *job, data, device, send, checkpoint, execution)
-    record["timing"] |= {"method": f"{TIMING}; {_BESIDE}", "together": together}
+    record["timing"] |= {"method": f"{TIMING}; {_BESIDE}", "together": max_parallel}
     return record
 
 
-def beside(jobs: list[Job], together: int) -> list[list[Job]]:
-    """Return the jobs in groups of at most `together` that can run beside each other, in their order."""
+def group_compatible(jobs: list[Job], max_parallel: int) -> list[list[Job]]:
+    """Return the jobs in groups of at most `max_parallel` that can run beside each other, in their order."""
     groups: list[list[Job]] = []
     for job in jobs:
         last = groups[-1] if groups else []
         alike = last and (last[0][0].network, last[0][0].batch_size) == (job[0].network, job[0].batch_size)
-        if alike and len(last) < together:
+        if alike and len(last) < max_parallel:
             last.append(job)
         else:
             groups.append([job])

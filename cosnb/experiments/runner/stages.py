@@ -34,13 +34,13 @@ Key = tuple[str, int]  # the digest of a record's configuration, and its seed
 
 
 @dataclass(frozen=True)
-class How:
-    """How the work of a stage is done; see `run_missing`."""
+class RunOptions:
+    """Execution options of a stage; see `run_missing`."""
 
     device: str = "cpu"
     precision: str = "auto"
-    together: int = 1
-    way: str = "auto"
+    max_parallel: int = 1
+    executor: str = "auto"
     root: Path | None = None
 
 
@@ -68,37 +68,39 @@ class Stage:
         """Return the data, the first `count` training images or all."""
         return data.load(self.dataset, count, held_out=self.held_out)
 
-    def configs(self, images: ImageData, how: How) -> list[TrainingConfig]:
+    def configs(self, images: ImageData, options: RunOptions) -> list[TrainingConfig]:
         """Return the configurations on `images`."""
         return [
-            configuration(name, images, how.device, **{"precision": how.precision, **_of(point, name)})
+            configuration(name, images, options.device, **{"precision": options.precision, **_of(point, name)})
             for point in self.points
             for name in self.activations.split(",")
         ]
 
-    def wanted(self, count: int | None, how: How) -> dict[Key, Mapping[str, Any]]:
+    def wanted(self, count: int | None, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
         """Return the settings of each record that the stage wants, on `count` training images."""
-        configs = self.configs(self.images(count), how)
+        configs = self.configs(self.images(count), options)
         return {(config.digest(), seed): config.as_dict() for seed in parse_seeds(self.seeds) for config in configs}
 
-    def parts(self, together: int) -> Iterator[list[int]]:
+    def parts(self, max_parallel: int) -> Iterator[list[int]]:
         """Yield the seeds of each call of `carry_out`: runs beside each other may be of any seed, else one by one."""
         seeds = parse_seeds(self.seeds)
-        yield from [seeds] if together > 1 else ([seed] for seed in seeds)
+        yield from [seeds] if max_parallel > 1 else ([seed] for seed in seeds)
 
-    def carry_out(self, count: int | None, seeds: list[int], how: How, enough: Callable[[], None]) -> None:
-        """Do what has no record yet of these seeds; `enough` is asked after each epoch."""
+    def carry_out(
+        self, count: int | None, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]
+    ) -> None:
+        """Do what has no record yet of these seeds; `should_stop` is called after each epoch."""
         images = self.images(count)
         run_missing(
             self.experiment,
-            self.configs(images, how),
+            self.configs(images, options),
             seeds,
             images,
-            how.device,
-            how.root,
-            together=how.together,
-            way=how.way,
-            enough=enough,
+            options.device,
+            options.root,
+            max_parallel=options.max_parallel,
+            executor=options.executor,
+            should_stop=should_stop,
         )
 
     def estimate(self, root: Path | None) -> Estimate:
@@ -127,31 +129,33 @@ class Stage:
 class Study(Stage):
     """Networks that are trained and then measured; their runs count among the tables' (see `study_missing`)."""
 
-    walk: Mapping[str, Any] = dataclasses.field(default_factory=lambda: dict(trained.WALK))
+    loss_slice: Mapping[str, Any] = dataclasses.field(default_factory=lambda: dict(trained.WALK))
 
     @property
     def experiments(self) -> tuple[str, ...]:
         """The experiments that get records: the stage's own, and the tables."""
         return (self.experiment, *(EXPERIMENTS[str(point.get("network", "squeezenet"))] for point in self.points))
 
-    def wanted(self, count: int | None, how: How) -> dict[Key, Mapping[str, Any]]:
+    def wanted(self, count: int | None, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
         """Return the settings of each measurement that the stage wants."""
-        chosen = [study.settings(config, self.walk) for config in self.configs(self.images(count), how)]
+        chosen = [study.settings(config, self.loss_slice) for config in self.configs(self.images(count), options)]
         return {(measurement.config_digest(c), seed): c for seed in parse_seeds(self.seeds) for c in chosen}
 
-    def carry_out(self, count: int | None, seeds: list[int], how: How, enough: Callable[[], None]) -> None:
+    def carry_out(
+        self, count: int | None, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]
+    ) -> None:
         """Train and measure what has no measurement yet."""
         images = self.images(count)
         study.study_missing(
             self.experiment,
-            self.configs(images, how),
+            self.configs(images, options),
             seeds,
             images,
-            how.device,
-            self.walk,
-            how.root,
-            how.together,
-            enough,
+            options.device,
+            self.loss_slice,
+            options.root,
+            options.max_parallel,
+            should_stop,
         )
 
     def estimate(self, root: Path | None) -> Estimate:
@@ -166,7 +170,7 @@ class Study(Stage):
 
     def small(self) -> Self:
         """Return the stage as a rehearsal has it, with one short line."""
-        return dataclasses.replace(super().small(), walk={"points": 5, "reach": 0.5, "lines": 1, "on": 32})
+        return dataclasses.replace(super().small(), loss_slice={"points": 5, "reach": 0.5, "lines": 1, "on": 32})
 
 
 @dataclass(frozen=True)
@@ -175,24 +179,26 @@ class Costs(Stage):
 
     timed: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict(_TIMED))
 
-    def wanted(self, count: int | None, how: How) -> dict[Key, Mapping[str, Any]]:
+    def wanted(self, count: int | None, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
         """Return the settings of each measurement that the stage wants; it needs no data."""
-        chosen = self._settings(how)
+        chosen = self._settings(options)
         return {(measurement.config_digest(c), seed): c for seed in parse_seeds(self.seeds) for c in chosen}
 
-    def _settings(self, how: How) -> list[dict[str, Any]]:
-        where = {"device": how.device, "threads": torch.get_num_threads()}
+    def _settings(self, options: RunOptions) -> list[dict[str, Any]]:
+        where = {"device": options.device, "threads": torch.get_num_threads()}
         return [{"activation": self.activations, **point, **self.timed, **where} for point in self.points]
 
-    def carry_out(self, count: int | None, seeds: list[int], how: How, enough: Callable[[], None]) -> None:
+    def carry_out(
+        self, count: int | None, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]
+    ) -> None:
         """Measure what has no record yet, network by network."""
 
         def measure(settings: Mapping[str, Any], seed: int) -> dict[str, dict[str, Any]]:
             return cost.compare_all(settings["network"], settings["batch"], settings["rounds"], settings["device"])
 
-        for settings in self._settings(how):
-            enough()
-            measurement.measure_missing(self.experiment, [settings], seeds, measure, cost, how.device, how.root)
+        for settings in self._settings(options):
+            should_stop()
+            measurement.measure_missing(self.experiment, [settings], seeds, measure, cost, options.device, options.root)
 
     def estimate(self, root: Path | None) -> Estimate:
         """Return what tells how long the same measurement took before, or None."""

@@ -16,15 +16,15 @@ from cosnb.experiments.diagnostics import trained
 from cosnb.experiments.records import measurement
 from cosnb.experiments.records.record import Record
 from cosnb.experiments.results.tables import EXPERIMENTS
-from cosnb.experiments.runner.runs import beside, check, open_checkpoint, run_streams
+from cosnb.experiments.runner.runs import check, group_compatible, open_checkpoint, run_streams
 from cosnb.experiments.training.config import TrainingConfig, distinct
 from cosnb.experiments.training.state import Epoch
 from cosnb.experiments.training.streams import Job
 
 
-def settings(config: TrainingConfig, walk: Mapping[str, Any]) -> dict[str, Any]:
+def settings(config: TrainingConfig, loss_slice: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a measurement's record has as its configuration: the training's, and how the lines are walked."""
-    return config.as_dict() | dict(walk)
+    return config.as_dict() | dict(loss_slice)
 
 
 def study_missing(
@@ -33,18 +33,18 @@ def study_missing(
     seeds: Iterable[int],
     data: ImageData,
     device: str | torch.device,
-    walk: Mapping[str, Any] = trained.WALK,
+    loss_slice: Mapping[str, Any] = trained.WALK,
     root: Path | None = None,
-    together: int = 1,
-    enough: Callable[[], None] = lambda: None,
+    max_parallel: int = 1,
+    should_stop: Callable[[], None] = lambda: None,
 ) -> int:
-    """Train each (configuration, seed) that `experiment` has no measurement of, and measure; return how many it were.
+    """Train each (configuration, seed) that `experiment` has no measurement of, and measure; return their number.
 
     A run of the three tables' networks is recorded among its table's as well, where it has no record yet: it is the
-    same training. `together` runs are trained beside each other (see `training.streams`). One that is killed, or
-    that `enough` interrupts, goes on from its checkpoint. Raises CosnbError as `run_missing` does.
+    same training. `max_parallel` runs are trained beside each other (see `training.streams`). One that is killed, or
+    that `should_stop` interrupts, goes on from its checkpoint. Raises CosnbError as `run_missing` does.
 
-    enough: asked after each epoch and before each measurement; what it raises, no Exception, ends the call.
+    should_stop: called after each epoch and before each measurement; a BaseException that it raises ends the call.
     """
     configs, seeds = list(configs), distinct(seeds)
     check(configs, data, device, "auto")
@@ -52,7 +52,7 @@ def study_missing(
         results.require_writable(name, root)
 
     def is_missing(job: Job) -> bool:
-        digest = measurement.config_digest(settings(job[0], walk))
+        digest = measurement.config_digest(settings(job[0], loss_slice))
         return results.find(experiment, digest, job[1], root) is None
 
     jobs = [(config, seed) for seed in seeds for config in configs if is_missing((config, seed))]
@@ -61,9 +61,9 @@ def study_missing(
 
         def show(job: Job, epoch: Epoch) -> None:
             bar.update()
-            enough()
+            should_stop()
 
-        for group in beside(jobs, together):
+        for group in group_compatible(jobs, max_parallel):
             nets: dict[Job, nn.Module] = {}
             checkpoints = {job: open_checkpoint(experiment, *job, data, root) for job in group}
             of = EXPERIMENTS.get(group[0][0].network, experiment)
@@ -73,18 +73,23 @@ def study_missing(
                     results.write(record, root)
             for job in group:  # a checkpoint stays until its network is measured
                 if job in nets:
-                    enough()
-                    results.write(_measure(experiment, nets.pop(job), job, data, device, walk), root)
+                    should_stop()
+                    results.write(_measure(experiment, nets.pop(job), job, data, device, loss_slice), root)
                     written += 1
                 checkpoints[job].delete()
     return written
 
 
 def _measure(
-    experiment: str, net: nn.Module, job: Job, data: ImageData, device: str | torch.device, walk: Mapping[str, Any]
+    experiment: str,
+    net: nn.Module,
+    job: Job,
+    data: ImageData,
+    device: str | torch.device,
+    loss_slice: Mapping[str, Any],
 ) -> Record:
     started = datetime.now(UTC)
-    found = trained.measure(net, *job, data, walk)
+    found = trained.measure(net, *job, data, loss_slice)
     status = "ok" if math.isfinite(found["train_loss"] + found["test_loss"]) else "diverged"
-    chosen = settings(job[0], walk)
+    chosen = settings(job[0], loss_slice)
     return measurement.make_record(experiment, chosen, job[1], found, trained.CODE, device, started, status)
