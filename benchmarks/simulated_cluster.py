@@ -3,7 +3,7 @@
     python benchmarks/simulated_cluster.py [--workers 100] [--runs 2000] [--seconds 0.2] [--killed 0.2]
 
 The workers live ten to a process, one thread each, without a nanny; processes are killed (SIGKILL) in the middle of the
-work, and as many new ones join. A run sleeps, then writes a real record; its task goes the same way as a notebook's.
+work, and as many new ones join. A run sleeps; its record is the task's value, and is written here, as by `run_missing`.
 Nothing here imports PyTorch. Overhead of a run: wall time less the time that the runs slept divided by the number of
 workers, divided by the number of runs; so it holds the writing of records and the work that is lost and done again.
 Exits with 1 where a record is missing or doubled, or the overhead is above 20 ms.
@@ -26,7 +26,7 @@ from typing import Any
 import dask
 from distributed import LocalCluster, Worker
 
-from cosnb.book.notebooks.cluster import QUIET, Calls, connect
+from cosnb.experiments.cluster import QUIET, Calls, connect
 from cosnb.experiments.records import record
 
 LIMIT = 0.020
@@ -37,10 +37,9 @@ READY_SECONDS = 120
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a simulation: records by seed, calls that wrote one, and times in seconds."""
+    """What came of a simulation: records by seed, and times in seconds."""
 
     records: Counter[int]
-    wrote: int
     killed: int
     joined: int
     wall: float
@@ -49,16 +48,12 @@ class Result:
     torch: bool
 
 
-def short_run(seed: int, folder: str, seconds: float) -> tuple[bool, bool]:
-    """Sleep and write the record of `seed`; return whether this call wrote it, and whether PyTorch was imported."""
-    root = Path(folder)
-    if record.find(EXPERIMENT, DIGEST, seed, root) is not None:  # its worker died between the record and the answer
-        return False, "torch" in sys.modules
+def short_run(seed: int, seconds: float) -> tuple[dict[str, Any], bool]:
+    """Sleep and return the record of `seed`, and whether PyTorch was imported."""
     time.sleep(seconds)
     content: dict[str, Any] = {"schema": record.SCHEMA, "experiment": EXPERIMENT, "config": {"activation": "cos"}}
     content |= {"config_digest": DIGEST, "seed": seed, "status": "ok", "epochs": [], "code_digest": "", "data": {}}
-    record.write(content | {"device": {"process": os.getpid()}}, root)
-    return True, "torch" in sys.modules
+    return content | {"device": {"process": os.getpid()}}, "torch" in sys.modules
 
 
 def host(address: str, number: int) -> None:
@@ -79,7 +74,7 @@ def simulate(workers: int, runs: int, seconds: float, killed: float, hosts: int)
     each = workers // hosts
     deaths = round(killed * hosts)
     context = multiprocessing.get_context("forkserver")  # imports Dask once
-    context.set_forkserver_preload(["distributed", "cosnb.book.notebooks.cluster"])
+    context.set_forkserver_preload(["distributed", "cosnb.experiments.cluster"])
     processes: list[Any] = []
 
     def start_host() -> None:
@@ -91,22 +86,23 @@ def simulate(workers: int, runs: int, seconds: float, killed: float, hosts: int)
         LocalCluster(
             n_workers=0, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address="127.0.0.1:0"
         ) as local,
-        connect(local.scheduler_address, 0, 0) as client,
+        connect(local.scheduler_address) as client,
     ):
         try:
             for _ in range(hosts):
                 start_host()
             client.wait_for_workers(each * hosts, timeout=READY_SECONDS)
-            calls: Calls[int, tuple[bool, bool]] = Calls(client, short_run, folder, seconds)
+            calls: Calls[int, tuple[dict[str, Any], bool]] = Calls(client, short_run, seconds)
             start, cpu = time.perf_counter(), time.process_time()
             calls.add(range(runs))
-            ended: list[tuple[bool, bool]] = []
+            ended: list[bool] = []
             lost = 0
             while len(calls):
                 for seed, result in calls.ended():
                     if isinstance(result, BaseException):
                         raise RuntimeError(f"seed {seed} was lost: {result}") from result
-                    ended.append(result)
+                    record.write(result[0], Path(folder))
+                    ended.append(result[1])
                 if lost < deaths and len(ended) > (lost + 1) * runs / (deaths + 2):
                     os.kill(processes[lost].pid, signal.SIGKILL)
                     start_host()
@@ -120,9 +116,7 @@ def simulate(workers: int, runs: int, seconds: float, killed: float, hosts: int)
                 process.kill()
                 process.join()
     overhead = (wall - runs * seconds / (each * hosts)) / runs
-    return Result(
-        seeds, sum(w for w, _ in ended), lost * each, lost * each, wall, overhead, cpu / runs, any(t for _, t in ended)
-    )
+    return Result(seeds, lost * each, lost * each, wall, overhead, cpu / runs, any(ended))
 
 
 def main() -> None:
@@ -138,7 +132,7 @@ def main() -> None:
     once = sum(count == 1 for count in done.records.values())
     print(f"{arguments.runs} runs of {arguments.seconds} s, {arguments.workers} workers in {hosts} processes")
     print(f"{done.killed} workers killed, {done.joined} joined; PyTorch imported: {done.torch}")
-    print(f"{once} runs recorded once, {sum(done.records.values())} records ({done.wrote} answered)")
+    print(f"{once} runs recorded once, {sum(done.records.values())} records")
     print(f"{done.wall:.1f} s in all; scheduler and client: {1000 * done.cpu:.2f} ms of processor time a run")
     print(f"overhead {1000 * done.overhead:.2f} ms a run (at most {1000 * LIMIT:.0f} allowed)")
     sys.exit(not once == arguments.runs == sum(done.records.values()) or done.overhead > LIMIT)

@@ -39,7 +39,6 @@ def _run(options: argparse.Namespace) -> int:
         overrides,
         options.jobs,
         scheduler=options.scheduler,
-        together=options.together,
     )
     failed = {failure.name for failure in failures}
     for name in dict.fromkeys(options.name):
@@ -237,15 +236,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="share the missing runs out on this Dask cluster (tcp://host:8786), whose workers see the same clone and "
-        "results folder; GPU notebooks go to workers started with --resources GPU=1",
-    )
-    run.add_argument(
-        "--together",
-        type=int,
-        default=1,
-        metavar="N",
-        help="seeds of a configuration that one task trains (default: 1)",
+        help="train the missing runs on this Dask cluster (tcp://host:8786), one task a configuration and seed; those "
+        "on a GPU go to workers started with --resources GPU=1; local:4 is four processes of this machine",
     )
     run.set_defaults(command=_run)
 

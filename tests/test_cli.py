@@ -41,8 +41,7 @@ def test_run_reports_what_it_wrote_and_what_failed(root: Path, capsys: pytest.Ca
         (["run", "works", "--seeds", "0:20"], "works has no parameter 'seeds'"),
         (["run", "works", "--seeds", "0:x"], "seeds must be like"),
         (["run", "works", "--activations", "rleu"], "unknown activation 'rleu'"),
-        (["run", "works", "--together", "0"], "together is 0"),
-        (["run", "works", "--jobs", "2", "--scheduler", "tcp://host:8786"], "jobs is for this machine"),
+        (["run", "works", "--jobs", "0"], "jobs is 0"),
         (["data", "download", "imagenet"], "There is no data set 'imagenet'"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 
 from cosnb import cli
 from cosnb.activations import activation
-from cosnb.book.notebooks import sweep
+from cosnb.book.notebooks import pool
 from cosnb.book.report import command, errors, page, sections
 from cosnb.experiments.results import summary
 from cosnb.experiments.training import TrainingConfig
@@ -147,7 +147,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sweep, "execute", lambda *given: pytest.fail("a notebook was run"))
+    monkeypatch.setattr(pool, "execute", lambda *given: pytest.fail("a notebook was run"))
     assert cli.main(["report", "--no-open", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""

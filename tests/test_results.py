@@ -12,7 +12,6 @@ import pytest
 from cosnb.errors import CosnbError
 from cosnb.experiments import results
 from cosnb.experiments.data import ImageData, load
-from cosnb.experiments.records import assignment
 from cosnb.experiments.records import record as record_module
 from cosnb.experiments.runner import run_missing, runs
 from cosnb.experiments.training import TrainingConfig
@@ -260,27 +259,6 @@ def test_only_what_is_missing_is_run(tmp_path: Path, data: ImageData, trained: l
     assert run_missing("table", configs("relu", "cos"), [0, 1], data, "cpu", tmp_path) == 0
     assert trained == [("relu", 0), ("cos", 0), ("relu", 1), ("cos", 1)]
     assert len(results.read("table", tmp_path)) == 4
-
-
-def test_in_a_sweep_a_notebook_asks_or_trains_its_share(
-    tmp_path: Path, data: ImageData, trained: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order, asked = tmp_path / "order.json", tmp_path / "asked.json"
-    monkeypatch.setenv("COSNB_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setenv(assignment.VARIABLE, str(order))
-    both = configs("relu", "cos")
-    relu, cos = ([["table", one.digest(), seed] for seed in (0, 1)] for one in both)
-    order.write_text(json.dumps({"ask": str(asked), "without": relu}))
-    with pytest.raises(assignment.Handed, match="2 runs"):
-        run_missing("table", both, [0, 1], data, "cpu")
-    named = [[run["experiment"], run["digest"], run["seed"]] for run in json.loads(asked.read_text())]
-    assert (named, trained) == (cos, [])
-    order.write_text(json.dumps({"train": cos[1:]}))
-    with pytest.raises(assignment.Handed):
-        run_missing("table", both, [0, 1], data, "cpu")
-    assert trained == [("cos", 1)]
-    assert run_missing("table", both, [0, 1], data, "cpu") == 0  # its share is done, and the rest is not its own
-    assert run_missing("table", both, [0], data, "cpu", tmp_path / "elsewhere") == 2
 
 
 def test_a_record_says_what_was_run_on_what(tmp_path: Path, data: ImageData, trained: list[tuple[str, int]]) -> None:

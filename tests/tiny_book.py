@@ -68,44 +68,54 @@ def copy_book(root: Path, pages: Sequence[str] = ()) -> Path:
     return root
 
 
-SWEPT = 'activations = "relu,cos"\nseeds = 2\nkeep = False\ntrouble = ""'
-# What `cosnb.experiments.runner.run_missing` does, without PyTorch and without training.
+SWEPT = 'activations = "relu,cos"\nseeds = 2\nscheduler = ""\nkeep = False'
+# Real configurations, trained by `write_light_task`'s process.
 SWEEP = """
-import os, time
-from dataclasses import dataclass
-from pathlib import Path
-from cosnb.errors import CosnbError
-from cosnb.experiments.records import assignment, record
+from cosnb.experiments import results
+from cosnb.experiments.data import load
+from cosnb.experiments.runner import remote, run_missing
+from cosnb.experiments.training.plan import plan
 
-@dataclass(frozen=True)
-class Config:
-    activation: str
-    def digest(self):
-        return self.activation.ljust(10, "0")
-
-if trouble == "settings":
-    raise CosnbError("epochs must be at least 1, got 0")
-wanted = [(Config(name), seed) for seed in range(seeds) for name in activations.split(",")]
-missing = [run for run in wanted if record.find(NAME, run[0].digest(), run[1]) is None]
-missing = assignment.take(NAME, missing, None)
-for config, seed in missing:
-    with open("begun", "a") as log:
-        log.write(f"{config.activation} {seed}\\n")
-    if trouble == "slow":
-        time.sleep(1.5)
-    if trouble == "disk" and seed == 1:
-        raise CosnbError("cannot write the record: No space left on device; free the disk")
-    if trouble == "failed" and (config.activation, seed) == ("cos", 1):
-        continue
-    new = {"schema": 1, "experiment": NAME, "config": {"activation": config.activation}, "seed": seed, "status": "ok"}
-    new |= {"config_digest": config.digest(), "epochs": [], "code_digest": "", "data": {}, "device": {}}
-    record.write(new)
-assignment.leave(missing, None)
+remote.TASK = "light_task"
+images = load("digits", 64)
+configs = plan(activations, images, "cpu", network="depth_mlp", protocol="depth", depth=1, batch_size=32)
+with open("executed", "a") as log:
+    log.write("once ")
+print(run_missing(NAME, configs, range(seeds), images, "cpu", scheduler=scheduler), "trained")
 """
 
 
-def write_swept(root: Path, name: str, trouble: str = "") -> None:
-    """Write a notebook whose runs a sweep may share out: two seeds of two activations, recorded with keep."""
-    parameters = SWEPT.replace('trouble = ""', f'trouble = "{trouble}"')
-    cells = [code(f'NAME = "{name}"' + SWEEP), code("print(len(record.read(NAME)), 'records')")]
-    write_notebook(root / "notebooks" / f"{name}.ipynb", *cells, parameters=parameters)
+def write_swept(root: Path, name: str) -> None:
+    """Write a notebook whose runs a cluster may train: two seeds of two activations, recorded."""
+    cells = [code(f'NAME = "{name}"' + SWEEP), code("print(len(results.read(NAME)), 'records')")]
+    write_notebook(root / "notebooks" / f"{name}.ipynb", *cells, parameters=SWEPT)
+
+
+LIGHT_TASK = """
+import json, os, pathlib, signal, sys, threading, time
+
+here = pathlib.Path(__file__).parent
+order = json.loads(pathlib.Path(sys.argv[1], "order.json").read_text())
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+activation, seed = order["config"]["activation"], order["seed"]
+with open(here / "begun", "a") as log:
+    log.write(f"{activation} {seed}\\n")
+trouble = (here / "trouble").read_text() if (here / "trouble").exists() else ""
+if trouble == "slow":
+    time.sleep(1.5)
+if trouble == "deadly" and (activation, seed) == ("cos", 1):
+    os.kill(os.getpid(), signal.SIGKILL)
+if trouble == "broken":
+    raise ValueError("its own fault")
+failed = trouble == "failed" and (activation, seed) == ("cos", 1)
+record = {"schema": 1, "experiment": order["experiment"], "config": order["config"], "seed": seed, "epochs": []}
+record |= {"config_digest": order["identity"][0], "code_digest": order["identity"][1], "data": {}, "device": {}}
+record |= {"status": "failed" if failed else "ok", "started": "2026-01-01T00:00:00+00:00"}
+pathlib.Path(sys.argv[1], "answer.json").write_text(json.dumps({"value": [record]}))
+"""
+
+
+def write_light_task(folder: Path, trouble: str = "") -> None:
+    """Write `light_task`, which does an order without PyTorch and without training, and notes what it has begun."""
+    (folder / "light_task.py").write_text(LIGHT_TASK, encoding="utf-8")
+    (folder / "trouble").write_text(trouble, encoding="utf-8")

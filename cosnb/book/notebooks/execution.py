@@ -17,7 +17,6 @@ from typing import Any
 import psutil
 
 from cosnb.book.notebooks import cache
-from cosnb.experiments.records.assignment import VARIABLE
 from cosnb.experiments.records.record import READ_LOG
 
 KERNEL = "cosnb"
@@ -25,16 +24,15 @@ _WORKER = Path(__file__).with_name("worker.py")
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 3.0  # between asking a process to end and killing it
 _running = set[subprocess.Popen[bytes]]()
-_lock = threading.Lock()  # between looking at the guards with a start after it, and end_all()
+_lock = threading.Lock()  # between looking at the order to stop with a start after it, and end_all()
 
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook to run: `timeout` in seconds for the whole notebook; exclusive: it takes a worker's GPU.
+    """One notebook to run: `timeout` in seconds for the whole notebook; exclusive: it takes a GPU.
 
-    keep: it records runs, so a sweep may share them out, `together` seeds of a configuration to a task. order: what of
-    them this process is to do (see `records.assignment`), for a share with its name in `part`. environment: set
-    over the worker's own. fingerprint, records: digests for the stamp (see `cosnb.book.notebooks.cache`).
+    shares: its runs may be trained on a cluster, that of its parameter `scheduler`. environment: set over this
+    process's. fingerprint, records: digests for the stamp (see `cosnb.book.notebooks.cache`).
     """
 
     name: str
@@ -43,10 +41,7 @@ class Job:
     parameters: dict[str, Any]
     timeout: float
     exclusive: bool = False
-    keep: bool = False
-    together: int = 1
-    order: dict[str, Any] | None = None
-    part: str = ""
+    shares: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     records: dict[str, str] = field(default_factory=dict)
@@ -69,20 +64,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: its failure, or the runs that it handed over, each with experiment, digest, seed, activation.
-
-    left: the runs of its order that have no record. stopped: a guard was gone.
-    """
+    """How a job ended: its failure, if any, and the seconds that it took."""
 
     failure: Failure | None = None
-    missing: tuple[dict[str, Any], ...] = ()
-    left: tuple[tuple[str, str, int], ...] = ()
     seconds: float = 0.0
-    stopped: bool = False
 
 
-def perform(job: Job, guards: tuple[Path, ...], threads: int, live: bool = False) -> Outcome:
-    """Run `job` in a worker process and return how it ended; it is ended where one of the files `guards` goes.
+def perform(job: Job, stop: threading.Event, threads: int, live: bool = False) -> Outcome:
+    """Run `job` in a worker process and return how it ended; once `stop` is set it is ended, or never begun.
 
     An output appears only when it is whole; a failed one's is kept beside it as `<name>.failed.ipynb`. `live` passes
     what the cells write to stderr (progress bars) on to this process's. Where this process is killed, the worker
@@ -92,21 +81,18 @@ def perform(job: Job, guards: tuple[Path, ...], threads: int, live: bool = False
     with tempfile.TemporaryDirectory(prefix="cosnb-run-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         with _lock:
-            if not all(guard.exists() for guard in guards):
-                return Outcome(stopped=True)
+            if stop.is_set():
+                return Outcome()
             process = _start(job, folder, {**kernel_environment(threads), **job.environment}, live)
             _running.add(process)
         try:
             while process.poll() is None and time.monotonic() - start < job.timeout:
-                if not all(guard.exists() for guard in guards):
-                    return Outcome(stopped=True)
-                time.sleep(_POLL_SECONDS)
-            if not all(guard.exists() for guard in guards):  # end_all() was quicker
-                return Outcome(stopped=True)
+                if stop.wait(_POLL_SECONDS):
+                    return Outcome()
+            if stop.is_set():  # end_all() was quicker
+                return Outcome()
             failure = _finish(job, process, folder)
-            asked = folder / "missing.json"
-            missing = json.loads(asked.read_text(encoding="utf-8")) if failure is None and asked.exists() else ()
-            return Outcome(failure, tuple(missing), seconds=time.monotonic() - start)
+            return Outcome(failure, time.monotonic() - start)
         finally:
             end_tree(process)
             _running.discard(process)
@@ -174,11 +160,6 @@ def _start(job: Job, folder: Path, environment: dict[str, str], live: bool) -> s
         "live": console,
     }
     (folder / "job.json").write_text(json.dumps(order), encoding="utf-8")
-    if job.order is not None:
-        assignment = folder / "assignment.json"
-        asked = {"ask": str(folder / "missing.json")} if "train" not in job.order else {}
-        assignment.write_text(json.dumps(job.order | asked), encoding="utf-8")
-        environment = environment | {VARIABLE: str(assignment)}
     environment = environment | {READ_LOG: str(folder / "read")} | _place_temporary_files(folder)
     with (folder / "log").open("wb") as log:
         # A session of its own: Ctrl-C in a terminal reaches this process only, which then ends the others in order.
@@ -213,8 +194,7 @@ def _place_temporary_files(folder: Path) -> dict[str, str]:
 
 def _finish(job: Job, process: subprocess.Popen[bytes], folder: Path) -> Failure | None:
     written, report = folder / "notebook.ipynb", folder / "report.json"
-    name = f"{job.name}, {job.part}" if job.part else job.name
-    kept = job.output.with_suffix(f".{job.part.replace(' ', '-')}.failed.ipynb" if job.part else ".failed.ipynb")
+    kept = job.output.with_suffix(".failed.ipynb")
     if process.poll() is None:
         end_tree(process)
         error: str | None = f"TimeoutError: not finished after {job.timeout:.0f} s, its limit in runs.toml"
@@ -223,18 +203,17 @@ def _finish(job: Job, process: subprocess.Popen[bytes], folder: Path) -> Failure
     else:
         log = (folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         error = f"the worker ended with exit code {process.returncode}" + (f": {log[-1]}" if log else "")
-    if error is None or error.startswith("Handed: "):
-        if error is None and not job.part:
-            if job.fingerprint:
-                cache.stamp(written, job, folder / "read")
-            _move(written, job.output)
+    if error is None:
+        if job.fingerprint:
+            cache.stamp(written, job, folder / "read")
+        _move(written, job.output)
         kept.unlink(missing_ok=True)
         return None
     if not written.exists():
-        return Failure(name, error, None, "", None)
+        return Failure(job.name, error, None, "", None)
     cell, line = _last_started(written)
     _move(written, kept)
-    return Failure(name, error, cell, line, kept)
+    return Failure(job.name, error, cell, line, kept)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -1,20 +1,17 @@
 """`notebooks/runs.toml`: every notebook with its title, time limits and its quick and full parameters."""
 
 import os
-import signal
-import threading
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from cosnb.book.notebooks import cache
+from cosnb.book.notebooks import cache, pool
 from cosnb.book.notebooks.execution import Failure, Job
 from cosnb.book.notebooks.parameters import check_parameters, did_you_mean, read_defaults
 from cosnb.errors import CosnbError
+from cosnb.experiments.gpus import visible_gpus
 from cosnb.paths import repository_root, results_dir
 
 PROFILES = ("quick", "full")
@@ -97,7 +94,7 @@ def plan(
         source = root / "notebooks" / f"{name}.ipynb"
         defaults = read_defaults(source)
         values = check_parameters(name, defaults, {**runs[name].parameters[profile], **(overrides or {})})
-        keep = {**defaults, **values}.get("keep") is True
+        shares = {**defaults, **values}.get("keep") is True and "scheduler" in defaults
         jobs.append(
             Job(
                 name=name,
@@ -106,29 +103,11 @@ def plan(
                 parameters=values,
                 timeout=runs[name].timeout[profile],
                 exclusive=profile == "full" and runs[name].gpu,
-                keep=keep,
-                environment={"COSNB_RESULTS": str(results_dir().absolute())} if keep else {},
+                shares=shares,
+                environment={"COSNB_RESULTS": str(results_dir().absolute())},
             )
         )
     return jobs
-
-
-@contextmanager
-def interrupt_later() -> Iterator[None]:
-    """Hold Ctrl-C back until the end: compiled modules that are being imported may take it and go on without a word."""
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[tuple[int, FrameType | None]] = []
-    # A mask would not do: NumPy's threads do not have it, and one of them may be given the signal.
-    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if came:
-        handler(*came[0])
 
 
 def _check_lists(overrides: Mapping[str, Any]) -> None:
@@ -141,14 +120,6 @@ def _check_lists(overrides: Mapping[str, Any]) -> None:
             parse(overrides[name])
 
 
-def _together(job: Job, together: int | None) -> Job:
-    values = {**read_defaults(job.source), **job.parameters}
-    if "together" not in values:
-        return replace(job, together=together or 1)
-    together = together or values["together"]
-    return replace(job, together=max(1, together), parameters=job.parameters | {"together": together})
-
-
 def run(
     names: Sequence[str],
     profile: str = "quick",
@@ -156,36 +127,43 @@ def run(
     jobs: int | None = None,
     root: Path | None = None,
     scheduler: str | None = None,
-    together: int | None = None,
     reuse: bool = False,
 ) -> list[Failure]:
     """Run notebooks with papermill and return the failures; one notebook's failure does not stop the others.
 
-    They run on Dask: on the cluster of a scheduler's address, else on this machine, `jobs` at a time (default: two, or
-    one on a single core, or as many as there are GPUs). Recorded runs are shared out where several may be trained at a
-    time, `together` seeds of a configuration to a task (default: the notebook's parameter of that name, which is set to
-    it, else 1). With `reuse`, executed notebooks that would come out of what they came out of before are kept. Raises
-    CosnbError as `plan` and `sweep.execute` do.
+    They run on this machine, `jobs` at a time (default: two, or one on a single core, or as many as there are GPUs).
+    Those that record runs train them on the Dask cluster that `scheduler` names, an address or "local:N" (see
+    `runner.run_missing`); without one, where several may be trained at a time here, as many side by side, one notebook
+    at a time. With `reuse`, executed notebooks that would come out of what they came out of before are kept. Raises
+    CosnbError as `plan` does.
     """
     if jobs is not None and jobs < 1:
         raise CosnbError(f"jobs is {jobs}: give a number from 1 on.")
-    if jobs is not None and scheduler is not None:
-        raise CosnbError("jobs is for this machine; how many notebooks run at a time is up to the scheduler's workers.")
-    if together is not None and together < 1:
-        raise CosnbError(f"together is {together}: give the number of seeds that a task trains, from 1 on.")
-    planned = [_together(job, together) for job in plan(names, profile, overrides, root)]
+    planned = plan(names, profile, overrides, root)
+    cores, gpus = available_cores(), visible_gpus()
+    workers = jobs or max(min(2, cores), len(gpus))
+    given = [_share(job, scheduler, workers, gpus) for job in planned]
+    for job in (job for job in given if scheduler and not job.shares):
+        print(f"{job.name}: trains no runs that are recorded, so it does without the cluster")
+    if given != planned and not scheduler:
+        gpus = gpus[:1]  # one notebook at a time, whose runs have a GPU each
     records = cache.record_digests()
-    planned = [cache.mark(job, records) for job in planned]
+    given = [cache.mark(job, records) for job in given]
     if reuse:
-        kept = [job.name for job in planned if cache.is_current(job)]
-        if kept:
-            print(f"unchanged since they were executed: {len(kept)} of {len(planned)} notebooks")
-        planned = [job for job in planned if job.name not in kept]
-        if not planned:
-            return []
-    with interrupt_later():
-        from cosnb.book.notebooks import cluster, sweep  # with Dask, which takes half a second
+        left = [job for job in given if not cache.is_current(job)]
+        if len(left) < len(given):
+            print(f"unchanged since they were executed: {len(given) - len(left)} of {len(given)} notebooks")
+        given = left
+    return pool.execute(given, workers, cores, gpus) if given else []
 
-    cores = available_cores()
-    workers = jobs or max(min(2, cores), len(cluster.visible_gpus()))
-    return sweep.execute(planned, workers, cores, scheduler=scheduler)
+
+def _share(job: Job, scheduler: str | None, workers: int, gpus: Sequence[str]) -> Job:
+    """Return the job with the cluster that trains its runs: the one given, or several processes here."""
+    if not job.shares or job.parameters.get("scheduler"):
+        return job
+    if scheduler:
+        return replace(job, parameters=job.parameters | {"scheduler": scheduler}, exclusive=False)
+    several = min(workers, max(1, len(gpus)) if job.exclusive else workers)
+    if several == 1:
+        return job
+    return replace(job, parameters=job.parameters | {"scheduler": f"local:{several}"}, exclusive=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import cosnb
 from cosnb.activations import activation
-from cosnb.book.notebooks import executed_path, plan
+from cosnb.book.notebooks import executed_path, plan, pool
 from cosnb.book.report.sections import curve, trainable
 from cosnb.errors import CosnbError
 from cosnb.kernels import timing
@@ -42,10 +42,8 @@ def report(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{act.name}-", dir=folder, ignore_cleanup_errors=True) as scratch:
         executed = Path(scratch) / f"{act.name}.ipynb"
-        from cosnb.book.notebooks import sweep  # with Dask, which takes half a second
-
         # One thread: the networks are small, and with two an epoch took 8 times as long on a busy machine.
-        failures = sweep.execute([replace(job, output=executed)], workers=1, cores=1)
+        failures = pool.execute([replace(job, output=executed)], workers=1, cores=1)
         if failures:
             raise CosnbError(f"No report was made, for its notebook failed: {replace(failures[0], kept=None)}")
         from cosnb.book.report import page  # with nbconvert, which takes half a second

@@ -18,14 +18,15 @@ import cosnb
 from cosnb.errors import CosnbError
 from cosnb.experiments import results
 from cosnb.experiments.data import ImageData
-from cosnb.experiments.records import assignment
 from cosnb.experiments.records.digest import code_digest
 from cosnb.experiments.records.record import Record, file_stem
+from cosnb.experiments.runner.jobs import check, group_compatible
+from cosnb.experiments.runner.remote import on_cluster
 from cosnb.experiments.training.checkpoint import Checkpoint
 from cosnb.experiments.training.config import TrainingConfig, distinct
 from cosnb.experiments.training.device import describe_device
 from cosnb.experiments.training.execution import resolve_execution
-from cosnb.experiments.training.loop import fitted, train
+from cosnb.experiments.training.loop import train
 from cosnb.experiments.training.processes import in_processes
 from cosnb.experiments.training.state import Epoch
 from cosnb.experiments.training.streams import EXECUTION, Job, Outcome, train_streams
@@ -47,16 +48,19 @@ def run_missing(
     max_parallel: int = 1,
     executor: str = "auto",
     should_stop: Callable[[], None] = lambda: None,
+    scheduler: str = "",
 ) -> int:
     """Train every (configuration, seed) that has no finished record, seed by seed; return how many were written.
 
     `data` must be what the configurations name. `max_parallel`: how many runs are trained at once; `executor`:
     "processes" (see `training.processes`), "streams" (see `training.streams`; one alone too), or "auto", streams on
-    CUDA and processes elsewhere. A run that raises is recorded as failed and the others go on; one that was killed, or
+    CUDA and processes elsewhere. `scheduler`: the address of a Dask cluster, tcp://host:8786, which trains them in
+    place of this process, or "local:N", N processes here, each with a GPU of its own where there are several (see
+    `runner.remote`); "" for none. A run that raises is recorded as failed and the others go on; one that was killed, or
     that `should_stop` interrupts, goes on from its checkpoint. Shows a bar with the time left. Raises CosnbError before
-    the first run where a setting is wrong or the results folder cannot be written.
+    the first run where a setting is wrong or the results folder cannot be written, and as `on_cluster` does.
 
-    should_stop: called after each epoch; a BaseException that it raises ends the call.
+    should_stop: called after each epoch, on a cluster every second; a BaseException that it raises ends the call.
     """
     configs, seeds = list(configs), distinct(seeds)
     check(configs, data, device, execution)
@@ -64,17 +68,11 @@ def run_missing(
         raise CosnbError(f"max_parallel must be at least 1, got {max_parallel}")
     executor = resolve_executor(executor, device, max_parallel)
     results.require_writable(experiment, root)
-    wanted = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
-    mine = assignment.take(experiment, wanted, root)  # all, but for a sweep's processes
 
     def missing(jobs: Iterable[Job]) -> list[Job]:
-        return [
-            (config, seed)
-            for config, seed in jobs
-            if (config, seed) in mine and results.find(experiment, config.digest(), seed, root) is None
-        ]
+        return [job for job in jobs if results.find(experiment, job[0].digest(), job[1], root) is None]
 
-    jobs = missing(wanted)
+    jobs = missing((config, seed) for seed in seeds for config in configs)
     written = 0
     with tqdm(total=sum(config.epochs for config, _ in jobs), unit="epoch", desc=experiment, disable=not jobs) as bar:
 
@@ -85,6 +83,12 @@ def run_missing(
             should_stop()
 
         def made() -> Generator[tuple[Job, Record], None, None]:
+            if scheduler:
+                tasks = on_cluster(scheduler, experiment, jobs, data, device, execution, root is None, should_stop)
+                for job, (record,) in tasks:
+                    bar.update(job[0].epochs)
+                    yield job, record
+                return
             if executor == "processes":
                 work = partial(_run_job, experiment, device, root, execution, min(max_parallel, len(jobs)))
                 yield from in_processes(work, jobs, data, max_parallel, show)
@@ -105,7 +109,6 @@ def run_missing(
                     results.write(record, root)
                     written += 1
                 open_checkpoint(experiment, *job, data, root).delete()
-    assignment.leave(mine, root)
     return written
 
 
@@ -131,39 +134,13 @@ def _run_job(
     """Return the record of a run in a process of its own."""
     checkpoint = open_checkpoint(experiment, *job, data, root)
     record = run(experiment, *job, data, device, send, checkpoint, execution)
-    record["timing"] |= {"method": f"{TIMING}; {_BESIDE}", "together": max_parallel}
+    note_company(record, max_parallel)
     return record
 
 
-def group_compatible(jobs: list[Job], max_parallel: int) -> list[list[Job]]:
-    """Return the jobs in groups of at most `max_parallel` that can run beside each other, in their order."""
-    groups: list[list[Job]] = []
-    for job in jobs:
-        last = groups[-1] if groups else []
-        alike = last and (last[0][0].network, last[0][0].batch_size) == (job[0].network, job[0].batch_size)
-        if alike and len(last) < max_parallel:
-            last.append(job)
-        else:
-            groups.append([job])
-    return groups
-
-
-def check(configs: Iterable[TrainingConfig], data: ImageData, device: str | torch.device, execution: str) -> None:
-    """Raise CosnbError where a run of one of `configs` on `data` could not begin, or one is given twice."""
-    resolve_execution(execution, device)
-    seen = set()
-    for config in configs:
-        asked = (config.train_images, config.dataset, config.held_out)
-        given = (len(data.train_images), data.name, data.held_out)
-        if asked != given:
-            said = [
-                f"{n} images of {name}" + (f" with {held} held out" if held else "") for n, name, held in (asked, given)
-            ]
-            raise CosnbError(f"the configuration asks for {said[0]}, the data given are {said[1]}")
-        fitted(data, config.network)
-        if config in seen:
-            raise CosnbError(f"a configuration of {config.network} with {config.activation} is given twice")
-        seen.add(config)
+def note_company(record: Record, count: int) -> None:
+    """Say in a run's record that it was one of `count` at once."""
+    record["timing"] |= {"method": f"{TIMING}; {_BESIDE}", "together": count}
 
 
 def open_checkpoint(

@@ -1,12 +1,19 @@
-"""Dask: a cluster inside this process or one somewhere else, and calls of one function on it that outlive workers."""
+"""A Dask cluster in this process or elsewhere; calls on it that outlive workers; work in a process of its own.
 
+Nothing here needs PyTorch, so that a worker starts quickly and stays small.
+"""
+
+import json
 import logging
 import os
-import shutil
 import subprocess
+import sys
+import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import dask
@@ -17,12 +24,14 @@ from distributed import (
     KilledWorker,
     Scheduler,
     SpecCluster,
+    Status,
     Worker,
     as_completed,
     get_worker,
 )
 
 from cosnb.errors import CosnbError
+from cosnb.experiments.gpus import visible_gpus
 
 CONNECT_SECONDS = 10
 DEATHS = 5  # times that a call is begun again after Dask gave it up; Dask itself begins it four times
@@ -33,22 +42,39 @@ QUIET = {
     "distributed.admin.system-monitor.interval": "10s",
 }
 _GPU_NAME = "GPU "
+_LOCAL = "local:"
+_POLL_SECONDS = 0.1
+_STATUS_ENDING = (Status.closing, Status.closed, Status.failed)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@contextmanager
-def connect(scheduler: str | None, workers: int, gpus: int) -> Iterator[Client]:
-    """Yield a client of the scheduler at an address, or of an embedded cluster with so many workers.
+class ProcessDied(Exception):  # noqa: N818
+    """A process that did a task's work was killed, or crashed."""
 
-    The embedded one's workers are threads of this process, one call at a time each; the first `gpus` of them (at least
-    one) offer one of the resource GPU. It takes no orders from outside, and its status ports, which Dask always opens,
-    serve nothing and only this machine. Raises CosnbError where no scheduler answers.
+
+def local_workers(scheduler: str) -> int:
+    """Return N of "local:N", which names a cluster of N workers in this process; 0 for any other address."""
+    number = scheduler.removeprefix(_LOCAL)
+    if number == scheduler:
+        return 0
+    if not number.isdecimal() or int(number) < 1:
+        raise CosnbError(f"{scheduler!r} names no cluster: write local:2 for two workers on this machine")
+    return int(number)
+
+
+@contextmanager
+def connect(scheduler: str) -> Iterator[Client]:
+    """Yield a client of the scheduler at an address, or of an embedded cluster of N workers for "local:N".
+
+    The embedded one's workers are threads of this process, one call at a time each; as many of them as there are GPUs
+    (at least one) offer one of the resource GPU. It takes no orders from outside, and its status ports, which Dask
+    always opens, serve nothing and only this machine. Raises CosnbError where no scheduler answers.
     """
     for handler in logging.getLogger("distributed").handlers:
         handler.setLevel(logging.CRITICAL)  # what matters of its tracebacks is said in a sentence here
-    if scheduler is None:
-        with _embedded(workers, gpus) as cluster, Client(cluster, set_as_default=False) as client:
+    if workers := local_workers(scheduler):
+        with _embedded(workers, visible_gpus()) as cluster, Client(cluster, set_as_default=False) as client:
             yield client
         return
     try:
@@ -69,24 +95,16 @@ def require_workers(client: Client, gpu: bool, say: Callable[[str], object]) -> 
     workers = client.scheduler_info()["workers"].values()
     if not workers:
         say("the cluster has no worker yet: waiting for one (`dask worker ADDRESS`)")
-    elif gpu and not any(worker.get("resources", {}).get("GPU") for worker in workers):
+    elif gpu and not has_gpu(client):
         raise CosnbError(
             f"None of the cluster's {len(workers)} workers offers a GPU: start one with "
             "`dask worker ADDRESS --nthreads 1 --resources GPU=1`."
         )
 
 
-def visible_gpus() -> list[str]:
-    """Return the CUDA devices that this process may use, by number or name; PyTorch is not asked, it takes seconds."""
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [name.strip() for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name.strip()]
-    if not shutil.which("nvidia-smi"):
-        return []
-    try:
-        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=CONNECT_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [str(number) for number in range(sum(line.startswith("GPU ") for line in done.stdout.splitlines()))]
+def has_gpu(client: Client) -> bool:
+    """Say whether a worker of the cluster offers a GPU."""
+    return any(worker.get("resources", {}).get("GPU") for worker in client.scheduler_info()["workers"].values())
 
 
 def own_gpu() -> dict[str, str]:
@@ -95,13 +113,55 @@ def own_gpu() -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": name.removeprefix(_GPU_NAME)} if name.startswith(_GPU_NAME) else {}
 
 
+def call_module(order: dict[str, Any], module: str, threads: int) -> Any:
+    """Have `python -m module FOLDER` do an order on a Dask worker, and return what it answers; both are JSON.
+
+    The module reads FOLDER/order.json and writes FOLDER/answer.json: {"value": …}, or {"error": a sentence}, which is
+    raised here as CosnbError. The process is killed as soon as the task is cancelled, its client or scheduler gone; it
+    has to end by itself when its stdin closes, which tells that the worker was killed. threads: for its numerical
+    libraries, where OMP_NUM_THREADS does not say; 0 divides the machine's cores by the worker's threads. Raises
+    ProcessDied where a signal ended it.
+    """
+    worker = get_worker()
+    key = worker.get_current_task()
+    threads = threads or max(1, (os.cpu_count() or 1) // worker.state.nthreads)
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **own_gpu()}
+    with tempfile.TemporaryDirectory(prefix="cosnb-task-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        (folder / "order.json").write_text(json.dumps(order), encoding="utf-8")
+        with (folder / "log").open("wb") as log:
+            command = [sys.executable, "-P", "-m", module, str(folder)]
+            process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            while process.poll() is None:
+                task = worker.state.tasks.get(key)
+                if worker.status in _STATUS_ENDING or task is None or task.state not in ("executing", "long-running"):
+                    raise ProcessDied("the task is no longer wanted")
+                time.sleep(_POLL_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdin:
+                process.stdin.close()
+        if process.returncode < 0:
+            raise ProcessDied(f"its process was ended by signal {-process.returncode}")
+        if process.returncode > 0:
+            lines = (folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise CosnbError(lines[-1] if lines else f"its process ended with exit code {process.returncode}")
+        answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    if "error" in answer:
+        raise CosnbError(answer["error"])
+    return answer["value"]
+
+
 @contextmanager
-def _embedded(workers: int, gpus: int) -> Iterator[SpecCluster]:
+def _embedded(workers: int, gpus: list[str]) -> Iterator[SpecCluster]:
     options = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     no_pages: dict[str, list[str]] = {f"distributed.{role}.http.routes": [] for role in ("scheduler", "worker")}
-    devices = visible_gpus() if gpus > 1 else []
-    names = [f"{_GPU_NAME}{devices[number]}" if number < len(devices) else number for number in range(workers)]
-    own = [{"resources": {"GPU": 1} if number < max(1, gpus) else {}} for number in range(workers)]
+    names = [f"{_GPU_NAME}{gpus[number]}" if number < len(gpus) > 1 else number for number in range(workers)]
+    own = [{"resources": {"GPU": 1} if number < max(1, len(gpus)) else {}} for number in range(workers)]
     with dask.config.set(QUIET | no_pages):
         with warnings.catch_warnings():
             # Dask asks which of its addresses the world would see; a machine without a network needs none.
@@ -125,6 +185,7 @@ class Calls(Generic[Item, Result]):
         """Call `function(item, *arguments)` for each item that is added."""
         self._client, self._function, self._arguments = client, function, arguments
         self._completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+        self._gone = False  # the scheduler
         self._calls: dict[Future, tuple[Item, dict[str, float] | None, int]] = {}
 
     def __len__(self) -> int:
@@ -145,19 +206,23 @@ class Calls(Generic[Item, Result]):
             item, resources, deaths = self._calls.pop(future)
             # By the result, not by the future's status: that goes back where the worker that held the result dies.
             if isinstance(result, CancelledError):
-                raise self._lost()
+                self._calls[future], self._gone = (item, resources, deaths), True
+                continue
             if isinstance(result, tuple) and len(result) == 3 and isinstance(result[1], BaseException):
                 result = result[1]
-                if isinstance(result, KilledWorker) and deaths < DEATHS:
+                if isinstance(result, KilledWorker | ProcessDied) and deaths < DEATHS:
                     self._submit(item, resources, deaths + 1)
                     continue
             done.append((item, result))
-        if self._calls and self._client.status != "running":
-            raise self._lost()
+        if self._calls and not done and (self._gone or self._client.status != "running"):
+            raise CosnbError(
+                f"The Dask scheduler is gone, with {len(self._calls)} tasks still to be done; what was finished is "
+                "recorded. Start it again and repeat the command to go on."
+            )
         return done
 
     def drop(self) -> None:
-        """Take back the calls that have not ended; those under way go on until they look at their guards."""
+        """Take back the calls that have not ended; a process under way is killed (see `call_module`)."""
         self._client.cancel(list(self._calls), force=True)
         self._calls.clear()
 
@@ -165,9 +230,3 @@ class Calls(Generic[Item, Result]):
         future = self._client.submit(self._function, item, *self._arguments, pure=False, resources=resources)
         self._calls[future] = item, resources, deaths
         self._completed.add(future)
-
-    def _lost(self) -> CosnbError:
-        return CosnbError(
-            f"The Dask scheduler is gone, with {len(self._calls) + 1} runs or notebooks still to be done; what was "
-            "finished is recorded. Start it again and repeat the command to go on."
-        )
