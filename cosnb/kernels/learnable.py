@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from cosnb.codegen.evaluate import compile_source
 from cosnb.codegen.lower import lower_open
 from cosnb.codegen.targets import pytorch
 from cosnb.kernels.autograd import AutogradFunction, Function
@@ -45,7 +46,9 @@ class OpenFunction:
         # The prefix keeps a parameter called `torch` or `v1` apart from the printed code's own names.
         names = [f"p_{symbol.name}" for symbol in self.symbols[1:]]
         program = lower_open(self.expr, tuple(zip(self.symbols, ("x", *names), strict=True)))
-        function = pytorch.compile_source(pytorch.source(program, "open_function", parameters=names), "open_function")
+        function = compile_source(
+            pytorch.source(program, "open_function", parameters=names), "open_function", torch=torch
+        )
 
         def evaluate(x: Tensor, *parameters: Tensor) -> Tensor:
             y = function(x, *(p.to(_wide(x.dtype)) for p in parameters))

@@ -1,9 +1,5 @@
 """NumPy: a function of one array, printed from a `Program`."""
 
-import linecache
-from collections.abc import Callable
-from typing import Any
-
 from cosnb.codegen.evaluate import NUMPY
 from cosnb.codegen.printing import assignments, check_name
 from cosnb.codegen.program import Program
@@ -33,12 +29,3 @@ def source(program: Program, name: str, comment: str = "") -> str:
     imports = "import numpy\n" + ("import scipy.special\n" if "scipy.special." in text else "")
     head = "".join(f"# {line}\n" for line in comment.splitlines())
     return f"{head}{imports}\n\n{text}"
-
-
-def compile_source(code: str, name: str) -> Callable[[Any], Any]:
-    """Return the function `name` that `code`, printed by `source`, defines; its lines show in tracebacks."""
-    filename = f"<cosnb numpy {name} {abs(hash(code)):x}>"
-    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {}
-    exec(compile(code, filename, "exec"), namespace)
-    return namespace[name]
