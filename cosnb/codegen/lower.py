@@ -48,10 +48,7 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
     Raises CosnbError for a head that no target knows, a number that is not real, and a Piecewise that leaves a gap.
     """
     if product:
-        program = copy.copy(lower(expr, x))
-        program.steps, program.known = list(program.steps), dict(program.known)
-        program.result = program.mul(program.input("dy"), program.result)
-        return program
+        return lower(expr, x).times("dy")
     form = normal_form(expr, x)
     if form is not None:
         return _best(form, expr, x)

@@ -12,6 +12,7 @@ until a target writes it in its own format. Operations besides + − * / and the
     edge(a, b)        a number that depends on the format: `a` for float, `b` for double
 """
 
+import copy
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -145,6 +146,13 @@ class Program:
     def where(self, condition: int, a: int, b: int) -> int:
         """Return `a` where the condition holds, else `b`."""
         return a if a == b else self.emit("where", condition, a, b)
+
+    def times(self, name: str) -> "Program":
+        """Return a copy whose result is multiplied by a further input."""
+        product = copy.copy(self)
+        product.steps, product.known = list(self.steps), dict(self.known)
+        product.result = product.mul(product.input(name), self.result)
+        return product
 
     def _argument(self, index: int) -> int:
         argument = self.steps[index].args[0]

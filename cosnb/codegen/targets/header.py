@@ -35,6 +35,11 @@ _MACROS = """#ifndef COSNB_INLINE
 #endif
 #endif
 """
+_IN_DOUBLE = """/* In double: its terms cancel, and float has too few digits. */
+COSNB_INLINE float {name}_f32(float x) {{
+  return (float){name}_f64((double)x);
+}}
+"""
 
 
 def header(name: str, programs: Sequence[Program], order: int = 0, comment: str = "") -> str:
@@ -42,7 +47,8 @@ def header(name: str, programs: Sequence[Program], order: int = 0, comment: str 
 
     `programs`: those of the derivatives `order` and `order` + 1; for order 1 the names are act_<name>_d1 and
     act_<name>_d2. forward(x, y, n): y[i] = f(x[i]); backward(dy, x, dx, n): dx[i] = dy[i]·f′(x[i]); n elements, arrays
-    that do not overlap. Raises CosnbError for a name that is no identifier.
+    that do not overlap. Under the kernels' flags the loops give the kernels' bits. Raises CosnbError for a name that is
+    no identifier.
     """
     check_name(name)
     names = [f"act_{name}" + (f"_d{n}" if n else "") for n in (order, order + 1)]
@@ -53,10 +59,19 @@ def header(name: str, programs: Sequence[Program], order: int = 0, comment: str 
         INCLUDES + "#include <stddef.h>\n",
         _MACROS,
     ]
-    parts += [part for dtype in FORMATS.values() for part in _helpers(programs, dtype)]
-    for suffix, dtype in FORMATS.items():
-        parts += [_function(p, f"{n}_{suffix}", dtype) for p, n in zip(programs, names, strict=True)]
-        parts += [_loops(names, suffix, dtype)]
+    value, slope = programs
+    wide = [c.computes_in_double(program, "f32") for program in (value, slope.times("dy"))]
+    single = [program for program, is_wide in zip(programs, wide, strict=True) if not is_wide]
+    parts += [*_helpers(single, "float"), *_helpers(programs, "double")]
+    parts += [_function(program, f"{n}_f64", "double") for program, n in zip(programs, names, strict=True)]
+    parts += [
+        _IN_DOUBLE.format(name=n) if is_wide else _function(program, f"{n}_f32", "float")
+        for program, n, is_wide in zip(programs, names, wide, strict=True)
+    ]
+    slopes = {"f64": f"dy[i] * {names[1]}_f64(x[i])", "f32": f"dy[i] * {names[1]}_f32(x[i])"}
+    if wide[1]:  # one rounding
+        slopes["f32"] = f"(float)((double)dy[i] * {names[1]}_f64((double)x[i]))"
+    parts += [_loops(names[0], suffix, dtype, slopes[suffix]) for suffix, dtype in FORMATS.items()]
     return "\n".join([*parts, f"#endif /* {guard} */\n"])
 
 
@@ -79,16 +94,15 @@ def _guarded(guard: str, text: str) -> str:
     return f"#ifndef {guard}\n#define {guard}\n{text}#endif\n"
 
 
-def _loops(names: Sequence[str], suffix: str, dtype: str) -> str:
-    value, slope = (f"{name}_{suffix}" for name in names)
+def _loops(name: str, suffix: str, dtype: str, product: str) -> str:
     given, written = f"const {dtype} *COSNB_RESTRICT", f"{dtype} *COSNB_RESTRICT"
     return f"""/* y[i] = f(x[i]) for n elements; x and y do not overlap. */
-static inline void {names[0]}_forward_{suffix}({given} x, {written} y, size_t n) {{
-  for (size_t i = 0; i < n; i++) y[i] = {value}(x[i]);
+static inline void {name}_forward_{suffix}({given} x, {written} y, size_t n) {{
+  for (size_t i = 0; i < n; i++) y[i] = {name}_{suffix}(x[i]);
 }}
 
 /* dx[i] = dy[i] * f'(x[i]) for n elements; dx does not overlap dy or x. */
-static inline void {names[0]}_backward_{suffix}({given} dy, {given} x, {written} dx, size_t n) {{
-  for (size_t i = 0; i < n; i++) dx[i] = dy[i] * {slope}(x[i]);
+static inline void {name}_backward_{suffix}({given} dy, {given} x, {written} dx, size_t n) {{
+  for (size_t i = 0; i < n; i++) dx[i] = {product};
 }}
 """
