@@ -20,7 +20,8 @@ from torch.autograd import forward_ad
 from cosnb.codegen.evaluate import compile_source
 from cosnb.codegen.lower import lower_open
 from cosnb.codegen.targets import pytorch
-from cosnb.kernels.autograd import AutogradFunction, Function
+from cosnb.kernels.autograd import AutogradFunction
+from cosnb.kernels.torch_internals import Function, forward_mode_on
 
 Partial = Callable[..., Tensor]
 
@@ -104,7 +105,7 @@ def _eager(f: OpenFunction) -> AutogradFunction:
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-            with forward_ad._set_fwd_grad_enabled(True):  # see kernels.autograd
+            with forward_mode_on():  # see kernels.autograd
                 x, *parameters = (forward_ad.unpack_dual(saved).primal for saved in ctx.saved_tensors)
                 wide = x.to(_wide(x.dtype))
                 total = torch.zeros_like(wide)

@@ -19,7 +19,7 @@ from cosnb.codegen.program import Program
 from cosnb.codegen.targets import pytorch
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, cuda, norm
-from cosnb.kernels.plain import is_plain
+from cosnb.kernels.torch_internals import is_plain
 
 # A kernel lives as long as an activation has it: a process that goes through thousands of formulas keeps the last few.
 _KERNELS: WeakValueDictionary[str, "Kernel"] = WeakValueDictionary()
