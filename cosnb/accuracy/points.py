@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cosnb.accuracy.balls import evaluate
 from cosnb.accuracy.truth import Truth
-from cosnb.codegen.program import Program
+from cosnb.codegen.program import CONSTANTS, Program
 
 _BITS = {
     torch.float64: torch.int64,
@@ -103,10 +103,8 @@ def _constants(programs: Sequence[Program], dtype: torch.dtype) -> Tensor:
     for program in programs:
         for index in program.live():
             step = program.steps[index]
-            if step.op == "number":
-                values.add(float(step.args[0]))  # type: ignore[arg-type]
-            elif step.op == "edge":
-                values.add(float(step.args[dtype == torch.float64]))  # type: ignore[arg-type]
+            if step.op in CONSTANTS:
+                values.add(float(step.values[-1 if dtype == torch.float64 else 0]))
     both = torch.tensor([sign * value for value in sorted(values) for sign in (1, -1)], dtype=torch.float64).to(dtype)
     return ordinal(both[both.isfinite()])
 

@@ -113,12 +113,12 @@ def _vanishes(slope: sympy.Expr) -> bool:
 def _times_x(program: Program, slope: int, x: int, rest: int, bounded: int) -> int:
     """Emit slope·x + rest; x joins a selection's factor first, which leaves the fma to the other factor."""
     step = program.steps[slope]
-    if step.op == "mul" and program.steps[int(str(step.args[0]))].op == "where":
-        first, second = (int(str(arg)) for arg in step.args)
+    if step.op == "mul" and program.steps[step.args[0]].op == "where":
+        first, second = step.args
         return program.add(program.mul(program.mul(first, x), second), rest)
     if step.op == "add" and program.is_number(rest, 0):
         # (c + b)·x as b·x + c·x where c·x is exact: one rounding less. b may be 0 at ±inf, where b·x must not be NaN.
-        first, second = (int(str(arg)) for arg in step.args)
+        first, second = step.args
         for constant, other in ((first, second), (second, first)):
             if _is_power_of_2(program, constant):
                 return program.add(program.mul(other, bounded), program.mul(constant, x))
@@ -128,8 +128,8 @@ def _times_x(program: Program, slope: int, x: int, rest: int, bounded: int) -> i
 def _is_power_of_2(program: Program, index: int) -> bool:
     step = program.steps[index]
     if step.op == "where":
-        return all(_is_power_of_2(program, int(str(arg))) for arg in step.args[1:])
-    return step.op == "number" and step.args[0] in (1, 2, 4, sympy.Rational(1, 2))
+        return all(_is_power_of_2(program, arg) for arg in step.args[1:])
+    return step.op == "number" and step.values[0] in (1, 2, 4, sympy.Rational(1, 2))
 
 
 def _without_power(branch: Branch) -> tuple[Branch, int]:

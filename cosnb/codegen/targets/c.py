@@ -76,7 +76,7 @@ def computes_in_double(program: Program, format: str) -> bool:
 def function(program: Program, name: str, dtype: str) -> str:
     """Return `static inline T name(T x)`, or `(T dy, T x)` for a program that has the input dy."""
     lines, result = assignments(program, target(dtype))
-    inputs = {step.args[0] for step in program.steps if step.op == "input"}
+    inputs = program.inputs()
     parameters = f"{dtype} dy, {dtype} x" if "dy" in inputs else f"{dtype} x"
     unused = [] if "x" in inputs else ["(void)x;"]
     body = unused + [f"const {dtype} {left} = {right};" for left, right in lines] + [f"return {result};"]

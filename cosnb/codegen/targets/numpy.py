@@ -2,7 +2,7 @@
 
 from cosnb.codegen.evaluate import NUMPY
 from cosnb.codegen.printing import assignments, check_name
-from cosnb.codegen.program import Program
+from cosnb.codegen.program import CONSTANTS, Program
 
 
 def source(program: Program, name: str, comment: str = "") -> str:
@@ -15,7 +15,7 @@ def source(program: Program, name: str, comment: str = "") -> str:
     """
     check_name(name, reserved=("numpy", "scipy"))
     lines, result = assignments(program, NUMPY)
-    if program.steps[program.result].op in ("number", "edge"):
+    if program.steps[program.result].op in CONSTANTS:
         result = f"numpy.full_like(x, {result})"
     body = [
         "x = numpy.asarray(x)",

@@ -6,7 +6,7 @@ from functools import partial
 import sympy
 
 from cosnb.codegen.printing import Target, assignments, check_name, python_number, python_templates
-from cosnb.codegen.program import Program
+from cosnb.codegen.program import CONSTANTS, Program
 
 TEMPLATES = {
     **python_templates("torch"),
@@ -42,9 +42,9 @@ def source(program: Program, name: str, comment: str = "", parameters: Sequence[
     """
     check_name(name, reserved=("torch",))
     lines, result = assignments(program, PYTORCH)
-    inputs = [step.args[0] for step in program.steps if step.op == "input"]
+    inputs = program.inputs()
     arguments = ", ".join([*(["dy"] if "dy" in inputs else []), "input", *parameters])
-    if program.steps[program.result].op in ("number", "edge"):
+    if program.steps[program.result].op in CONSTANTS:
         result = f"torch.full_like(x, {result})"
     if program.steps[program.result].op == "input":
         result = f"{result}.clone()"  # an operator must not return its argument
