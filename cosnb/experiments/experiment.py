@@ -104,13 +104,14 @@ class Experiment:
         measure: Callable[[Mapping[str, Any], int], Mapping[str, Any]],
         code: ModuleType,
         keep: bool = True,
+        device: str = "cpu",
     ) -> int:
-        """Record `measure(settings, seed)` for every pair without a record; return how many were measured.
+        """Record `measure(settings, seed)`, done on `device`, for every pair without a record; return their number.
 
         See `cosnb.experiments.records.measurement.measure_missing`, and `train` for the rest.
         """
         root = self._root(keep)
-        return measurement.measure_missing(self.name, settings, _listed(seeds), measure, code, self.device, root)
+        return measurement.measure_missing(self.name, settings, _listed(seeds), measure, code, device, root)
 
     @property
     def records(self) -> list[dict[str, Any]]:

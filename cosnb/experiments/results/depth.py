@@ -1,39 +1,50 @@
 """Accuracy against depth, Figure 15: tables and sentences of the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cosnb.display import Markdown, Table
+from cosnb.experiments.results import curves
 from cosnb.experiments.results.curves import Curve
 from cosnb.experiments.results.summary import Record, title
-from cosnb.experiments.results.tables import describe
+from cosnb.experiments.results.tables import ACTIVATIONS, describe
 from cosnb.experiments.statistics import t_interval
 
 CONSTANT = 12  # %: MNIST's commonest digit, always answered, gives 11.35
 
 
-def depth_table(curves: Mapping[str, Curve], head: str) -> Table:
+def longest(records: Iterable[Record], network: str) -> list[Record]:
+    """Return a network's runs that differ in depth alone; of several such sets the largest."""
+    return curves.varied([record for record in records if record["config"]["network"] == network], "depth")
+
+
+def lines(found: Mapping[str, Curve]) -> dict[str, dict[float, list[float]]]:
+    """Return {activation: {depth: accuracies}} of the paper's activations, as `plots.against` takes it."""
+    return {name: curves.samples(found[name]) for name in ACTIVATIONS if name in found}
+
+
+def depth_table(found: Mapping[str, Curve], head: str) -> Table:
     """Return mean accuracies by depth, an activation a column."""
     rows = []
-    for depth in _depths(curves):
-        cells = [describe(list(curve.get(depth, {}).values()), 2) for curve in curves.values()]
+    for depth in _depths(found):
+        cells = [describe(list(curve.get(depth, {}).values()), 2) for curve in found.values()]
         rows.append([f"{depth:g} blocks", *cells])
-    return Table([head, *map(title, curves)], rows)
+    return Table([head, *map(title, found)], rows)
 
 
-def variant_table(curves: Mapping[str, Curve]) -> Table:
+def variant_table(found: Mapping[str, Curve]) -> Table:
     """Return the accuracies of the variant with convolutions, all depths of an activation in one cell."""
     rows = [
         [title(name), ", ".join(describe(list(by_seed.values()), 2) for by_seed in curve.values())]
-        for name, curve in curves.items()
+        for name, curve in found.items()
     ]
     return Table(["", "accuracy (%) by depth"], rows or [["depth_conv", "missing"]])
 
 
-def separation(curves: Mapping[str, Curve]) -> Markdown:
+def separation(found: Mapping[str, Curve]) -> Markdown:
     """Return which activations' 95 % intervals lie apart at the least and at the greatest depth."""
-    depths, lines = _depths(curves), []
+    depths, lines = _depths(found), []
     for depth in sorted({depths[0], depths[-1]}):
-        bands = {name: t_interval(list(curve.get(depth, {}).values())) for name, curve in curves.items()}
+        bands = {name: t_interval(list(curve.get(depth, {}).values())) for name, curve in found.items()}
         apart = [f"{title(a)} above {title(b)}" for a in bands for b in bands if bands[a].low > bands[b].high]
         lines.append(f"Bands apart at {depth:g} blocks: {', '.join(apart) or 'none'}.")
     return Markdown(" ".join(lines))
@@ -58,8 +69,15 @@ def constant_runs(records: Sequence[Record]) -> Markdown:
     return Markdown(text + ".")
 
 
-def _depths(curves: Mapping[str, Curve]) -> list[float]:
-    return sorted({depth for curve in curves.values() for depth in curve})
+def length_note(records: Sequence[Record]) -> str:
+    """Return on which data a verdict rests, and that such runs answer nothing where most answer one digit."""
+    said = f" on {records[0]['config']['dataset']}."
+    undecided = " That is what the rule gives; these runs answer the claim in neither way."
+    return said + undecided * is_undecided(records)
+
+
+def _depths(found: Mapping[str, Curve]) -> list[float]:
+    return sorted({depth for curve in found.values() for depth in curve})
 
 
 def _ends(records: Sequence[Record]) -> list[dict[str, float]]:

@@ -33,6 +33,7 @@ class PaperTable:
     """
 
     activations = ACTIVATIONS
+    experiments = tables.EXPERIMENTS
 
     def __init__(self, records: Iterable[Record], network: str) -> None:
         self.network = network
