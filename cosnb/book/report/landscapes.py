@@ -21,10 +21,10 @@ _WORDS = {
     "crossings": "neighbours between which a pre-activation changes sign",
     "flat": "points with gradient 0",
 }
-Views = Mapping[str, landscape.Look]  # by activation
+Views = Mapping[str, landscape.View]  # by activation
 
 
-def views(seed: int, points: int) -> dict[str, landscape.Look]:
+def views(seed: int, points: int) -> dict[str, landscape.View]:
     """Return each activation's output and slopes of one random network on a grid of `points` a side."""
     return {name: landscape.look(name, seed, points) for name in ACTIVATIONS}
 
