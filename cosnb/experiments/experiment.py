@@ -1,5 +1,6 @@
 """Experiment as a notebook has it: what is trained on which data, and the records of its runs."""
 
+import inspect
 import shutil
 import tempfile
 import weakref
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cosnb.display import Markdown
 from cosnb.experiments import data, results
 from cosnb.experiments.data import ImageData
 from cosnb.experiments.records import measurement
@@ -19,6 +21,7 @@ from cosnb.experiments.results.summary import title
 from cosnb.experiments.results.tables import ACTIVATIONS
 from cosnb.experiments.runner.runs import run_missing
 from cosnb.experiments.runner.study import study_missing
+from cosnb.experiments.training import loop
 from cosnb.experiments.training.config import TrainingConfig, parse_activations, parse_seeds
 from cosnb.experiments.training.device import multiplies_bfloat16
 from cosnb.experiments.training.plan import configuration
@@ -127,6 +130,13 @@ class Experiment:
         """Return the last training loss of each run that was not kept, a line each."""
         ends = [(record["config"]["activation"], record["epochs"][-1]["train_loss"]) for record in self.unkept]
         return "\n".join(f"{title(name)}: training loss {loss:.3f}" for name, loss in ends)
+
+    @staticmethod
+    def loop() -> Markdown:
+        """Return the functions that train, printed from their own source, so that what is shown is what runs."""
+        functions = [f for name, f in vars(loop).items() if inspect.isfunction(f) and "train" in name]
+        own = [inspect.getsource(f).rstrip() for f in functions if f.__module__ == loop.__name__]
+        return Markdown("```python\n" + "\n\n\n".join(own) + "\n```")
 
     def frame(self) -> "DataFrame":
         """Return the runs' epochs, one a row; see `cosnb.experiments.results.frames.epoch_frame`."""

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from statistics import fmean, median
 
+from pandas import DataFrame
+
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results import paper, tables
+from cosnb.experiments.results.frames import epoch_frame
 from cosnb.experiments.results.summary import (
     FIGURES,
     METRICS,
@@ -50,6 +53,10 @@ class PaperTable:
         """The paper's accuracies (%) by activation, where the runs are of its length; else none."""
         columns = paper.TABLES[self.network] if is_full(self.settings) else {}
         return {name: column.accuracy for name, column in columns.items()}
+
+    def frame(self) -> DataFrame:
+        """Return the runs' epochs, one a row; see `cosnb.experiments.results.frames.epoch_frame`."""
+        return epoch_frame(self.records)
 
     def configurations(self) -> Table:
         """Return the configurations that have records, with their numbers of runs."""
