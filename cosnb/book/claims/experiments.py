@@ -117,6 +117,11 @@ def b7(evidence: Evidence) -> list[Finding]:
     # Far left Mish's slope is (x + 1)·e^x; below 2^−150 float32 rounds it to 0.
     edge = float(sympy.nsolve(sympy.log(-x - 1) + x + 150 * sympy.log(2), x, -109))
     limits = f"no run can show it of all; in float32 the slope is exactly 0 left of {edge:.1f}".replace("-", "−")
+    return [exists, stuck, _none_dies(evidence, limits)]
+
+
+def _none_dies(evidence: Evidence, limits: str) -> Finding:
+    """Judge B7's last part by the shares of dead units at the end of training; `limits`: of what runs can show."""
     runs = [r for r in evidence.get("dead-units", ()) if r["status"] == "ok" and "dead_units" in r["epochs"][-1]]
     ends = [(r["config"]["activation"], r["epochs"][-1]["dead_units"]) for r in runs]
     for records in trained.full(evidence.get(trained.EXPERIMENT, ())).values():
@@ -124,12 +129,11 @@ def b7(evidence: Evidence) -> list[Finding]:
         ends += [(r["config"]["activation"], r["measured"]["dead_units"]) for r in records if r["status"] == "ok"]
     shares = {name: [share for arm, share in ends if arm == name] for name in ("mish", "relu")}
     if not shares["mish"]:
-        shown = f"no record of dead units; {limits}"
-        return [exists, stuck, Finding("B7", "no neuron dies", Verdict.NOT_RESOLVED, shown)]
+        return Finding("B7", "no neuron dies", Verdict.NOT_RESOLVED, f"no record of dead units; {limits}")
     counted = [f"{tables.title(name)} {max(found):.2%} (n = {len(found)})" for name, found in shares.items() if found]
     shown = f"largest share of dead units at the end: {', '.join(counted)}, {_sizes(runs)}; {limits}"
     verdict = Verdict.REFUTED if max(shares["mish"]) > 0 else Verdict.NOT_RESOLVED
-    return [exists, stuck, Finding("B7", "no neuron dies", verdict, shown)]
+    return Finding("B7", "no neuron dies", verdict, shown)
 
 
 def b8(evidence: Evidence) -> list[Finding]:
