@@ -115,6 +115,7 @@ def test_unfinished_runs_and_absent_activations_are_not_compared() -> None:
     first = records[0]["config"]["activation"], records[0]["seed"]
     assert first not in run_frame(frame).index
     assert paired_difference(frame, "cos", "mish").n == 0
+    assert paired_difference(epoch_frame([]), "cos", "relu").n == 0
 
 
 def test_what_a_frame_cannot_compare_is_refused() -> None:

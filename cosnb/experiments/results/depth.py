@@ -26,7 +26,7 @@ def depth_table(found: Mapping[str, Curve], head: str) -> Table:
     """Return mean accuracies by depth, an activation a column."""
     rows = []
     for depth in _depths(found):
-        cells = [describe(list(curve.get(depth, {}).values()), 2) for curve in found.values()]
+        cells = [describe(samples.get(depth, []), 2) for samples in map(curves.samples, found.values())]
         rows.append([f"{depth:g} blocks", *cells])
     return Table([head, *map(title, found)], rows)
 
@@ -34,7 +34,7 @@ def depth_table(found: Mapping[str, Curve], head: str) -> Table:
 def variant_table(found: Mapping[str, Curve]) -> Table:
     """Return the accuracies of the variant with convolutions, all depths of an activation in one cell."""
     rows = [
-        [title(name), ", ".join(describe(list(by_seed.values()), 2) for by_seed in curve.values())]
+        [title(name), ", ".join(describe(values, 2) for values in curves.samples(curve).values())]
         for name, curve in found.items()
     ]
     return Table(["", "accuracy (%) by depth"], rows or [["depth_conv", "missing"]])
@@ -44,7 +44,7 @@ def separation(found: Mapping[str, Curve]) -> Markdown:
     """Return which activations' 95 % intervals lie apart at the least and at the greatest depth."""
     depths, lines = _depths(found), []
     for depth in sorted({depths[0], depths[-1]}):
-        bands = {name: t_interval(list(curve.get(depth, {}).values())) for name, curve in found.items()}
+        bands = {name: t_interval(curves.samples(curve).get(depth, [])) for name, curve in found.items()}
         apart = [f"{title(a)} above {title(b)}" for a in bands for b in bands if bands[a].low > bands[b].high]
         lines.append(f"Bands apart at {depth:g} blocks: {', '.join(apart) or 'none'}.")
     return Markdown(" ".join(lines))

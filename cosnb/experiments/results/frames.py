@@ -9,6 +9,8 @@ from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import FIGURES, METRICS, Record, final_window
 from cosnb.experiments.statistics import Interval, t_interval
 
+_COLUMNS = ("activation", "epochs", "seed", "status", "epoch", "test_accuracy", "test_loss")  # without a record
+
 
 def epoch_frame(records: Iterable[Record]) -> pd.DataFrame:
     """Return a row an epoch of each run, in the records' order.
@@ -17,11 +19,14 @@ def epoch_frame(records: Iterable[Record]) -> pd.DataFrame:
     "diverged", "failed"); epoch, from 1; what an epoch's entry holds (see `training.loop.train`), of which
     test_accuracy is called accuracy and test_loss loss. Accuracies are in percent.
     """
-    frame = pd.DataFrame(
+    rows = [
         {**record["config"], "seed": record["seed"], "status": record["status"], **entry}
         for record in records
         for entry in record["epochs"]
-    ).rename(columns={"test_accuracy": "accuracy", "test_loss": "loss"})
+    ]
+    frame = pd.DataFrame(rows, columns=None if rows else _COLUMNS).rename(
+        columns={"test_accuracy": "accuracy", "test_loss": "loss"}
+    )
     of_accuracy = [name for name in frame if name.endswith("accuracy")]
     frame[of_accuracy] *= 100
     return frame

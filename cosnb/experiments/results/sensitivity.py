@@ -37,7 +37,7 @@ def accuracy_table(runs: Swept, parameter: str) -> Markdown:
     for metric, word in (("accuracy", "test"), ("train_accuracy", "training")):
         found = curves.curves(runs[parameter], parameter, metric)
         for value in sorted({value for curve in found.values() for value in curve}):
-            samples = [list(curve.get(value, {}).values()) for curve in found.values()]
+            samples = [curves.samples(curve).get(value, []) for curve in found.values()]
             spans.setdefault(word, []).extend(sum(sample) / len(sample) for sample in samples if sample)
             name = _written(value) if parameter == "gain" else str(value)
             rows.append([f"{name}, {word}", *(describe(sample, 1) for sample in samples)])
@@ -53,9 +53,9 @@ def flatness_table(runs: Swept) -> Table:
     for name in ACTIVATIONS:
         cells = []
         for by_name in found.values():
-            level = curves.flatness(curves.learnt(by_name).get(name, {}))
-            cells += [level, curves.areas(by_name.get(name, {}))]
-        rows.append([title(name), *(describe(list(values.values()), 2) for values in cells)])
+            level = curves.flatness(curves.learnt(by_name).get(name, curves.Curve()))
+            cells += [level, curves.areas(by_name.get(name, curves.Curve()))]
+        rows.append([title(name), *(describe(values.tolist(), 2) for values in cells)])
     heads = ["learning rate: worst − best", "area", "initial weights: worst − best", "area"]
     return Table(["", *heads], rows)
 

@@ -1,9 +1,9 @@
 """What the pages of P's Tables 1 to 3 share: which runs a page shows, and how each claim of its table is judged."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cosnb.experiments.results.frames import epoch_frame
 from cosnb.experiments.results.paper import TABLES
 from cosnb.experiments.results.summary import (
     Record,
@@ -79,22 +79,13 @@ def judge_curves(
     records: Sequence[Record], metric: str = "accuracy", family_size: int | None = None
 ) -> dict[str, Comparison]:
     """Judge P12's "on average": CoS's whole curve above (loss: below) the others', as means over all epochs."""
-    runs = by_activation(records)
-    curves = {
-        name: {
-            seed: math.fsum(epoch[f"test_{metric}"] for epoch in record["epochs"]) / len(record["epochs"])
-            for seed, record in runs.get(name, {}).items()
-            if record["status"] == "ok"
-        }
-        for pair in PAIRS
-        for name in pair
-    }
-    scale, better = (100, Direction.HIGHER) if metric == "accuracy" else (1, Direction.LOWER)
-    family = {}
-    for first, second in PAIRS:
-        common = sorted(curves[first].keys() & curves[second].keys())
-        gaps = [scale * (curves[first][seed] - curves[second][seed]) for seed in common]
-        family[name_pair(first, second)] = (gaps, better)
+    by_activation(records)  # refuses several configurations
+    frame = epoch_frame(records)
+    means = frame[frame["status"] == "ok"].groupby(["seed", "activation"])[metric].mean().unstack()
+    means = means.reindex(columns=["cos", "relu", "swish"])
+    better = Direction.HIGHER if metric == "accuracy" else Direction.LOWER
+    gaps = {name_pair(*pair): (means[pair[0]] - means[pair[1]]).dropna().tolist() for pair in PAIRS}
+    family = {name: (values, better) for name, values in gaps.items()}
     return judge(family, family_size, points=metric == "accuracy")
 
 
