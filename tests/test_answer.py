@@ -11,7 +11,7 @@ import pytest
 
 from cosnb.book.plots import forest, sequence, shares, ticks
 from cosnb.experiments import results
-from cosnb.experiments.results import answer
+from cosnb.experiments.results import answer, images
 from cosnb.experiments.statistics import t_interval
 
 RATES = {"relu": 0.2, "swish": 0.3, "cos": 0.3, "mish": 0.3}
@@ -128,13 +128,13 @@ def test_images() -> None:
         run("cos", 1, 50, [0, 0, 0, 0]),
     ]
     found = answer.runs(records, RATES)
-    assert answer.right(records[1]).tolist() == [True, False, True, False]
-    assert answer.disagreement(found, [0, 1]) == {
+    assert images.right(records[1]).tolist() == [True, False, True, False]
+    assert images.disagreement(found, [0, 1]) == {
         "one activation, two seeds": {"ReLU": 0.5, "CoS": 0.5},
         "two activations, one seed": {"ReLU, CoS": 0.25},
         "two activations, two seeds": {"ReLU, CoS": 0.5},
     }
-    lines = str(answer.image_table(found, [0, 1])).splitlines()
+    lines = str(images.image_table(found, [0, 1])).splitlines()
     assert lines[2:] == ["| ReLU | 2 | 1 | 1 | 2 |", "| CoS | 2 | 0 | 2 | 2 |"]
 
 
@@ -168,7 +168,7 @@ def test_the_figures_show_what_they_are_given() -> None:
     assert [axis.get_ylabel() for axis in figure.axes] == ["CoS − ReLU\n(points)", "CoS − Swish\n(points)"]
     values = {name: [answer.accuracy(r) for r in by_seed.values()] for name, by_seed in found.items()}
     assert len(ticks(values, "x").axes[0].get_yticklabels()) == 4
-    assert shares(answer.disagreement(found, [0, 1]), "x").axes[0].get_xlim()[0] == 0
+    assert shares(images.disagreement(found, [0, 1]), "x").axes[0].get_xlim()[0] == 0
 
 
 class TestRecords:
@@ -185,7 +185,7 @@ class TestRecords:
     def test_a_record_s_bits_are_its_accuracy(self) -> None:
         for record in self.records:
             if record["status"] == "ok":
-                assert answer.right(record).mean() == record["epochs"][-1]["mirrored_test_accuracy"]
+                assert images.right(record).mean() == record["epochs"][-1]["mirrored_test_accuracy"]
 
     def test_printed_intervals_are_those_that_numpy_alone_gives(self) -> None:
         """From the JSON files; the quantile of Student's t by integrating its density."""

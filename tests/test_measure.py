@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 from synthetic import run
@@ -159,34 +160,44 @@ class TestRecords:
 
 class TestCurves:
     def test_the_area_is_the_mean_height_over_the_logarithm(self):
-        curve = {0.001: {0: 10.0, 1: 5.0}, 0.01: {0: 30.0, 1: 5.0}, 1.0: {0: 30.0, 2: 9.0}}
-        assert curves.areas(curve) == {0: pytest.approx((20 + 2 * 30) / 3)}
-        assert curves.areas({0.0: {0: 0.0}, 2.0: {0: 4.0}}, log=False) == {0: 2.0}
-        assert curves.areas({1.0: {0: 3.0}}) == {}
+        curve = pd.DataFrame({0.001: {0: 10.0, 1: 5.0}, 0.01: {0: 30.0, 1: 5.0}, 1.0: {0: 30.0, 2: 9.0}})
+        assert dict(curves.areas(curve)) == {0: pytest.approx((20 + 2 * 30) / 3)}
+        assert dict(curves.areas(pd.DataFrame({0.0: {0: 0.0}, 2.0: {0: 4.0}}), log=False)) == {0: 2.0}
+        assert curves.areas(pd.DataFrame({1.0: {0: 3.0}})).empty
+        assert curves.areas(pd.DataFrame()).empty
 
     def test_flatness_is_blind_to_height(self):
-        level = {0.1: {0: 30.0, 1: 60.0}, 1.0: {0: 30.0, 1: 60.0}}
-        assert curves.flatness(level) == {0: 0.0, 1: 0.0}
-        assert curves.flatness({0.1: {0: 20.0}, 1.0: {0: 40.0, 1: 3.0}, 2.0: {0: 35.0}}) == {0: -20.0}
-        assert curves.flatness({0.1: {0: 20.0}}) == curves.flatness({}) == {}
+        level = pd.DataFrame({0.1: {0: 30.0, 1: 60.0}, 1.0: {0: 30.0, 1: 60.0}})
+        assert dict(curves.flatness(level)) == {0: 0.0, 1: 0.0}
+        uneven = pd.DataFrame({0.1: {0: 20.0}, 1.0: {0: 40.0, 1: 3.0}, 2.0: {0: 35.0}})
+        assert dict(curves.flatness(uneven)) == {0: -20.0}
+        assert curves.flatness(pd.DataFrame({0.1: {0: 20.0}})).empty
+        assert curves.flatness(pd.DataFrame()).empty
 
     def test_places_at_which_a_run_did_not_learn_are_left_out_for_all(self):
-        relu = {1.0: {0: 60.0, 1: 61.0}, 2.0: {0: 70.0, 1: 20.0}, 3.0: {0: 80.0}}
-        cos = {1.0: {0: 50.0, 1: 19.9}, 2.0: {0: 20.0, 1: 70.0}}
-        assert curves.learnt({"relu": relu, "cos": cos}) == {"relu": {2.0: relu[2.0]}, "cos": {2.0: cos[2.0]}}
-        assert curves.learnt({"relu": relu, "cos": {}}) == {"relu": {}, "cos": {}}
+        relu = pd.DataFrame({1.0: {0: 60.0, 1: 61.0}, 2.0: {0: 70.0, 1: 20.0}, 3.0: {0: 80.0}})
+        cos = pd.DataFrame({1.0: {0: 50.0, 1: 19.9}, 2.0: {0: 20.0, 1: 70.0}})
+        kept = curves.learnt({"relu": relu, "cos": cos})
+        assert {name: curves.samples(curve) for name, curve in kept.items()} == {
+            "relu": {2.0: [70.0, 20.0]},
+            "cos": {2.0: [20.0, 70.0]},
+        }
+        none = curves.learnt({"relu": relu, "cos": pd.DataFrame()})
+        assert [list(curve) for curve in none.values()] == [[], []]
         assert curves.learnt({}) == {}
 
     def test_training_accuracy_is_the_last_epoch_s(self):
         record = run("squeezenet", "cos", 0, 60, 1.0, epochs=2, lr=0.1)
         record["epochs"][-1]["train_accuracy"] = 0.25
-        assert curves.curves([record], "lr", "train_accuracy") == {"cos": {0.1: {0: 25.0}}}
-        assert curves.curves([record | {"status": "diverged"}], "lr", "train_accuracy") == {"cos": {0.1: {0: 10.0}}}
+        for status, accuracy in (("ok", 25.0), ("diverged", 10.0)):
+            found = curves.curves([record | {"status": status}], "lr", "train_accuracy")
+            assert {name: curve.to_dict() for name, curve in found.items()} == {"cos": {0.1: {0: accuracy}}}
+        assert curves.curves([record | {"status": "failed"}], "lr") == {}
 
     def test_means_from_a_value_on(self):
-        curve = {15.0: {0: 1.0}, 20.0: {0: 3.0, 1: 4.0}, 25.0: {0: 5.0, 1: 4.0}}
-        assert curves.means_from(curve, 20) == {0: 4.0, 1: 4.0}
-        assert curves.means_from({}, 0) == {}
+        curve = pd.DataFrame({15.0: {0: 1.0}, 20.0: {0: 3.0, 1: 4.0}, 25.0: {0: 5.0, 1: 4.0}})
+        assert dict(curves.means_from(curve, 20)) == {0: 4.0, 1: 4.0}
+        assert curves.means_from(pd.DataFrame(), 0).empty
 
     def test_spread_is_in_decades(self):
         assert curves.spread([0.1, 1.0, 10.0]) == pytest.approx(2)

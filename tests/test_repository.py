@@ -63,6 +63,34 @@ def test_a_notebook_has_short_cells(path: Path) -> None:
     assert [source for _, source in code_cells(path) if len(source.splitlines()) > 25] == []
 
 
+def imports(path: Path) -> set[tuple[str, str]]:
+    """Return (module, name) of everything that a notebook imports from a module."""
+    trees = (ast.parse(re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", source)) for _, source in code_cells(path))
+    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return {(node.module or "", alias.name) for node in nodes for alias in node.names}
+
+
+EXPERIMENTS = [path for path in NOTEBOOKS if any(m.startswith("cosnb.experiments") for m, _ in imports(path))]
+
+
+def test_an_experiments_page_imports_at_most_six_names() -> None:
+    found = {path.stem: {name for module, name in imports(path) if module.startswith("cosnb")} for path in EXPERIMENTS}
+    assert len(found) > 15
+    assert {page: names for page, names in found.items() if len(names) > 6} == {}
+
+
+def test_experiments_pages_share_no_three_lines() -> None:
+    """Lines of one cell, in a row; the cells of Colab, of parameters and of imports are alike for a reason."""
+    pages: dict[tuple[str, ...], set[str]] = {}
+    for path in EXPERIMENTS:
+        for cell, source in code_cells(path):
+            if not {"remove-cell", "parameters"} & set(cell["metadata"].get("tags", [])):
+                lines = [line for line in source.splitlines() if line and not line.startswith(("from ", "import "))]
+                for place in range(len(lines) - 2):
+                    pages.setdefault(tuple(lines[place : place + 3]), set()).add(path.stem)
+    assert {lines: where for lines, where in pages.items() if len(where) > 1} == {}
+
+
 @each_notebook
 def test_a_notebook_imports_only_what_colab_has(path: Path) -> None:
     modules = set()

@@ -8,6 +8,7 @@ from synthetic import full_table, table_records
 
 from cosnb.display import Table
 from cosnb.experiments.results import paper, tables
+from cosnb.experiments.results.paper_table import PaperTable, selection_effects
 from cosnb.experiments.statistics import Verdict
 
 
@@ -65,18 +66,20 @@ def test_whole_curves_are_judged_by_sign():
 @pytest.mark.parametrize("changes", [{"epochs": 100}, {"train_images": 5_000}, {"dataset": "digits"}])
 def test_only_full_length_answers_p(changes):
     records = full_table("squeezenet", **changes)
-    settings = tables.configurations(records)[0][0]
-    assert not tables.is_full(settings)
-    assert "**P14, and the leads of P15: not resolved**" in str(
-        tables.conclusion(records, settings, "squeezenet", "P14")
-    )
+    table = PaperTable(records, "squeezenet")
+    assert not tables.is_full(table.settings)
+    assert table.reported == {}
+    assert "**P14, and the leads of P15: not resolved**" in str(table.conclusion("P14"))
+    assert "**They show how the activations differ early in training" in str(table.length())
 
 
 def test_full_length_answers_p():
     records = full_table("squeezenet")
-    settings = tables.configurations(records)[0][0]
-    assert tables.is_full(settings)
-    text = str(tables.conclusion(records, settings, "squeezenet", "P14"))
+    table = PaperTable(records, "squeezenet")
+    assert tables.is_full(table.settings)
+    assert table.reported == {"relu": 88.58, "swish": 88.80, "cos": 89.18}
+    assert str(table.length()).endswith("here the last 10.")
+    text = str(table.conclusion("P14"))
     assert "accuracy, CoS − ReLU: confirmed" in text
     assert "the verdicts on P14" in text
 
@@ -93,21 +96,21 @@ def test_selection_is_best_minus_last():
     for record in records:
         if record["config"]["activation"] == "cos":
             record["epochs"][5]["test_accuracy"] = 1.0
-    effects = tables.selection_effects(records)
+    effects = selection_effects(records)
     assert fmean(effects["cos"]) == pytest.approx(100 - 89.18, abs=0.2)
     assert effects["relu"] == pytest.approx([0] * len(effects["relu"]), abs=1e-9)
     assert effects["mish"] == []
-    lines = [line.split(" | ") for line in str(tables.selection(records)).splitlines()[2:]]
+    lines = [line.split(" | ") for line in str(PaperTable(records, "squeezenet").selection()).splitlines()[2:]]
     largest = max(effects["cos"])
     assert [line[-1].rstrip(" |") for line in lines] == ["0.00", "0.00", "missing", f"{largest:.2f}"]
 
 
 def test_tables_show_every_way_of_reporting():
-    records = full_table("squeezenet")
-    text = str(tables.three_ways(records, "squeezenet"))
+    table = PaperTable(full_table("squeezenet"), "squeezenet")
+    text = str(table.three_ways())
     assert all(meaning in text for meaning in ("mean of the last epochs", "final epoch", "best epoch"))
     assert text.count("confirmed") == 6
-    assert "missing" in str(tables.means(records))
+    assert "missing" in str(table.means())
 
 
 def test_the_bootstrap_stands_beside_from_20_runs():

@@ -4,13 +4,13 @@ One function a claim, `p0(evidence)` to `b11(evidence)`, returns its parts; `evi
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cosnb.book.claims import costs, definitions, experiments, formulas, tables
 from cosnb.book.claims.finding import Evidence, Finding, in_part, overall
 from cosnb.book.claims.pages import PAGES
-from cosnb.display import Table
+from cosnb.display import Markdown, Table
 from cosnb.experiments import results
 from cosnb.experiments.records import record
 from cosnb.paths import results_dir
@@ -27,6 +27,7 @@ __all__ = [
     "overall",
     "say",
     "summary",
+    "verdict_line",
 ]
 
 # What the paper presents before it claims anything of its own.
@@ -78,11 +79,9 @@ def gather(root: Path | None = None) -> Evidence:
     return {name: results.read(name, root) for name in names}
 
 
-def examine(
-    evidence: Evidence, claims: Mapping[str, Callable[[Evidence], list[Finding]]] = CLAIMS
-) -> dict[str, list[Finding]]:
-    """Return {claim: its parts} for every claim of `claims`."""
-    return {claim: function(evidence) for claim, function in claims.items()}
+def examine(evidence: Evidence, claims: Iterable[str] = tuple(CLAIMS)) -> dict[str, list[Finding]]:
+    """Return {claim: its parts} for every claim of `claims`, P0 to P21 and B1 to B11."""
+    return {claim: (DEFINITIONS | CLAIMS)[claim](evidence) for claim in claims}
 
 
 def say(claim: str) -> str:
@@ -104,7 +103,13 @@ def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
     return Table(["no.", "claim", "verdict", "its parts", "pages"], rows)
 
 
-def details(findings: dict[str, list[Finding]], claims: Sequence[str]) -> Table:
-    """Return one row a part of `claims`: verdict and evidence."""
-    rows = [part.row() for claim in claims for part in findings[claim]]
+def details(findings: Mapping[str, list[Finding]], claims: Sequence[str] | None = None) -> Table:
+    """Return one row a part of `claims`, of all by default: verdict and evidence."""
+    rows = [part.row() for claim in (findings if claims is None else claims) for part in findings[claim]]
     return Table(["claim", "verdict", "evidence"], rows)
+
+
+def verdict_line(findings: Mapping[str, list[Finding]], end: str = ".") -> Markdown:
+    """Return the verdict on each claim in one line, in bold, which ends as given."""
+    lines = [f"**{claim}: {overall(parts)}**" for claim, parts in findings.items()]
+    return Markdown(", ".join(lines) + end)

@@ -129,16 +129,17 @@ def p16(evidence: Evidence) -> list[Finding]:
     lows = [quartiles[0] for pair in others.values() for quartiles in pair]
     highs = [quartiles[2] for pair in others.values() for quartiles in pair]
     slow = _by_quartiles(lows, highs, 1.0)
-    # What goes with the square, and what of CoS's extra time over Swish is left without it.
+    return [Finding("P16", slowest, slow, shown), Finding("P16", square, *_because_of_the_square(runs))]
+
+
+def _because_of_the_square(runs: Mapping[str, Found]) -> tuple[Verdict, str]:
+    """Return whether most of CoS's extra time over Swish goes with the square, and how much does."""
     saved = {network: _share_of_square(found) for network, found in runs.items()}
     compiled = {network: over(found, "cos, compiled", "swish, compiled", "step")[1] for network, found in runs.items()}
-    reason = "the square's share of CoS's extra time over Swish: " + _listed(saved, ".0%")
-    reason += "; with the square, compiled, CoS / Swish " + _listed(compiled)
-    because = Verdict.NOT_RESOLVED
-    shares = saved.values()
-    if all(share > 0.5 for share in shares) or all(share < 0.5 for share in shares):
-        because = decide(min(shares) > 0.5)
-    return [Finding("P16", slowest, slow, shown), Finding("P16", square, because, reason)]
+    shown = "the square's share of CoS's extra time over Swish: " + _listed(saved, ".0%")
+    shown += "; with the square, compiled, CoS / Swish " + _listed(compiled)
+    sides = {(share > 0.5) - (share < 0.5) for share in saved.values()}
+    return (decide(sides == {1}) if sides in ({1}, {-1}) else Verdict.NOT_RESOLVED), shown
 
 
 def p19(evidence: Evidence) -> list[Finding]:

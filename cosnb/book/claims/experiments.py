@@ -25,10 +25,9 @@ def sensitivity(evidence: Evidence, first: str, second: str) -> dict[str, Compar
     family = {}
     for parameter in SWEEPS:
         found = curves.curves(curves.varied(evidence.get("sensitivity", ()), parameter), parameter)
-        both = curves.learnt({name: found.get(name, {}) for name in (first, second)})
-        a, b = (curves.flatness(both[name]) for name in (first, second))
-        gaps = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
-        family[parameter] = (gaps, Direction.HIGHER)
+        both = curves.learnt({name: found.get(name, curves.Curve()) for name in (first, second)})
+        gaps = curves.flatness(both[first]) - curves.flatness(both[second])
+        family[parameter] = (gaps.dropna().tolist(), Direction.HIGHER)
     return judge(family)
 
 
@@ -55,8 +54,8 @@ def _sensitive(claim: str, evidence: Evidence, first: str, second: str) -> list[
 def _settings(evidence: Evidence, parameter: str, *names: str) -> str:
     """Return how many settings count, where some do not since not every run of `names` learnt at them."""
     found = curves.curves(curves.varied(evidence.get("sensitivity", ()), parameter), parameter)
-    chosen = {name: found.get(name, {}) for name in names}
-    places, kept = len(set().union(*chosen.values())), len(curves.learnt(chosen)[names[0]])
+    chosen = {name: found.get(name, curves.Curve()) for name in names}
+    places, kept = len(set().union(*chosen.values())), len(curves.learnt(chosen)[names[0]].columns)
     return f"{kept} of {places} settings, at the others not every run learnt; " if kept < places else ""
 
 
@@ -67,11 +66,11 @@ def deep(evidence: Evidence, network: str = "depth_mlp") -> dict[str, list[float
     """
     records = [r for r in evidence.get("figure-15-depth", ()) if r["config"]["network"] == network]
     found = curves.curves(curves.varied(records, "depth"), "depth")
-    found = curves.learnt({name: found.get(name, {}) for name in ("relu", "swish", "cos")})
+    found = curves.learnt({name: found.get(name, curves.Curve()) for name in ("relu", "swish", "cos")})
     depths = sorted({depth for curve in found.values() for depth in curve})
     least = depths[len(depths) // 2] if depths else 0
     means = {name: curves.means_from(curve, least) for name, curve in found.items()}
-    return {tables.name_pair("cos", other): measurements.paired(means, "cos", other) for other in ("relu", "swish")}
+    return {tables.name_pair("cos", o): (means["cos"] - means[o]).dropna().tolist() for o in ("relu", "swish")}
 
 
 def p17(evidence: Evidence) -> list[Finding]:
@@ -117,6 +116,11 @@ def b7(evidence: Evidence) -> list[Finding]:
     # Far left Mish's slope is (x + 1)·e^x; below 2^−150 float32 rounds it to 0.
     edge = float(sympy.nsolve(sympy.log(-x - 1) + x + 150 * sympy.log(2), x, -109))
     limits = f"no run can show it of all; in float32 the slope is exactly 0 left of {edge:.1f}".replace("-", "−")
+    return [exists, stuck, _none_dies(evidence, limits)]
+
+
+def _none_dies(evidence: Evidence, limits: str) -> Finding:
+    """Judge B7's last part by the shares of dead units at the end of training; `limits`: of what runs can show."""
     runs = [r for r in evidence.get("dead-units", ()) if r["status"] == "ok" and "dead_units" in r["epochs"][-1]]
     ends = [(r["config"]["activation"], r["epochs"][-1]["dead_units"]) for r in runs]
     for records in trained.full(evidence.get(trained.EXPERIMENT, ())).values():
@@ -124,12 +128,11 @@ def b7(evidence: Evidence) -> list[Finding]:
         ends += [(r["config"]["activation"], r["measured"]["dead_units"]) for r in records if r["status"] == "ok"]
     shares = {name: [share for arm, share in ends if arm == name] for name in ("mish", "relu")}
     if not shares["mish"]:
-        shown = f"no record of dead units; {limits}"
-        return [exists, stuck, Finding("B7", "no neuron dies", Verdict.NOT_RESOLVED, shown)]
+        return Finding("B7", "no neuron dies", Verdict.NOT_RESOLVED, f"no record of dead units; {limits}")
     counted = [f"{tables.title(name)} {max(found):.2%} (n = {len(found)})" for name, found in shares.items() if found]
     shown = f"largest share of dead units at the end: {', '.join(counted)}, {_sizes(runs)}; {limits}"
     verdict = Verdict.REFUTED if max(shares["mish"]) > 0 else Verdict.NOT_RESOLVED
-    return [exists, stuck, Finding("B7", "no neuron dies", verdict, shown)]
+    return Finding("B7", "no neuron dies", verdict, shown)
 
 
 def b8(evidence: Evidence) -> list[Finding]:

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from cosnb.book.plots.style import Picture, looks, new_axes, style
+from cosnb.book.plots.style import Look, Picture, looks, new_axes, style
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import title
 from cosnb.experiments.statistics import t_interval
@@ -35,20 +36,9 @@ def against(
             axes.set_xscale("log")
         if "y" in log:
             axes.set_yscale("log")
-        forward, back = (np.log10, lambda y: 10.0**y) if "y" in log else (np.asarray, np.asarray)
         for name, look in looks(list(values)).items():
-            places = sorted(x for x, sample in values[name].items() if len(sample))
-            count = max((len(values[name][x]) for x in places), default=0)
-            bands = [t_interval(forward(np.asarray(values[name][x], dtype=np.float64)), level) for x in places]
-            mark: dict[str, Any] = {"color": look.color, "linestyle": look.linestyle, "linewidth": 1.4}
-            label = f"{title(name)} (n = {count})" if count else f"{title(name)} (missing)"
-            axes.plot(places, [back(band.mean) for band in bands], marker="o", markersize=3.5, label=label, **mark)
-            for x, band in zip(places, bands, strict=True):
-                if band.n < 3 and band.n > 1:
-                    axes.plot([x] * band.n, values[name][x], "_", color=look.color, markersize=7, alpha=0.7)
-            if bands and all(band.n >= 3 for band in bands):
-                low, high = [back(band.low) for band in bands], [back(band.high) for band in bands]
-                axes.fill_between(places, low, high, color=look.color, alpha=0.16, linewidth=0)
+            samples = {x: sample for x, sample in sorted(values[name].items()) if len(sample)}
+            _mean_line(axes, title(name), samples, look, level, "y" in log)
         if not any(len(sample) for by_x in values.values() for sample in by_x.values()):
             raise CosnbError("There is no value to draw: run the experiment first.")
         if ticks:
@@ -56,6 +46,25 @@ def against(
             axes.xaxis.set_minor_locator(NullLocator())
         figure.legend(loc="outside upper center", ncols=3 if len(values) == 3 else 2)
     return figure
+
+
+def _mean_line(
+    axes: Axes, label: str, samples: Mapping[float, Sequence[float]], look: Look, level: float, log: bool
+) -> None:
+    """Draw the means of {x: values} with their intervals, those of the logarithms where `log`."""
+    forward, back = (np.log10, lambda y: 10.0**y) if log else (np.asarray, np.asarray)
+    bands = {x: t_interval(forward(np.asarray(values, dtype=np.float64)), level) for x, values in samples.items()}
+    count = max((band.n for band in bands.values()), default=0)
+    mark: dict[str, Any] = {"color": look.color, "linestyle": look.linestyle, "linewidth": 1.4}
+    mark["label"] = f"{label} (n = {count})" if count else f"{label} (missing)"
+    places, means = list(bands), [back(band.mean) for band in bands.values()]
+    axes.plot(places, means, marker="o", markersize=3.5, **mark)
+    for x, band in bands.items():
+        if band.n == 2:
+            axes.plot([x] * band.n, samples[x], "_", color=look.color, markersize=7, alpha=0.7)
+    if bands and all(band.n >= 3 for band in bands.values()):
+        low, high = [back(band.low) for band in bands.values()], [back(band.high) for band in bands.values()]
+        axes.fill_between(places, low, high, color=look.color, alpha=0.16, linewidth=0)
 
 
 def profiles(values: Mapping[str, Sequence[float]], reach: float, xlabel: str, ylabel: str) -> Figure:

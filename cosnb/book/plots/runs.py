@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cosnb.book.plots.style import looks, new_axes, style
+from cosnb.book.plots.style import Look, looks, new_axes, style
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import METRICS, Record, Row, by_activation, title
 from cosnb.experiments.statistics import t_interval
@@ -36,38 +37,48 @@ def training_curves(
     if first_epoch < 1:
         raise CosnbError(f"Epochs count from 1, so the first one drawn cannot be {first_epoch}.")
     runs = by_activation(records)
-    scale = 100 if metric == "accuracy" else 1
     with style():
         figure, axes = new_axes("epoch", METRICS[metric])
         names = list(runs if activations is None else activations)
         heights: list[float] = []
         for name, look in looks(names).items():
-            all_runs = list(runs.get(name, {}).values())
-            finished = [record["epochs"][first_epoch - 1 :] for record in all_runs if record["status"] == "ok"]
-            note = _note({state: sum(r["status"] == state for r in all_runs) for state in ("diverged", "failed")})
-            mark: dict[str, Any] = {"color": look.color, "linestyle": look.linestyle, "linewidth": 1.4}
-            if not finished or not finished[0]:
-                axes.plot([], [], label=f"{title(name)} ({'; '.join(note) or 'missing'})", **mark)
-                continue
-            values = scale * np.array([[epoch[f"test_{metric}"] for epoch in epochs] for epochs in finished])
-            epochs = np.arange(first_epoch, first_epoch + values.shape[1])
-            settled = values[:, values.shape[1] // 10 :]
-            heights += [float(settled.min()), float(settled.max())]
-            axes.plot(
-                epochs, values.mean(axis=0), label=f"{title(name)} ({'; '.join([f'n = {len(values)}', *note])})", **mark
-            )
-            if len(values) == 2:
-                axes.plot(epochs, values.T, color=look.color, linewidth=0.6, alpha=0.6)
-            if len(values) > 2:
-                bands = [t_interval(column, level) for column in values.T]
-                low, high = [band.low for band in bands], [band.high for band in bands]
-                axes.fill_between(epochs, low, high, color=look.color, alpha=0.16, linewidth=0)
+            found = list(runs.get(name, {}).values())
+            note = _note({state: sum(r["status"] == state for r in found) for state in ("diverged", "failed")})
+            values = _heights(found, metric)[:, first_epoch - 1 :]
+            if values.size:
+                settled = values[:, values.shape[1] // 10 :]
+                heights += [float(settled.min()), float(settled.max())]
+                note = [f"n = {len(values)}", *note]
+            _mean_curve(axes, values, first_epoch, f"{title(name)} ({'; '.join(note) or 'missing'})", look, level)
         if not heights:
             raise CosnbError(f"No finished run has an epoch {first_epoch} to draw: run the experiment first.")
         margin = 0.05 * (max(heights) - min(heights)) or 0.5
         axes.set_ylim(min(heights) - margin, max(heights) + margin)
         figure.legend(loc="outside upper center", ncols=3 if len(names) == 3 else 2)
     return figure
+
+
+def _heights(records: Sequence[Record], metric: str) -> np.ndarray:
+    """Return the metric of finished runs (run, epoch), accuracy in percent."""
+    finished = [record["epochs"] for record in records if record["status"] == "ok"]
+    values = np.array([[epoch[f"test_{metric}"] for epoch in epochs] for epochs in finished])
+    return (100 if metric == "accuracy" else 1) * np.atleast_2d(values)
+
+
+def _mean_curve(axes: Axes, values: np.ndarray, first_epoch: int, label: str, look: Look, level: float) -> None:
+    """Draw the mean over runs with its interval; two runs thinly; without runs the label alone."""
+    mark: dict[str, Any] = {"color": look.color, "linestyle": look.linestyle, "linewidth": 1.4, "label": label}
+    if not values.size:
+        axes.plot([], [], **mark)
+        return
+    epochs = np.arange(first_epoch, first_epoch + values.shape[1])
+    axes.plot(epochs, values.mean(axis=0), **mark)
+    if len(values) == 2:
+        axes.plot(epochs, values.T, color=look.color, linewidth=0.6, alpha=0.6)
+    if len(values) > 2:
+        bands = [t_interval(column, level) for column in values.T]
+        low, high = [band.low for band in bands], [band.high for band in bands]
+        axes.fill_between(epochs, low, high, color=look.color, alpha=0.16, linewidth=0)
 
 
 def comparison(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -26,8 +27,7 @@ def speed(record: Mapping[str, Any], dtype: str = "float32", activations: Sequen
     """
     rows = [row for row in record["rows"] if row["dtype"] == dtype]
     medians = {(row["activation"], row["kind"], row["pass"], row["size"]): row["median"] for row in rows}
-    measured = list(dict.fromkeys(row["activation"] for row in rows if row["kind"] == "cosnb"))
-    names = measured if activations is None else [name for name in activations if name in measured]
+    names = _drawn(rows, activations)
     if not names:
         raise CosnbError(f"The record has no {dtype} times to draw: it has {', '.join(record_formats(record))}.")
     passes = list(dict.fromkeys(row["pass"] for row in rows))
@@ -36,33 +36,51 @@ def speed(record: Mapping[str, Any], dtype: str = "float32", activations: Sequen
         figure = Picture(figsize=(7.0, 0.9 + 1.5 * len(names)))
         panels = figure.subplots(len(names), len(passes), sharex=True, sharey=True, squeeze=False)
         for line, (name, look) in zip(panels, looks(names).items(), strict=True):
-            ours = {"label": "cosnb", "color": look.color, "linestyle": "solid", "marker": "o"}
+            yardstick = record["yardsticks"].get(name, name)
             for axes, which in zip(line, passes, strict=True):
-                for kind, mark in (*_OTHERS.items(), ("cosnb", ours)):
-                    whose = record["yardsticks"].get(name, name) if kind == "torch" else name
-                    points = [
-                        (size, medians[whose, kind, which, size] / medians["copy", "copy", which, size])
-                        for size in sizes
-                        if (whose, kind, which, size) in medians
-                    ]
-                    if points:
-                        axes.plot(*zip(*points, strict=True), **mark, markersize=4, linewidth=1.4)
-                axes.axhline(1, color="0.35", linewidth=0.8, zorder=1)
-            title = catalogue.get(name).title
-            line[0].set_ylabel(f"{title}\ntime / copy")
+                _ratios(axes, medians, name, yardstick, which, sizes, look.color)
+            line[0].set_ylabel(f"{catalogue.get(name).title}\ntime / copy")
             if name in record["yardsticks"]:
-                other = catalogue.get(record["yardsticks"][name]).torch_name
+                other = catalogue.get(yardstick).torch_name
                 note = {"ha": "right", "va": "top", "fontsize": 8, "color": "0.25"}
                 line[-1].text(0.99, 0.97, f"PyTorch's: {other}", transform=line[-1].transAxes, **note)
-        for axes, which in zip(panels[0], passes, strict=True):
-            axes.set_title(f"{which}, {dtype}", fontsize=10)
-        for axes in panels[-1]:
-            axes.set_xlabel("elements")
+        for top, bottom, which in zip(panels[0], panels[-1], passes, strict=True):
+            top.set_title(f"{which}, {dtype}", fontsize=10)
+            bottom.set_xlabel("elements")
         _scales(panels[0][0], sizes)
         keys = [_key("cosnb", {"color": "0.1", "linestyle": "solid", "marker": "o"})]
         keys += [_key(mark["label"], mark) for mark in _OTHERS.values()]
         figure.legend(handles=keys, loc="outside upper center", ncols=4)
     return figure
+
+
+def _drawn(rows: Sequence[Mapping[str, Any]], activations: Sequence[str] | None) -> list[str]:
+    """Return those of `activations` that have times of ours, or all that have."""
+    measured = list(dict.fromkeys(row["activation"] for row in rows if row["kind"] == "cosnb"))
+    return measured if activations is None else [name for name in activations if name in measured]
+
+
+def _ratios(
+    axes: Axes,
+    medians: Mapping[tuple[str, str, str, int], float],
+    name: str,
+    yardstick: str,
+    which: str,
+    sizes: Sequence[int],
+    color: str,
+) -> None:
+    """Draw a line an implementation, over that of copying; of PyTorch's own, the line of `yardstick`."""
+    ours = {"label": "cosnb", "color": color, "linestyle": "solid", "marker": "o"}
+    for kind, mark in (*_OTHERS.items(), ("cosnb", ours)):
+        whose = yardstick if kind == "torch" else name
+        points = [
+            (size, medians[whose, kind, which, size] / medians["copy", "copy", which, size])
+            for size in sizes
+            if (whose, kind, which, size) in medians
+        ]
+        if points:
+            axes.plot(*zip(*points, strict=True), **mark, markersize=4, linewidth=1.4)
+    axes.axhline(1, color="0.35", linewidth=0.8, zorder=1)
 
 
 def record_formats(record: Mapping[str, Any]) -> list[str]:

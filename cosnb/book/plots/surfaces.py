@@ -12,6 +12,7 @@ from cosnb.book.plots.style import SIZE, Picture, looks, style
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import title
 
+Values = Sequence[float] | np.ndarray
 _LEVELS = 14  # contour lines
 _LABELLED = 4  # every so many of them have their height written on
 
@@ -27,8 +28,8 @@ class Plane:
 
 
 def stacked(
-    x: Sequence[float] | np.ndarray,
-    rows: Mapping[str, Mapping[str, Sequence[float] | np.ndarray]],
+    x: Values,
+    rows: Mapping[str, Mapping[str, Values]],
     xlabel: str,
     log: bool = False,
     breaks: Mapping[tuple[str, str], Sequence[float]] | None = None,
@@ -41,19 +42,20 @@ def stacked(
     count, with ticks at whole numbers only. Raises CosnbError for lengths that differ.
     """
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    jumps = breaks or {}
+    through = {name for _, name in jumps}
     with style():
         figure = Picture(figsize=(SIZE[0], 0.5 + 1.75 * len(rows) if len(rows) > 1 else SIZE[1]))
         panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
+        colors = looks(names)
         for axes, (label, row) in zip(panels, rows.items(), strict=True):
-            for name, look in looks(names).items():
-                if name not in row:
-                    continue
-                if len(row[name]) != len(x):
-                    raise CosnbError(f"{name} has {len(row[name])} values of {label!r} for {len(x)} places.")
-                jumps = (breaks or {}).get((label, name), ())
-                line = _interrupted(np.asarray(x, dtype=float), np.asarray(row[name], dtype=float), jumps)
-                through = any(name == other for _, other in breaks or {})
-                axes.plot(*line, color=look.color, linestyle="-" if through else look.linestyle, label=title(name))
+            for name, y in row.items():
+                if len(y) != len(x):
+                    raise CosnbError(f"{name} has {len(y)} values of {label!r} for {len(x)} places.")
+                color, dashes = colors[name].color, "-" if name in through else colors[name].linestyle
+                axes.plot(
+                    *_interrupted(x, y, jumps.get((label, name), ())), color=color, linestyle=dashes, label=title(name)
+                )
             axes.set_ylabel(label)
             if log:
                 axes.set_yscale("log")
@@ -92,10 +94,10 @@ def planes(panels: Mapping[str, Plane], xlabel: str, ylabel: str) -> Figure:
     return figure
 
 
-def _interrupted(x: np.ndarray, y: np.ndarray, jumps: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def _interrupted(x: Values, y: Values, jumps: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Return the line with a NaN, which draws nothing, at each jump."""
     where = np.searchsorted(x, jumps)
-    return np.insert(x, where, jumps), np.insert(y, where, np.nan)
+    return np.insert(np.asarray(x, dtype=float), where, jumps), np.insert(np.asarray(y, dtype=float), where, np.nan)
 
 
 def _walk(axes: Axes, way: np.ndarray, color: str) -> None:

@@ -1,1 +1,1 @@
-"""A report on one activation: what its notebook shows, the HTML page made of it, and the command that does both."""
+"""Contents of pages: tables and sentences made of records or formulas, and the report on one activation."""

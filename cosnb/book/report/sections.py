@@ -16,9 +16,10 @@ from cosnb.codegen import sources
 from cosnb.display import Markdown, Table
 from cosnb.errors import CosnbError
 from cosnb.experiments.diagnostics import cost
-from cosnb.experiments.results.summary import Record, differences, title
+from cosnb.experiments.results.summary import Record, Row, differences, table, title
 from cosnb.experiments.results.tables import name_pair
 from cosnb.experiments.statistics import Comparison, Direction, Verdict, judge
+from cosnb.experiments.training.config import parse_seeds
 from cosnb.kernels import timing
 from cosnb.symbolic.catalogue import CATALOGUE
 from cosnb.symbolic.text import formula_text
@@ -150,8 +151,8 @@ def speed_table(times: Mapping[str, Mapping[str, list[float]]]) -> Markdown:
             )
             cells = [_quartiles(taken[key], taken[base]) if key != base else "1" for base in ("relu", "swish")]
             rows.append([name, whose, *cells])
-    table = Table(["", "function", "time / ReLU", "time / SiLU"], rows)
-    return Markdown(f"{table}\n\nProcessor: {timing.cpu_name()}; PyTorch {torch.__version__.partition('+')[0]}.")
+    shown = Table(["", "function", "time / ReLU", "time / SiLU"], rows)
+    return Markdown(f"{shown}\n\nProcessor: {timing.cpu_name()}; PyTorch {torch.__version__.partition('+')[0]}.")
 
 
 def _quartiles(times: list[float], base: list[float]) -> str:
@@ -172,6 +173,11 @@ def named(records: Sequence[Record], own: Curve) -> list[dict[str, Any]]:
         else dict(record)
         for record in records
     ]
+
+
+def rows(records: Sequence[Record], curves: Sequence[Curve], seeds: str) -> list[Row]:
+    """Return a row a curve of the runs of `seeds`, text such as "0:8"; see `results.summary.table`."""
+    return table(records, activations=[one.name for one in curves], seeds=parse_seeds(seeds))
 
 
 def judge_own(records: Sequence[Record], own: Curve, others: Sequence[Curve]) -> dict[str, Comparison]:

@@ -1,12 +1,9 @@
-"""Is CoS more accurate? The records of protocol `speedrun`: rates, looks, other networks, and which images are lost."""
+"""Is CoS more accurate? The records of protocol `speedrun`: rates, looks and other networks."""
 
-import base64
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
-
-import numpy as np
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results import tables
@@ -125,6 +122,12 @@ def looks(found: Runs) -> dict[str, list[Comparison]]:
     return {tables.name_pair(*pair): sequence(contrast(found, *pair, blocks(found)), claimed(*pair)) for pair in PAIRS}
 
 
+def primary_contrasts(found: Runs) -> dict[str, tuple[list[float], list[Comparison], float]]:
+    """Return {contrast: (differences over whole blocks, judgement at each look, claimed lead)} of the primary ones."""
+    gaps, judged = primary(found), looks(found)
+    return {name: (gaps[name], judged[name], claimed(*pair)) for name, pair in zip(gaps, PAIRS, strict=True)}
+
+
 def words(judged: Comparison) -> str:
     """Return what a look says of a contrast; more than one may hold."""
     first = {1: "lead", -1: "behind"}.get(judged.lead)
@@ -189,6 +192,11 @@ def means(found: Runs, seeds: Iterable[int] | None = None) -> Table:
     return Table(heads, rows)
 
 
+def accuracies(found: Runs) -> dict[str, list[float]]:
+    """Return each arm's accuracies in percent, seed by seed."""
+    return {name: [accuracy(record) for record in by_seed.values()] for name, by_seed in in_order(found).items()}
+
+
 def label(activation: str) -> str:
     """Return an activation's title; "the rival reading" for that."""
     return "the rival reading" if activation == RIVAL else title(activation)
@@ -221,50 +229,6 @@ def others(records: Sequence[Record], rates: Mapping[str, float]) -> dict[str, t
         for pair in PAIRS:
             found[f"{tables.name_pair(*pair)}, {network_title(network)}"] = (contrast(there, *pair), claimed(*pair))
     return {name: value for name, value in found.items() if len(value[0]) > 1}
-
-
-def right(record: Record) -> np.ndarray:
-    """Return which test images a run got right, bool (N,), in the test set's order."""
-    packed = np.frombuffer(base64.b64decode(record["epochs"][-1]["right"]), np.uint8)
-    return np.unpackbits(packed, count=record["data"]["test_images"]).astype(bool)
-
-
-def disagreement(found: Runs, seeds: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Return {kind: {pair: share of test images that one run of a pair gets right and the other wrong, mean}}.
-
-    The kinds: the same activation and two seeds; two activations and the same seed; two activations and two seeds.
-    """
-    bits = {name: {seed: right(found[name][seed]) for seed in seeds if seed in found[name]} for name in in_order(found)}
-
-    def share(a: str, b: str, pairs: Callable[[int, int], bool]) -> float | None:
-        chosen = [
-            float((one != other).mean())
-            for (i, one), (j, other) in itertools.product(bits[a].items(), bits[b].items())
-            if pairs(i, j)
-        ]
-        return fmean(chosen) if chosen else None
-
-    kinds: dict[str, dict[str, float | None]] = {
-        "one activation, two seeds": {title(name): share(name, name, int.__lt__) for name in bits},
-        "two activations, one seed": {},
-        "two activations, two seeds": {},
-    }
-    for a, b in itertools.combinations(bits, 2):
-        kinds["two activations, one seed"][f"{title(a)}, {title(b)}"] = share(a, b, int.__eq__)
-        kinds["two activations, two seeds"][f"{title(a)}, {title(b)}"] = share(a, b, int.__ne__)
-    return {kind: {pair: value for pair, value in by.items() if value is not None} for kind, by in kinds.items()}
-
-
-def image_table(found: Runs, seeds: Sequence[int]) -> Table:
-    """Return how many test images every run of an arm gets right, none does, and some do."""
-    rows = []
-    for name, by_seed in in_order(found).items():
-        bits = np.array([right(by_seed[seed]) for seed in seeds if seed in by_seed])
-        if len(bits) > 1:
-            count = bits.sum(0)
-            always, never = int((count == len(bits)).sum()), int((count == 0).sum())
-            rows.append([title(name), len(bits), f"{always:,}", f"{never:,}", f"{bits.shape[1] - always - never:,}"])
-    return Table(["images that the runs get right", "runs", "all", "none", "some"], rows)
 
 
 def answer(found: Runs) -> Markdown:

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
+
+import pandas as pd
+from scipy.integrate import trapezoid
 
 from cosnb.experiments.results.summary import Record, figures, group
 
 Values = TypeVar("Values")
 ORDER = ("relu", "swish", "mish", "cos")
-Curve = dict[float, dict[int, float]]
+Curve: TypeAlias = pd.DataFrame  # seeds × values of a parameter
 LEARNT = 20.0  # % on ten classes; a run below it judges nothing
 DEFAULTS = {"gain": 1.0, "depth": 0}  # settings that a record leaves out where they have this value
 
@@ -43,70 +46,66 @@ def largest(records: Iterable[Record]) -> list[Record]:
 
 
 def curves(records: Iterable[Record], parameter: str, metric: str = "accuracy") -> dict[str, Curve]:
-    """Return {activation: {value of the parameter: {seed: figure}}}: the final epoch, accuracy in percent.
+    """Return each activation's final figures, accuracy in percent: a row a seed, a column a value of the parameter.
 
     `metric` is accuracy or loss on the test set, or train_accuracy, as it is met during the epoch. A run that diverged
     counts as chance, 10 % and log 10: leaving it out would reward it. Failed runs are left out.
     """
-    found: dict[str, Curve] = {}
-    chance = {"accuracy": 10.0, "train_accuracy": 10.0, "loss": math.log(10)}
-    for record in records:
-        if record["status"] in ("ok", "diverged"):
-            value = _final(record, metric) if record["status"] == "ok" else chance[metric]
-            points = found.setdefault(record["config"]["activation"], {})
-            points.setdefault(setting(record, parameter), {})[record["seed"]] = value
-    return _in_order(found)
+    points = pd.DataFrame(
+        [
+            (record["config"]["activation"], record["seed"], setting(record, parameter), _final(record, metric))
+            for record in records
+            if record["status"] in ("ok", "diverged")
+        ],
+        columns=["activation", "seed", "value", "figure"],
+    )
+    return _in_order(
+        {
+            str(name): part.pivot(index="seed", columns="value", values="figure")
+            for name, part in points.groupby("activation")
+        }
+    )
 
 
 def _final(record: Record, metric: str) -> float:
+    if record["status"] == "diverged":
+        return math.log(10) if metric == "loss" else 10.0
     if metric == "train_accuracy":
         return 100 * float(record["epochs"][-1][metric])
     return figures(record)["final"][metric]
 
 
-def areas(curve: Mapping[float, Mapping[int, float]], log: bool = True) -> dict[int, float]:
-    """Return {seed: mean height of the curve}: the area under it by trapezoids, over its width, seeds that have all.
+def areas(curve: Curve, log: bool = True) -> pd.Series:
+    """Return the mean height of each seed's curve: the area under it by trapezoids, over its width.
 
-    With `log` the axis is the logarithm of the parameter, so each factor counts alike.
+    Of seeds that have every value of the parameter. With `log` the axis is the logarithm of the parameter, so each
+    factor counts alike.
     """
-    places = sorted(curve)
-    if len(places) < 2:
-        return {}
-    x = [math.log(place) if log else place for place in places]
-    found = {}
-    for seed in sorted(set.intersection(*(set(curve[place]) for place in places))):
-        y = [curve[place][seed] for place in places]
-        steps = zip(x, x[1:], y, y[1:], strict=False)
-        found[seed] = math.fsum((b - a) * (c + d) / 2 for a, b, c, d in steps) / (x[-1] - x[0])
-    return found
+    x = [math.log(value) if log else value for value in curve]
+    whole = curve.dropna() if len(x) > 1 else curve.iloc[:0]
+    return pd.Series(trapezoid(whole, x) / (x[-1] - x[0]) if len(whole) else [], whole.index, dtype=float)
 
 
-def flatness(curve: Mapping[float, Mapping[int, float]]) -> dict[int, float]:
-    """Return {seed: height at the worst place − height at the best}, seeds that have all: 0 where it is level."""
-    seeds = set.intersection(*map(set, curve.values())) if len(curve) > 1 else set()
-    heights = {seed: [by_seed[seed] for by_seed in curve.values()] for seed in sorted(seeds)}
-    return {seed: min(height) - max(height) for seed, height in heights.items()}
+def flatness(curve: Curve) -> pd.Series:
+    """Return each seed's height at the worst value − at the best, of seeds that have all: 0 where it is level."""
+    whole = curve.dropna() if curve.shape[1] > 1 else curve.iloc[:0]
+    return (whole.min(axis=1) - whole.max(axis=1)).astype(float)
 
 
 def learnt(curves: Mapping[str, Curve]) -> dict[str, Curve]:
-    """Return the places at which every run of every curve learnt: on ten classes an accuracy of 20 % or more."""
-    everywhere = set.intersection(*map(set, curves.values())) if curves else set()
-    places = {place for place in everywhere if all(min(curve[place].values()) >= LEARNT for curve in curves.values())}
-    return {name: {place: curve[place] for place in sorted(places)} for name, curve in curves.items()}
+    """Return the values at which every run of every curve learnt: on ten classes an accuracy of 20 % or more."""
+    places = [{value for value in curve if curve[value].min() >= LEARNT} for curve in curves.values()]
+    return {name: curve[sorted(set.intersection(*places))] for name, curve in curves.items()}
 
 
-def means_from(curve: Mapping[float, Mapping[int, float]], least: float) -> dict[int, float]:
-    """Return {seed: mean over the values of the parameter from `least` on}, seeds that have all of them."""
-    places = [place for place in sorted(curve) if place >= least]
-    if not places:
-        return {}
-    common = set.intersection(*(set(curve[place]) for place in places))
-    return {seed: math.fsum(curve[place][seed] for place in places) / len(places) for seed in sorted(common)}
+def means_from(curve: Curve, least: float) -> pd.Series:
+    """Return each seed's mean over the values of the parameter from `least` on, of seeds that have all of them."""
+    return curve[[value for value in curve if value >= least]].dropna().mean(axis=1).astype(float)
 
 
-def samples(curve: Mapping[float, Mapping[int, float]]) -> dict[float, list[float]]:
+def samples(curve: Curve) -> dict[float, list[float]]:
     """Return {value: figures}, as `plots.against` takes a line."""
-    return {place: list(by_seed.values()) for place, by_seed in curve.items()}
+    return {value: curve[value].dropna().tolist() for value in curve}
 
 
 def over_epochs(records: Iterable[Record], key: str) -> dict[str, dict[float, list[float]]]:

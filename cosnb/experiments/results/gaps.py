@@ -2,9 +2,17 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import Any
 
-from cosnb.display import Table
-from cosnb.experiments.results.summary import Record, by_activation, final_window, format_mean, title
+import sympy
+
+from cosnb.activations import activation
+from cosnb.analysis.findings import show
+from cosnb.display import Markdown, Table
+from cosnb.experiments.results import paper
+from cosnb.experiments.results.summary import Record, by_activation, final_window, format_mean, network_title, title
+from cosnb.experiments.results.tables import ACTIVATIONS
 from cosnb.experiments.statistics import Comparison, Direction, judge, t_interval
 
 
@@ -46,7 +54,49 @@ def judge_gaps(records: Iterable[Record]) -> dict[str, Comparison]:
     return judge({"Swish − ReLU": (differences, Direction.HIGHER)})
 
 
-def gap_table(records: Iterable[Record], activations: Sequence[str]) -> Table:
+def premise_table() -> Table:
+    """Return by activation whether it is bounded below, its minimum and where, and its value at −0.1."""
+    rows = []
+    for name in ACTIVATIONS:
+        function = activation(name)
+        found = function.properties()
+        lowest, value = found["minimum"].value, float(function.expr.subs(function.x, -0.1))
+        minimum = f"{show(lowest.value)}, at {_place(lowest.at)}"
+        shown = f"{value:.4f}".replace("-", "−") if value else "0"
+        rows.append([title(name), found["bounded_below"].value, minimum, shown])
+    return Table(["", "bounded below", "minimum, at x", "f(−0.1)"], rows)
+
+
+def _place(at: Any) -> str:
+    whole = isinstance(at, sympy.Set) or sympy.sympify(at).is_Integer
+    return show(at if whole else sympy.N(at, 6))
+
+
+def judged_table(records: Iterable[Record]) -> Table:
+    """Return the comparison of `judge_gaps`."""
+    return paper.judged_table(judge_gaps(records), digits=4, unit="loss")
+
+
+def conclusion(records: Sequence[Record]) -> Markdown:
+    """Return the verdict on P9, where it holds, and whether a smaller gap may be under-fitting."""
+    config, verdict = records[0]["config"], judge_gaps(records)["Swish − ReLU"].verdict
+    fit = {
+        name: fmean(mean_of_last(run, "train_loss") for run in runs)
+        for name, runs in finished(records, ("relu", "swish")).items()
+        if runs
+    }
+    under = ""
+    if len(fit) == 2 and fit["swish"] > fit["relu"]:
+        under = f" Swish's training loss is the higher one, {fit['swish']:.3f} to {fit['relu']:.3f}: "
+        under += "a smaller gap may then be under-fitting."
+    where = f"{network_title(config['network'])} with {config['train_images']:,} images and {config['epochs']} epochs"
+    return Markdown(
+        f"**P9, less over-fitting: {verdict}** in {where}.{under} Over-fitting comes late in training: "
+        "short runs say little about it."
+    )
+
+
+def gap_table(records: Iterable[Record], activations: Sequence[str] = ACTIVATIONS) -> Table:
     """Return training loss, test loss and gap by activation, means with their 95 % half widths."""
     rows = []
     for name, runs in finished(records, activations).items():

@@ -4,12 +4,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from cosnb.experiments.results.summary import Record, table
+from cosnb.display import Markdown, Table
+from cosnb.experiments import results
+from cosnb.experiments.results.summary import (
+    FIGURES,
+    Record,
+    by_activation,
+    final_window,
+    network_title,
+    table,
+    title,
+)
+from cosnb.experiments.results.tables import EXPERIMENTS, FULL, claimed, configurations
 
 ORDER = ("relu", "swish", "cos")  # P's, by accuracy, in each of its three tables
+Nearest = Mapping[str, tuple[Mapping[str, Any], Sequence[Record]]]  # by network
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,87 @@ def draw(records: Iterable[Record], gap: float, metric: str = "accuracy", figure
     ordered = (draws[:, 0] < draws[:, 1]) & (draws[:, 1] < draws[:, 2])
     large = draws[:, 2] - draws[:, 0] >= sign * gap - 1e-9
     return Draw(runs, float(ordered.mean()), float(ahead.mean()), float(large.mean()))
+
+
+def nearest() -> dict[str, tuple[Mapping[str, Any], list[Record]]]:
+    """Return {network: (settings, records)} of the configurations nearest to P's; ({}, []) where none is recorded."""
+    found = {network: configurations(results.read(name)) for network, name in EXPERIMENTS.items()}
+    return {network: groups[0] if groups else ({}, []) for network, groups in found.items()}
+
+
+def run_table(found: Nearest) -> Table:
+    """Return images, epochs and numbers of runs by network."""
+    rows = []
+    for network, (settings, records) in found.items():
+        runs = by_activation(records)
+        counts = [f"{count:,}" for count in _size(settings)]
+        rows.append([network_title(network), *counts, *(len(runs.get(name, {})) for name in ORDER)])
+    return Table(["", "images", "epochs", *map(title, ORDER)], rows)
+
+
+def length(found: Nearest) -> Markdown:
+    """Return how far the runs are from P's length, and what follows."""
+    full, notes = (FULL["train_images"], FULL["epochs"]), []
+    if short := [network_title(network) for network, (settings, _) in found.items() if _size(settings) != full]:
+        notes.append(
+            f"The runs of {', '.join(short)} are shorter than the paper's, or on fewer images, or missing. So the "
+            "shares below show how a lottery works, not what the paper's would give."
+        )
+    if any(final_window(settings["epochs"]) == 1 for settings, _ in found.values() if settings):
+        notes.append(
+            "The mean of the last epochs is that of the last 5 %, and at least one: with fewer than 30 epochs it is "
+            "the final epoch."
+        )
+    return Markdown(" ".join(notes) or "The runs are of the paper's length.")
+
+
+def draws(found: Nearest, figure: str) -> dict[str, Draw]:
+    """Return `draw` of each network against P's lead of CoS over ReLU."""
+    return {
+        network: draw(records, claimed(network, "cos", "relu"), figure=figure)
+        for network, (_, records) in found.items()
+    }
+
+
+def draw_table(found: Nearest, figure: str) -> Table:
+    """Return how many draws give P's order, CoS best, and P's lead over ReLU, by network."""
+    rows = [
+        [network_title(network), *(_count(share, one.runs) for share in (one.order, one.best, one.gap))]
+        for network, one in draws(found, figure).items()
+    ]
+    return Table(["one run an arm", "the order", "CoS best", "P's lead over ReLU"], rows)
+
+
+def chance_sentences(found: Nearest, figure: str) -> Markdown:
+    """Return how often all three tables agree, and how often they would if nothing made a difference."""
+    drawn, chance = draws(found, figure), by_chance()
+    runs, lines = [count for one in drawn.values() for count in one.runs], []
+    for what, words in (("order", "P's order in all three tables"), ("best", "CoS best in all three")):
+        share = all_tables(drawn, what)
+        shown = "records are missing" if share is None else _count(share, runs)
+        lines.append(f"{words}: {shown}; {chance[what]:.1%} if nothing made a difference.")
+    return Markdown("\n\n".join(lines))
+
+
+def figure_table(found: Nearest) -> Table:
+    """Return the draws of P's order and of CoS best under each way of reporting a run, networks with records alone."""
+    rows = [
+        [meaning, network_title(network), *(_count(share, one.runs) for share in (one.order, one.best))]
+        for figure, meaning in FIGURES.items()
+        for network, one in draws(found, figure).items()
+        if one.order is not None
+    ]
+    return Table(["reported", "network", "the order", "CoS best"], rows)
+
+
+def _size(settings: Mapping[str, Any]) -> tuple[int, int]:
+    return settings.get("train_images", 0), settings.get("epochs", 0)
+
+
+def _count(share: float | None, runs: Sequence[int]) -> str:
+    if share is None:
+        return "missing"
+    return f"{round(share * prod(runs)):,} of {prod(runs):,} ({share:.1%})"
 
 
 def all_tables(draws: Mapping[str, Draw], what: str) -> float | None:

@@ -1,85 +1,84 @@
 """Mixed precision against float32: the same runs in both, paired by seed."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results.paper import SMALLEST_LEAD
-from cosnb.experiments.results.summary import Record, figures, format_mean, group, title
+from cosnb.experiments.results.summary import Record, figures, format_mean, title
 from cosnb.experiments.results.tables import ACTIVATIONS, is_cifar, name_pair
 from cosnb.experiments.statistics import LEAST_RUNS, Interval, Verdict, alike, more_runs_alike, t_interval
 from cosnb.experiments.training.config import PRECISIONS
 
 EXPERIMENT = "precision"
 NONE = "No run has been recorded in both precisions yet, so there is nothing to compare: see below how to make them."
-Pairs = Mapping[str, Mapping[int, tuple[Record, Record]]]
 
 
-def pairs(records: Iterable[Record]) -> dict[str, dict[int, tuple[Record, Record]]]:
-    """Return {activation: {seed: (run in float32, run in bfloat16)}} of the longest runs that are there in both.
+def pairs(records: Iterable[Record]) -> list[Record]:
+    """Return the longest finished runs that are there in both precisions, of equal settings else and equal seeds.
 
-    Of the configurations that differ in precision alone, the one with most images × epochs of CIFAR-10, then pairs.
+    Of such configurations, the one with most images × epochs of CIFAR-10, then pairs.
     """
-    found: dict[str, dict[str, dict[int, dict[str, Record]]]] = {}
-    for settings, runs in group(record for record in records if record["status"] == "ok"):
-        rest = repr(sorted((key, value) for key, value in settings.items() if key != "precision"))
-        for record in runs:
-            seeds = found.setdefault(rest, {}).setdefault(record["config"]["activation"], {})
-            seeds.setdefault(record["seed"], {})[settings["precision"]] = record
-    whole = [
-        {
-            name: {
-                seed: tuple(by_precision[precision] for precision in PRECISIONS)
-                for seed, by_precision in sorted(seeds.items())
-                if len(by_precision) == len(PRECISIONS)
-            }
-            for name, seeds in arms.items()
-        }
-        for arms in found.values()
-    ]
-    whole = [{name: seeds for name, seeds in arms.items() if seeds} for arms in whole]
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        rest = {key: value for key, value in record["config"].items() if key not in ("activation", "precision")}
+        if record["status"] == "ok":
+            found.setdefault(json.dumps(rest, sort_keys=True), []).append(record)
 
-    def size(arms: Mapping[str, Mapping[int, tuple[Record, ...]]]) -> tuple[bool, int, int]:
-        config = next(iter(next(iter(arms.values())).values()))[0]["config"]
-        return is_cifar(config), config["train_images"] * config["epochs"], sum(map(len, arms.values()))
+    def size(runs: list[Record]) -> tuple[bool, int, int]:
+        config = runs[0]["config"]
+        return is_cifar(config), config["train_images"] * config["epochs"], len(runs)
 
-    chosen = max(filter(None, whole), key=size, default={})
-    return {name: chosen[name] for name in (*ACTIVATIONS, *sorted(chosen.keys() - set(ACTIVATIONS))) if name in chosen}  # type: ignore[misc]
+    return max(filter(None, map(_in_both, found.values())), key=size, default=[])
 
 
-def runs(found: Pairs) -> list[Record]:
-    """Return the records of `pairs`."""
-    return [record for seeds in found.values() for pair in seeds.values() for record in pair]
+def _in_both(runs: list[Record]) -> list[Record]:
+    kinds = [{_arm(run) for run in runs if run["config"]["precision"] == precision} for precision in PRECISIONS]
+    return [run for run in runs if _arm(run) in set.intersection(*kinds)]
 
 
-def changes(found: Pairs) -> dict[str, list[float]]:
+def _arm(record: Record) -> tuple[str, int]:
+    return record["config"]["activation"], record["seed"]
+
+
+def accuracies(runs: Iterable[Record]) -> pd.DataFrame:
+    """Return accuracies (%, mean of the last epochs): a row an (activation, seed), a column a precision."""
+    values = [(*_arm(run), run["config"]["precision"], figures(run)["last"]["accuracy"]) for run in runs]
+    frame = pd.DataFrame(values, columns=["activation", "seed", "precision", "accuracy"])
+    names = dict.fromkeys([*ACTIVATIONS, *sorted(frame["activation"])])
+    by_arm = frame.pivot(index=["activation", "seed"], columns="precision", values="accuracy")
+    return by_arm.reindex(list(names), level="activation")
+
+
+def changes(runs: Iterable[Record]) -> dict[str, list[float]]:
     """Return accuracy in bfloat16 − in float32 (points, mean of the last epochs) by activation, a seed an entry.
 
     Where CoS and ReLU are there, also by how much their difference changes, which is what the tables measure.
     """
-    moved = {
-        name: {seed: _accuracy(mixed) - _accuracy(plain) for seed, (plain, mixed) in seeds.items()}
-        for name, seeds in found.items()
-    }
-    listed = {title(name): list(values.values()) for name, values in moved.items()}
-    if {"cos", "relu"} <= moved.keys():
-        common = sorted(moved["cos"].keys() & moved["relu"].keys())
-        listed[name_pair("cos", "relu")] = [moved["cos"][seed] - moved["relu"][seed] for seed in common]
+    found = accuracies(runs)
+    moved = found["bfloat16"] - found["float32"]
+    names = moved.index.unique("activation")
+    listed = {title(name): moved[name].tolist() for name in names}
+    if {"cos", "relu"} <= set(names):
+        listed[name_pair("cos", "relu")] = (moved["cos"] - moved["relu"]).dropna().tolist()
     return listed
 
 
-def comparison(found: Pairs) -> Markdown:
+def comparison(runs: Sequence[Record]) -> Markdown:
     """Return the means in both precisions, their difference with its 95 % interval, and the spread of seeds."""
-    if not found:
+    if not runs:
         return Markdown(NONE)
-    rows = []
-    changed = changes(found)
-    for name, seeds in found.items():
-        plain, mixed = (t_interval([_accuracy(pair[k]) for pair in seeds.values()]) for k in (0, 1))
+    rows, means = {}, accuracies(runs)
+    for name, pair in means.groupby("activation", sort=False):
+        plain, mixed = (t_interval(pair[precision].tolist()) for precision in PRECISIONS)
         spread = f"{plain.sd:.2f}" if plain.n > 1 else "?"
-        means = [format_mean(interval, 2) for interval in (plain, mixed)]
-        rows.append([title(name), len(seeds), *means, _shown(t_interval(changed[title(name)])), spread])
-    for name in changed.keys() - {title(name) for name in found}:
-        rows.append([name, len(changed[name]), None, None, _shown(t_interval(changed[name])), None])
+        rows[title(str(name))] = (format_mean(plain, 2), format_mean(mixed, 2), spread)
+    shown = []
+    for name, values in changes(runs).items():
+        plain_mean, mixed_mean, spread_ = rows.get(name, (None, None, None))
+        shown.append([name, len(values), plain_mean, mixed_mean, _shown(t_interval(values)), spread_])
     columns = [
         "",
         "pairs",
@@ -88,21 +87,20 @@ def comparison(found: Pairs) -> Markdown:
         "bfloat16 − float32 (points), 95 %",
         "sd over seeds, float32",
     ]
-    return Table(columns, rows)
+    return Table(columns, shown)
 
 
-def judgement(found: Pairs) -> Markdown:
+def judgement(runs: Sequence[Record]) -> Markdown:
     """Return what the pairs say: whether each mean's change is within the noise, and below P's least lead.
 
     Within the noise: the 95 % interval of the change holds 0. Alike: see `statistics.alike`, over all changes.
     """
-    if not found:
+    if not runs:
         return Markdown(
             f"**{Verdict.NOT_RESOLVED}**, for lack of runs: at least {LEAST_RUNS} pairs of each are needed."
         )
-    changed = {name: t_interval(values) for name, values in changes(found).items()}
-    states = [f"{name}: {_noise(interval)}" for name, interval in changed.items()]
-    gaps = changes(found)
+    gaps = changes(runs)
+    states = [f"{name}: {_noise(t_interval(values))}" for name, values in gaps.items()]
     verdict = alike(gaps, SMALLEST_LEAD)
     more = more_runs_alike(gaps, SMALLEST_LEAD) if verdict == Verdict.NOT_RESOLVED else None
     wanted = f" ({more} pairs more would tell, if the precisions are alike and seeds spread as here)" if more else ""
@@ -122,7 +120,3 @@ def _shown(interval: Interval) -> str:
     if interval.n < 2:
         return f"{interval.mean:+.2f} (n = {interval.n})"
     return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
-
-
-def _accuracy(record: Record) -> float:
-    return figures(record)["last"]["accuracy"]

@@ -138,25 +138,25 @@ def table(
 
 
 def _row(activation: str, runs: Mapping[int, Record], figure: str, planned: Sequence[int], level: float) -> Row:
-    status = {seed: runs[seed]["status"] if seed in runs else "missing" for seed in planned}
-    seeds = {state: tuple(seed for seed in planned if status[seed] == state) for state in set(status.values())}
-    finished = {seed: runs[seed] for seed in seeds.get("ok", ())}
-    chosen = {seed: figures(record)[figure] for seed, record in finished.items()}
-    values = {metric: {seed: run[metric] for seed, run in chosen.items()} for metric in METRICS}
-    times = [float(epoch["train_seconds"]) for record in finished.values() for epoch in record["epochs"]]
+    seeds: dict[str, tuple[int, ...]] = dict.fromkeys(("ok", "diverged", "failed", "missing"), ())
+    for seed in planned:
+        seeds[runs[seed]["status"] if seed in runs else "missing"] += (seed,)
+    finished = [runs[seed] for seed in seeds["ok"]]
+    values = {metric: {run["seed"]: figures(run)[figure][metric] for run in finished} for metric in METRICS}
+    times = [float(epoch["train_seconds"]) for run in finished for epoch in run["epochs"]]
     return Row(
         activation=activation,
         figure=figure,
         values=values,
         intervals={metric: t_interval(list(values[metric].values()), level) for metric in METRICS},
-        seeds=tuple(finished),
-        diverged=seeds.get("diverged", ()),
-        failed=seeds.get("failed", ()),
-        missing=seeds.get("missing", ()),
+        seeds=seeds["ok"],
+        diverged=seeds["diverged"],
+        failed=seeds["failed"],
+        missing=seeds["missing"],
         seconds_per_epoch=median(times) if times else math.nan,
-        devices=tuple(sorted({record["device"]["name"] for record in finished.values()})),
-        timing_methods=tuple(sorted({record["timing"]["method"] for record in finished.values()})),
-        code_digests=tuple(sorted({record["code_digest"] for record in finished.values()})),
+        devices=tuple(sorted({run["device"]["name"] for run in finished})),
+        timing_methods=tuple(sorted({run["timing"]["method"] for run in finished})),
+        code_digests=tuple(sorted({run["code_digest"] for run in finished})),
     )
 
 

@@ -1,0 +1,153 @@
+"""Experiment as a notebook has it: what is trained on which data, and the records of its runs."""
+
+import inspect
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cosnb.display import Markdown
+from cosnb.experiments import data, results
+from cosnb.experiments.data import ImageData
+from cosnb.experiments.records import measurement
+from cosnb.experiments.results import frames
+from cosnb.experiments.results.summary import title
+from cosnb.experiments.results.tables import ACTIVATIONS
+from cosnb.experiments.runner.runs import run_missing
+from cosnb.experiments.runner.study import study_missing
+from cosnb.experiments.training import loop
+from cosnb.experiments.training.config import TrainingConfig, parse_activations, parse_seeds
+from cosnb.experiments.training.device import multiplies_bfloat16
+from cosnb.experiments.training.plan import configuration
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+class Experiment:
+    """An experiment: the networks that it trains, and the records of their runs.
+
+    name: of the folder of its records. network and activations: names, listed or with commas between; an activation
+    may be formula text where they are listed. dataset, train_images (0: all) and held_out: see
+    `cosnb.experiments.data.load`; read when first asked for. precision: "float32", "bfloat16", or "auto", by the
+    device: bfloat16 on CUDA, and for protocol `speedrun` on every processor that multiplies it. points: settings that
+    vary, a set of configurations each. settings: further fields of `TrainingConfig`. A setting that is a mapping has a
+    value for each activation.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: str | Sequence[str] = "squeezenet",
+        activations: str | Sequence[str] = ACTIVATIONS,
+        dataset: str = "cifar10",
+        train_images: int = 0,
+        precision: str = "auto",
+        points: Sequence[Mapping[str, Any]] = ({},),
+        held_out: int = 0,
+        **settings: Any,
+    ) -> None:
+        self.name = name
+        self.networks = network.split(",") if isinstance(network, str) else list(network)
+        self.activations = parse_activations(activations) if isinstance(activations, str) else list(activations)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._points = [settings | dict(point) for point in points]
+        self._precision = precision
+        self._load = lambda: data.load(dataset, train_images or None, held_out=held_out)
+        self._folder: Path | None = None  # of runs that are thrown away
+
+    @cached_property
+    def images(self) -> ImageData:
+        """The data, on the CPU."""
+        return self._load()
+
+    @property
+    def configs(self) -> list[TrainingConfig]:
+        """The configurations: network by network, point by point, activation by activation; CosnbError if one is wrong.
+
+        A point's own network stands in place of the experiment's.
+        """
+        points = [{"network": network} | point for network in self.networks for point in self._points]
+        return [self._config(name, point) for point in points for name in self.activations]
+
+    def _config(self, activation: str, point: Mapping[str, Any]) -> TrainingConfig:
+        chosen = {key: value[activation] if isinstance(value, Mapping) else value for key, value in point.items()}
+        fast = self._precision == "auto" and chosen.get("protocol") == "speedrun" and multiplies_bfloat16(self.device)
+        return configuration(activation, self.images, self.device, "bfloat16" if fast else self._precision, **chosen)
+
+    def train(self, seeds: str | Iterable[int], keep: bool = True, scheduler: str = "") -> int:
+        """Train every (configuration, seed) that has no record yet; return how many were trained.
+
+        seeds: numbers, or text such as "0:20". keep: whether to record the runs; else they last as long as this object,
+        in a temporary folder. scheduler: the address of a Dask scheduler that shares the runs out. Raises as
+        `cosnb.experiments.runner.run_missing` does.
+        """
+        more: dict[str, Any] = {"scheduler": scheduler} if scheduler else {}
+        return run_missing(self.name, self.configs, _listed(seeds), self.images, self.device, self._root(keep), **more)
+
+    def study(self, seeds: str | Iterable[int], loss_slice: Mapping[str, Any], keep: bool = True) -> int:
+        """Train and measure every (configuration, seed) that has no measurement yet; return how many were measured.
+
+        See `cosnb.experiments.runner.study.study_missing`, and `train` for the rest.
+        """
+        return study_missing(
+            self.name, self.configs, _listed(seeds), self.images, self.device, loss_slice, self._root(keep)
+        )
+
+    def measure(
+        self,
+        settings: Iterable[Mapping[str, Any]],
+        seeds: str | Iterable[int],
+        measure: Callable[[Mapping[str, Any], int], Mapping[str, Any]],
+        code: ModuleType,
+        keep: bool = True,
+        device: str = "cpu",
+    ) -> int:
+        """Record `measure(settings, seed)`, done on `device`, for every pair without a record; return their number.
+
+        See `cosnb.experiments.records.measurement.measure_missing`, and `train` for the rest.
+        """
+        root = self._root(keep)
+        return measurement.measure_missing(self.name, settings, _listed(seeds), measure, code, device, root)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """All records of the experiment; where there are none, those that were not kept."""
+        return results.read(self.name) or self.unkept
+
+    @property
+    def unkept(self) -> list[dict[str, Any]]:
+        """The records that `train` made and did not keep."""
+        return results.read(self.name, self._folder) if self._folder else []
+
+    def training_losses(self) -> str:
+        """Return the last training loss of each run that was not kept, a line each."""
+        ends = [(record["config"]["activation"], record["epochs"][-1]["train_loss"]) for record in self.unkept]
+        return "\n".join(f"{title(name)}: training loss {loss:.3f}" for name, loss in ends)
+
+    @staticmethod
+    def loop() -> Markdown:
+        """Return the functions that train, printed from their own source, so that what is shown is what runs."""
+        functions = [f for name, f in vars(loop).items() if inspect.isfunction(f) and "train" in name]
+        own = [inspect.getsource(f).rstrip() for f in functions if f.__module__ == loop.__name__]
+        return Markdown("```python\n" + "\n\n\n".join(own) + "\n```")
+
+    def frame(self) -> "DataFrame":
+        """Return the runs' epochs, one a row; see `cosnb.experiments.results.frames.epoch_frame`."""
+        return frames.epoch_frame(self.records)
+
+    def _root(self, keep: bool) -> Path | None:
+        if not keep and self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="cosnb-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return None if keep else self._folder
+
+
+def _listed(seeds: str | Iterable[int]) -> list[int]:
+    return parse_seeds(seeds) if isinstance(seeds, str) else list(seeds)

@@ -1,0 +1,176 @@
+"""One of the paper's Tables 1 to 3, made again from records."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from statistics import fmean, median
+
+from pandas import DataFrame
+
+from cosnb.display import Markdown, Table
+from cosnb.experiments.results import paper, tables
+from cosnb.experiments.results.frames import epoch_frame
+from cosnb.experiments.results.summary import (
+    FIGURES,
+    METRICS,
+    Record,
+    Row,
+    by_activation,
+    data_title,
+    figures,
+    final_window,
+    format_mean,
+    table,
+    title,
+)
+from cosnb.experiments.results.tables import ACTIVATIONS, is_full
+from cosnb.experiments.statistics import LEAST_RUNS, Interval
+
+_DIGITS = {"accuracy": 2, "loss": 4}
+
+
+class PaperTable:
+    """A network's table: means beside the paper's numbers, and judged differences.
+
+    Of `records`, which hold one at least, those of the configuration nearest to the paper's are kept: 50,000 images of
+    CIFAR-10 for 200 epochs. `settings` is that configuration without its activation.
+    """
+
+    activations = ACTIVATIONS
+    experiments = tables.EXPERIMENTS
+
+    def __init__(self, records: Iterable[Record], network: str) -> None:
+        self.network = network
+        self._groups = tables.configurations(records)
+        self.settings, self.records = self._groups[0]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The table's rows; see `cosnb.experiments.results.summary.table`."""
+        return table(self.records, activations=ACTIVATIONS)
+
+    @property
+    def reported(self) -> dict[str, float]:
+        """The paper's accuracies (%) by activation, where the runs are of its length; else none."""
+        columns = paper.TABLES[self.network] if is_full(self.settings) else {}
+        return {name: column.accuracy for name, column in columns.items()}
+
+    def frame(self) -> DataFrame:
+        """Return the runs' epochs, one a row; see `cosnb.experiments.results.frames.epoch_frame`."""
+        return epoch_frame(self.records)
+
+    def configurations(self) -> Table:
+        """Return the configurations that have records, with their numbers of runs."""
+        rows = [
+            [data_title(s["dataset"]), f"{s['train_images']:,}", s["epochs"], s["precision"], len(records)]
+            for s, records in self._groups
+        ]
+        return Table(["data", "training images", "epochs", "precision", "runs"], rows)
+
+    def length(self) -> Markdown:
+        """Return what must be said before the records are shown: how far they are from the paper's length."""
+        rows = [row for row in self.rows if row.n]
+        counts, window = sorted({row.n for row in rows}), final_window(self.settings["epochs"])
+        runs = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else "".join(map(str, counts)) or "no finished"
+        shown = f"For each activation there are {runs} runs of {self.settings['train_images']:,} images and "
+        shown += f"{self.settings['epochs']} epochs. A run's figure is the mean of its last epochs, 5 % of them: here "
+        shown += f"the last {window}." if window > 1 else "the final one alone."
+        if rows and not is_full(self.settings):
+            means = sorted(row.intervals["accuracy"].mean for row in rows)
+            shown += " The paper's runs have 50,000 images and 200 epochs, and accuracies of 87 to 88 %; these reach "
+            shown += f"{means[0]:.0f} to {means[-1]:.0f} %. **They show how the activations differ early in training, "
+            shown += "and decide nothing about the paper's table.**"
+        return Markdown(shown)
+
+    def beside_the_paper(self) -> Table:
+        """Return means, n and seconds an epoch beside the paper's numbers."""
+        return paper.beside(self.rows, paper.TABLES[self.network])
+
+    def differences(self, metric: str = "accuracy") -> Table:
+        """Return CoS − ReLU and CoS − Swish with their intervals, tests and verdicts."""
+        judged = tables.judge_table(self.records, self.network, metric)
+        return paper.judged_table(judged, _DIGITS[metric], "points" if metric == "accuracy" else "cross-entropy")
+
+    def curve_differences(self) -> Table:
+        """Return the same of the means over all epochs, in accuracy and loss, against a sign alone."""
+        judged = {
+            f"{metric}, {name}": comparison
+            for metric in METRICS
+            for name, comparison in tables.judge_curves(self.records, metric).items()
+        }
+        return paper.judged_table(judged, digits=3, unit="points, or loss")
+
+    def conclusion(self, claims: str) -> Markdown:
+        """Return the verdicts in this configuration, and on the paper's `claims` by number."""
+        records, settings = self.records, self.settings
+        judged = tables.judge_table(records, self.network)
+        parts = {f"accuracy, {name}": comparison.verdict for name, comparison in judged.items()}
+        parts |= tables.loss_verdicts(records, self.network)
+        lines = [f"**In this configuration**: {'; '.join(f'{name}: {verdict}' for name, verdict in parts.items())}."]
+        if is_full(settings):
+            lines.append(f"It is P's own length, so these are the verdicts on {claims} and on the leads of P15.")
+        else:
+            size = f"{settings['train_images']:,} images and {settings['epochs']} epochs"
+            lines.append(
+                f"These runs have {size}, not 50,000 of CIFAR-10 and 200: they say how the activations differ early"
+            )
+            lines.append(
+                f"in training, and nothing of P's table. **{claims}, and the leads of P15: {tables.OPEN}**, for lack "
+                f"of runs at full length: at least {LEAST_RUNS} of each activation are needed. (P15's ranges are "
+                "refuted by P's own tables: [audit](audit).)"
+            )
+        return Markdown(" ".join(lines))
+
+    def three_ways(self) -> Table:
+        """Return differences in accuracy and verdicts by each of the three ways of reporting a run."""
+        judged = {figure: tables.judge_table(self.records, self.network, figure=figure) for figure in FIGURES}
+        rows = [
+            [FIGURES[figure], *(cell for c in family.values() for cell in (_short(c.interval), c.verdict))]
+            for figure, family in judged.items()
+        ]
+        return Table(["accuracy", *(cell for name in judged["last"] for cell in (name, "verdict"))], rows)
+
+    def means(self, metric: str = "accuracy") -> Table:
+        """Return the means of the three ways of reporting, an activation a column."""
+        rows = [
+            [
+                meaning,
+                *(
+                    format_mean(row.intervals[metric], _DIGITS[metric])
+                    for row in table(self.records, figure, ACTIVATIONS)
+                ),
+            ]
+            for figure, meaning in FIGURES.items()
+        ]
+        return Table([metric, *map(title, ACTIVATIONS)], rows)
+
+    def selection(self) -> Table:
+        """Return what choosing the best epoch on the test set adds; see `selection_table`."""
+        return selection_table(self.records)
+
+
+def selection_table(records: Sequence[Record]) -> Table:
+    """Return what choosing the best epoch on the test set adds, best − mean of the last, in points, over runs.
+
+    It is never below 0, and often 0: median and largest show its spread, where an interval about the mean would not.
+    """
+    rows = []
+    for name, added in selection_effects(records).items():
+        cells = [f"{show(added):.2f}" for show in (fmean, median, max)] if added else ["missing"] * 3
+        rows.append([title(name), len(added), *cells])
+    return Table(["best epoch − last", "n", "mean (points)", "median", "largest"], rows)
+
+
+def selection_effects(records: Iterable[Record]) -> dict[str, list[float]]:
+    """Return best − last accuracy (points) of each finished run by activation."""
+    runs = by_activation(records)
+    effects = {}
+    for name in ACTIVATIONS:
+        chosen = [figures(record) for record in runs.get(name, {}).values() if record["status"] == "ok"]
+        effects[name] = [run["best"]["accuracy"] - run["last"]["accuracy"] for run in chosen]
+    return effects
+
+
+def _short(interval: Interval) -> str:
+    if interval.n < 2:
+        return "missing" if not interval.n else f"{interval.mean:+.2f} (n = 1)"
+    return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
