@@ -1,4 +1,4 @@
-"""Experiment as a notebook has it: what is trained on which data, and the records of its runs."""
+"""Experiments as notebooks use them: the networks to train, their data, and the records of their runs."""
 
 import inspect
 import shutil
