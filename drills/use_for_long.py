@@ -41,7 +41,7 @@ def cycle(number: int, root: Path, images: data.ImageData) -> None:
     assert [record["status"] for record in records] == ["ok", "ok"]
     own = sections.curve(activation(text))
     parts = [sections.formulas(own), sections.code(own.activation), provenance(records)]
-    rows = summary.table(records, activations=[text, "relu"], seeds=[number])
+    rows = summary.summarize(records, activations=[text, "relu"], seeds=[number])
     html = page.markdown("\n\n".join([*(part.text for part in parts), summary.markdown(rows)]))
     assert "<table" in html
     for figure in (plots.comparison(rows), plots.training_curves(records)):

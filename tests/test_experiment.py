@@ -9,7 +9,7 @@ from synthetic import full_table, run
 from cosnb.errors import CosnbError
 from cosnb.experiments import Experiment, paired_difference, provenance, results
 from cosnb.experiments.results.frames import epoch_frame, run_frame
-from cosnb.experiments.results.summary import FIGURES, differences, table
+from cosnb.experiments.results.summary import FIGURES, differences, summarize
 from cosnb.experiments.statistics import t_interval
 from cosnb.experiments.training.device import multiplies_bfloat16
 
@@ -100,7 +100,7 @@ def noisy():
 def test_frames_agree_with_the_tables_rows(figure, metric) -> None:
     records = noisy()
     frame = epoch_frame(records)
-    for row in table(records, figure):
+    for row in summarize(records, figure):
         assert dict(run_frame(frame, figure)[metric][row.activation]) == pytest.approx(row.values[metric], rel=1e-12)
     expected = t_interval(list(differences(records, "cos", "relu", metric, figure).values()))
     found = paired_difference(frame, "cos", "relu", metric, figure)

@@ -10,7 +10,7 @@ import sympy
 
 from cosnb.book import plots
 from cosnb.errors import CosnbError
-from cosnb.experiments.results.summary import table
+from cosnb.experiments.results.summary import summarize
 from cosnb.experiments.statistics import t_interval
 from cosnb.symbolic import catalogue
 
@@ -169,7 +169,7 @@ class TestFiles:
         if name == "curves":
             return plots.training_curves(runs())
         records = [*runs(), record("mish", 0, [0.1] * 4, "diverged")]
-        rows = table(records, activations=("relu", "cos", "mish", "swish"))
+        rows = summarize(records, activations=("relu", "cos", "mish", "swish"))
         return plots.comparison(rows, {"relu": 88.0, "cos": 89.0})
 
     @pytest.mark.parametrize("name", ["function", "several", "curves", "comparison"])
@@ -245,7 +245,7 @@ class TestTrainingCurves:
 
 class TestComparison:
     def test_means_intervals_and_the_papers_numbers(self):
-        rows = table(runs())
+        rows = summarize(runs())
         axes = plots.comparison(rows, {"relu": 88.58, "cos": 89.18}).axes[0]
         marks = {kind: [drawn for drawn in axes.lines if drawn.get_marker() == kind] for kind in "oD|"}
         means = [row.intervals["accuracy"].mean for row in rows]
@@ -261,7 +261,7 @@ class TestComparison:
 
     def test_gaps_are_written_out(self):
         records = [record("relu", 0, [0.8] * 4), record("cos", 0, [0.1] * 4, "diverged")]
-        axes = plots.comparison(table(records, activations=("relu", "cos", "mish"))).axes[0]
+        axes = plots.comparison(summarize(records, activations=("relu", "cos", "mish"))).axes[0]
         assert [text.get_text() for text in axes.texts] == ["no finished run", "missing"]
         assert [tick.get_text() for tick in axes.get_yticklabels()][1] == "CoS\nn = 0\n1 diverged"
         assert not [drawn for drawn in axes.lines if drawn.get_linestyle() == "-"]  # n = 1 has no interval

@@ -15,7 +15,7 @@ from cosnb.book.readings import (
     is_placed_by_5_and_half,
     is_smooth_and_costlier,
     is_swish_plus_squared_sigmoid,
-    table,
+    statement_table,
 )
 from cosnb.symbolic.catalogue import x
 from cosnb.symbolic.functions import sigmoid
@@ -26,7 +26,7 @@ COS, INSIDE, OUTSIDE, SUBTRACTED, WEIGHTED, PLUS, SHIFTED, SMALL, DOUBLED, HALVE
 
 def test_cos_passes_all_five() -> None:
     assert activation("cos").expr == COS
-    (row,) = table((COS,))
+    (row,) = statement_table((COS,))
     assert list(row) == list(STATEMENTS)
     assert all(finding.holds for finding in row.values())
 

@@ -210,10 +210,10 @@ def test_values_are_read() -> None:
 
 
 def test_accuracy_is_measured_in_bounded_time() -> None:
-    whole = errors.table(activation("relu"), (0,)).text
+    whole = errors.error_table(activation("relu"), (0,)).text
     assert "65,280 (all)" in whole
     assert "Left out" not in whole
-    bounded = errors.table(activation("x*tanh(exp(x))"), (1,), seconds=0.0).text
+    bounded = errors.error_table(activation("x*tanh(exp(x))"), (1,), seconds=0.0).text
     assert "2,017" in bounded
     assert "Left out: f′ over all of bfloat16, float16, float32" in bounded
     row = next(line for line in bounded.splitlines() if "2,017" in line).split(" | ")
@@ -223,5 +223,5 @@ def test_accuracy_is_measured_in_bounded_time() -> None:
 
 
 def test_a_formula_without_values_on_one_side_says_so() -> None:
-    text = errors.table(activation("log(x)"), (0,)).text
+    text = errors.error_table(activation("log(x)"), (0,)).text
     assert "Left out: f: " in text

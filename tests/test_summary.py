@@ -6,7 +6,15 @@ import statistics
 import pytest
 
 from cosnb.errors import CosnbError
-from cosnb.experiments.results.summary import by_activation, differences, figures, final_window, group, markdown, table
+from cosnb.experiments.results.summary import (
+    by_activation,
+    differences,
+    figures,
+    final_window,
+    group,
+    markdown,
+    summarize,
+)
 
 SECONDS = (9.0, 1.0, 1.2, 1.1)  # the first epoch compiles
 
@@ -65,7 +73,7 @@ class TestGroups:
 
     def test_two_configurations_in_one_table_are_refused_by_name(self):
         with pytest.raises(CosnbError, match="differ in lr, precision,"):
-            table([record(), record("relu", config={"lr": 0.1, "precision": "bfloat16"})])
+            summarize([record(), record("relu", config={"lr": 0.1, "precision": "bfloat16"})])
 
     def test_a_doubled_run_is_refused(self):
         with pytest.raises(CosnbError, match="two records of cos, seed 4"):
@@ -73,7 +81,7 @@ class TestGroups:
 
     def test_no_records(self):
         assert by_activation([]) == {}
-        assert table([]) == []
+        assert summarize([]) == []
 
 
 class TestTable:
@@ -86,7 +94,7 @@ class TestTable:
         ]
 
     def test_rows_by_hand(self):
-        relu, cos = table(self.runs())
+        relu, cos = summarize(self.runs())
         assert (relu.activation, relu.n, relu.seeds) == ("relu", 3, (0, 1, 2))
         accuracy = relu.intervals["accuracy"]
         assert (accuracy.mean, accuracy.sd) == pytest.approx((87.0, 1.0))
@@ -98,20 +106,20 @@ class TestTable:
         assert (cos.devices, cos.timing_methods, cos.code_digests) == (("a GPU",), ("wall clock",), ("c0de",))
 
     def test_the_figure_asked_for(self):
-        assert table(self.runs(), "best")[0].intervals["accuracy"].mean == pytest.approx(95.0)
+        assert summarize(self.runs(), "best")[0].intervals["accuracy"].mean == pytest.approx(95.0)
         with pytest.raises(CosnbError, match="'median': choose one of last, final, best"):
-            table(self.runs(), "median")
+            summarize(self.runs(), "median")
 
     def test_missing_diverged_and_failed_runs_are_shown_and_not_averaged(self):
         runs = [*self.runs(), record("cos", 3, (0.1,), (math.nan,), status="diverged", config={"epochs": 4})]
         runs.append(record("cos", 5, (), (), status="failed", config={"epochs": 4}))
-        relu, cos = table(runs)
+        relu, cos = summarize(runs)
         assert (cos.n, cos.diverged, cos.failed, cos.missing) == (3, (3,), (5,), ())
         assert cos.intervals["accuracy"].mean == pytest.approx(89.0)
         assert relu.missing == (3, 5)
 
     def test_planned_seeds_and_activations_fix_the_rows(self):
-        cos, mish = table(self.runs(), activations=("cos", "mish"), seeds=range(1, 5))
+        cos, mish = summarize(self.runs(), activations=("cos", "mish"), seeds=range(1, 5))
         assert (cos.seeds, cos.missing) == ((1, 2), (3, 4))
         assert (mish.n, mish.missing) == (0, (1, 2, 3, 4))
         assert math.isnan(mish.intervals["accuracy"].mean)
@@ -128,14 +136,14 @@ class TestTable:
 
 class TestMarkdown:
     def test_complete_table(self):
-        lines = markdown(table(TestTable().runs())).split("\n")
+        lines = markdown(summarize(TestTable().runs())).split("\n")
         assert len(lines) == 4
         assert lines[2] == "| ReLU | 3 | 87.00\u00a0±\u00a02.48 | 1.00 | 0.1300\u00a0±\u00a00.0248 | 0.0100 | 1.15 |"
         assert lines[3].startswith("| CoS | 3 | 89.00\u00a0±\u00a0")
 
     def test_gaps_are_written_out(self):
         runs = [record("cos", 0), record("cos", 1, status="diverged"), record("a*x*sigmoid(x)", 0)]
-        lines = markdown(table(runs, activations=("cos", "a*x*sigmoid(x)", "mish"))).split("\n")
+        lines = markdown(summarize(runs, activations=("cos", "a*x*sigmoid(x)", "mish"))).split("\n")
         assert lines[2].startswith("| CoS | 1 | 70.00\u00a0±\u00a0? | ? | 0.6000\u00a0±\u00a0? | ? | 1.15 |")
         assert lines[2].endswith("| 1 diverged (seed 1) |")
         assert lines[3].startswith(r"| a\*x\*sigmoid(x) | 1 |")

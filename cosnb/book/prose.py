@@ -1,4 +1,4 @@
-"""Numbers and words that the pages' prose takes from records, formulas and verdicts: each has a key.
+"""Numbers and words in the pages' prose, taken from records, formulas and verdicts: each has a key.
 
 - `table-3-squeezenet/cos.accuracy`: mean over runs with half its 95 % interval, unit and n; so `loss` and the name of
   anything measured.
@@ -33,7 +33,7 @@ from cosnb.book import claims
 from cosnb.errors import CosnbError
 from cosnb.experiments.results import answer, measurements, tables
 from cosnb.experiments.results.paper import TABLES
-from cosnb.experiments.results.summary import METRICS, Record, by_activation, table
+from cosnb.experiments.results.summary import METRICS, Record, by_activation, summarize
 from cosnb.experiments.statistics import Interval, Verdict, t_interval
 
 LANGUAGES = ("en", "ko")
@@ -121,7 +121,7 @@ def _recorded(experiment: str, rest: str, language: str) -> str:
 def _values(experiment: str, records: list[Record], name: str, metric: str) -> Mapping[int, float]:
     """Return {seed: number} of an activation."""
     if metric in METRICS and records[0]["epochs"]:
-        values = table(records, activations=(name,))[0].values[metric]
+        values = summarize(records, activations=(name,))[0].values[metric]
     else:
         runs = by_activation(records).get(name, {})
         values = {seed: run.get("measured", {}).get(metric) for seed, run in runs.items()}

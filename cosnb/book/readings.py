@@ -145,7 +145,7 @@ READINGS: tuple[sympy.Expr, ...] = (
 )
 
 
-def table(readings: tuple[sympy.Expr, ...] = READINGS) -> list[dict[str, Finding]]:
+def statement_table(readings: tuple[sympy.Expr, ...] = READINGS) -> list[dict[str, Finding]]:
     """Return for each reading the finding of each statement, in order."""
     return [{name: statement(reading) for name, statement in STATEMENTS.items()} for reading in readings]
 

@@ -1,4 +1,4 @@
-"""Experiment as a notebook has it: what is trained on which data, and the records of its runs."""
+"""Experiments as notebooks use them: the networks to train, their data, and the records of their runs."""
 
 import inspect
 import shutil
@@ -23,7 +23,7 @@ from cosnb.experiments.runner.runs import run_missing
 from cosnb.experiments.runner.study import study_missing
 from cosnb.experiments.training import loop
 from cosnb.experiments.training.config import TrainingConfig, parse_activations, parse_seeds
-from cosnb.experiments.training.device import multiplies_bfloat16
+from cosnb.experiments.training.device import multiplies_bfloat16, resolve_precision
 from cosnb.experiments.training.plan import configuration
 
 if TYPE_CHECKING:
@@ -73,13 +73,19 @@ class Experiment:
 
         A point's own network stands in place of the experiment's.
         """
-        points = [{"network": network} | point for network in self.networks for point in self._points]
-        return [self._config(name, point) for point in points for name in self.activations]
+        return self._configs(resolve_precision("auto", self.device))
 
-    def _config(self, activation: str, point: Mapping[str, Any]) -> TrainingConfig:
+    def _configs(self, fastest: str) -> list[TrainingConfig]:
+        """Return the configurations for a device whose fastest precision is `fastest`."""
+        points = [{"network": network} | point for network in self.networks for point in self._points]
+        return [self._config(name, point, fastest) for point in points for name in self.activations]
+
+    def _config(self, activation: str, point: Mapping[str, Any], fastest: str) -> TrainingConfig:
         chosen = {key: value[activation] if isinstance(value, Mapping) else value for key, value in point.items()}
-        fast = self._precision == "auto" and chosen.get("protocol") == "speedrun" and multiplies_bfloat16(self.device)
-        return configuration(activation, self.images, self.device, "bfloat16" if fast else self._precision, **chosen)
+        if chosen.get("protocol") == "speedrun" and multiplies_bfloat16(self.device):
+            fastest = "bfloat16"
+        precision = fastest if self._precision == "auto" else self._precision
+        return configuration(activation, self.images, self.device, precision, **chosen)
 
     def train(self, seeds: str | Iterable[int], keep: bool = True, scheduler: str = "") -> int:
         """Train every (configuration, seed) that has no record yet; return how many were trained.

@@ -1,4 +1,4 @@
-"""Every numbered claim of the two sources with its verdict, computed from formulas or from recorded runs.
+"""Numbered claims of the two sources with their verdicts, computed from formulas or from recorded runs.
 
 One function a claim, `p0(evidence)` to `b11(evidence)`, returns its parts; `evidence` is {experiment: its records}.
 """

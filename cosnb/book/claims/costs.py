@@ -1,4 +1,4 @@
-"""P16, P19, P21: what CoS costs, from the records of the page `cost`."""
+"""Claims P16, P19 and P21: the cost of CoS, by the records of the page `cost`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""P0 to P6: what the paper says of the functions that it presents, decided by SymPy and the proven properties."""
+"""Claims P0 to P6: the paper's statements on the functions it presents, decided by SymPy and proven properties."""
 
 import sympy
 
@@ -75,7 +75,7 @@ def p4(evidence: Evidence) -> list[Finding]:
 
 def p5(evidence: Evidence) -> list[Finding]:
     """CoS is Swish with the square of a sigmoid added, equation (5)."""
-    row = readings.table((readings.READINGS[0],))[0]
+    row = readings.statement_table((readings.READINGS[0],))[0]
     held = sum(bool(finding.holds) for finding in row.values())
     met = f"of its {len(row)} statements our reading meets {held}; it was chosen to, so that is no test"
     return [

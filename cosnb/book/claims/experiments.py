@@ -1,4 +1,4 @@
-"""P8, P10, P17, P18 and B7 to B11: what experiments beyond the three tables say, and formulas where they decide."""
+"""Claims P8, P10, P17, P18 and B7 to B11, judged by experiments beyond the three tables and by formulas."""
 
 import math
 from collections.abc import Sequence

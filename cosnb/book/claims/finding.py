@@ -1,4 +1,4 @@
-"""A claim's answer: parts with a verdict and its evidence each, and how parts make one verdict."""
+"""Parts of a claim with verdict and evidence, and the verdict that they make together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""P7, P20 and B1 to B6: what formulas decide, by SymPy, with no run."""
+"""Claims P7, P20 and B1 to B6, decided by formulas, without a run."""
 
 import sympy
 

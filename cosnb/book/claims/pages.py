@@ -1,4 +1,4 @@
-"""Which pages of the book answer a claim: the first is the one that measures or derives it."""
+"""Pages that answer each claim, the one that measures or derives it first."""
 
 PAGES: dict[str, tuple[str, ...]] = {
     "P0": ("step-to-swish",),

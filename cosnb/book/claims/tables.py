@@ -1,4 +1,4 @@
-"""P9 and P11 to P15: what the records of Tables 1 to 3 say."""
+"""Claims P9 and P11 to P15, judged by the records of Tables 1 to 3."""
 
 from collections.abc import Sequence
 

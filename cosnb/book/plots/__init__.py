@@ -1,4 +1,4 @@
-"""Every figure of the book, drawn from formulas or from records, never from training; each returns a Figure."""
+"""Figures of the book, drawn from formulas or from records, never from training."""
 
 from cosnb.book.plots.contrasts import forest, sequence, shares, ticks
 from cosnb.book.plots.formulas import function_and_derivative, several

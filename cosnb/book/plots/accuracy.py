@@ -1,4 +1,4 @@
-"""The error of computed values along x, both signs on logarithmic scales, from the record of `cosnb accuracy`."""
+"""Figure of the errors of computed values along x, on logarithmic scales, from the record of `cosnb accuracy`."""
 
 from collections.abc import Mapping
 from typing import Any

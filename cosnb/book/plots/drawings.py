@@ -1,4 +1,4 @@
-"""Drawings of networks: the paper's Figures 1 to 3, as lines and letters, no curve; one unit is a tenth of an inch."""
+"""Drawings of networks, the paper's Figures 1 to 3, without a curve; one unit is a tenth of an inch."""
 
 from collections.abc import Sequence
 from itertools import pairwise

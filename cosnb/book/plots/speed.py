@@ -1,4 +1,4 @@
-"""The figure of a speed record (`benchmarks/activations.py`): time over that of a copy, by size."""
+"""Figure of a speed record (`benchmarks/activations.py`): time over that of a copy, by size."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The book's one style: sizes, colours and line styles, and SVG without dates or random ids.
+"""Style of the book's figures: sizes, colours and line styles, and SVG without dates or random ids.
 
 Figures are made without pyplot, so nothing is shown twice; a notebook shows the returned figure as SVG.
 """

@@ -25,7 +25,7 @@ _HEAD = ["", "code", "format", "inputs", "largest error (ulp)", "at x", "near ca
 _HEAD += ["subnormal results (steps)", "lost"]
 
 
-def table(act: Activation, orders: tuple[int, ...] = (0, 1), seconds: float = SECONDS) -> Markdown:
+def error_table(act: Activation, orders: tuple[int, ...] = (0, 1), seconds: float = SECONDS) -> Markdown:
     """Return the largest errors of the code that runs here, each format in bounded time.
 
     bfloat16 and float16 at every number, float32 at 2¹⁸. Where float64 cannot vouch for the truth mpmath has to, and

@@ -1,4 +1,4 @@
-"""What the notebook `your-own-activation` shows besides figures: formulas, code, speed, and the verdicts."""
+"""Contents of the notebook `your-own-activation` besides figures: formulas, code, speed, and the verdicts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from cosnb.codegen import sources
 from cosnb.display import Markdown, Table
 from cosnb.errors import CosnbError
 from cosnb.experiments.diagnostics import cost
-from cosnb.experiments.results.summary import Record, Row, differences, table, title
+from cosnb.experiments.results.summary import Record, Row, differences, summarize, title
 from cosnb.experiments.results.tables import name_pair
 from cosnb.experiments.statistics import Comparison, Direction, Verdict, judge
 from cosnb.experiments.training.config import parse_seeds
@@ -176,8 +176,8 @@ def named(records: Sequence[Record], own: Curve) -> list[dict[str, Any]]:
 
 
 def rows(records: Sequence[Record], curves: Sequence[Curve], seeds: str) -> list[Row]:
-    """Return a row a curve of the runs of `seeds`, text such as "0:8"; see `results.summary.table`."""
-    return table(records, activations=[one.name for one in curves], seeds=parse_seeds(seeds))
+    """Return a row a curve of the runs of `seeds`, text such as "0:8"; see `results.summary.summarize`."""
+    return summarize(records, activations=[one.name for one in curves], seeds=parse_seeds(seeds))
 
 
 def judge_own(records: Sequence[Record], own: Curve, others: Sequence[Curve]) -> dict[str, Comparison]:

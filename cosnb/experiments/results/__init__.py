@@ -1,4 +1,4 @@
-"""What records say: summaries, tables, curves, verdicts, and where each number comes from."""
+"""Summaries, tables, curves and verdicts of records, and their provenance."""
 
 from cosnb.experiments.records import SCHEMA, checked_out, find, read, require_writable, write
 

@@ -1,4 +1,4 @@
-"""Is CoS more accurate? The records of protocol `speedrun`: rates, looks and other networks."""
+"""Accuracy of CoS under protocol `speedrun`: rates, looks and other networks."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The generalisation gap: training loss minus test loss, of each run."""
+"""Generalisation gap: training loss minus test loss of each run."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The lottery of n = 1: what a single run an arm, drawn from many, would have reported."""
+"""Lottery of n = 1: the report that a single run an arm, drawn from many, would have given."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from cosnb.experiments.results.summary import (
     by_activation,
     final_window,
     network_title,
-    table,
+    summarize,
     title,
 )
 from cosnb.experiments.results.tables import EXPERIMENTS, FULL, claimed, configurations
@@ -43,7 +43,7 @@ def draw(records: Iterable[Record], gap: float, metric: str = "accuracy", figure
 
     In loss, lower is better: P's order is then not asked for, only CoS best and the gap (negative).
     """
-    rows = table(records, figure, ORDER)
+    rows = summarize(records, figure, ORDER)
     arms = [list(row.values[metric].values()) for row in rows]
     runs = tuple(map(len, arms))
     if not all(runs):

@@ -1,4 +1,4 @@
-"""Measurements that are no training runs, read from their records: by activation, in pairs, judged."""
+"""Measurements other than training runs, read from their records: by activation, in pairs, judged."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments import results
-from cosnb.experiments.results.summary import Record, differences, format_mean, network_title, table, title
+from cosnb.experiments.results.summary import Record, differences, format_mean, network_title, summarize, title
 from cosnb.experiments.results.tables import ACTIVATIONS, EXPERIMENTS, PAIRS, configurations, is_full, name_pair
 from cosnb.experiments.statistics import Comparison, Direction, judge
 
@@ -27,7 +27,7 @@ def protocol_table(best: Best) -> Table:
         if groups := configurations(results.read(experiment)):
             shown["paper"] = groups[0][1]
         for protocol, found in shown.items():
-            means = [format_mean(row.intervals["accuracy"], 2) for row in table(found, activations=ACTIVATIONS)]
+            means = [format_mean(row.intervals["accuracy"], 2) for row in summarize(found, activations=ACTIVATIONS)]
             rows.append([network_title(network), protocol, _size(found) if found else None, *means])
     return Table(["", "protocol", "images × epochs", *map(title, ACTIVATIONS)], rows)
 

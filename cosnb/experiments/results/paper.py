@@ -1,4 +1,4 @@
-"""What P reports, Tables 1 to 3, one run of each (Han and Kang 2021, section IV), and our runs held against it."""
+"""Numbers that P reports, Tables 1 to 3, one run of each (Han and Kang 2021, section IV), and our runs beside them."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

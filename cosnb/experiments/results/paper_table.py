@@ -1,4 +1,4 @@
-"""One of the paper's Tables 1 to 3, made again from records."""
+"""Tables 1 to 3 of the paper, made again from records."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -19,7 +19,7 @@ from cosnb.experiments.results.summary import (
     figures,
     final_window,
     format_mean,
-    table,
+    summarize,
     title,
 )
 from cosnb.experiments.results.tables import ACTIVATIONS, is_full
@@ -45,8 +45,8 @@ class PaperTable:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The table's rows; see `cosnb.experiments.results.summary.table`."""
-        return table(self.records, activations=ACTIVATIONS)
+        """The table's rows; see `cosnb.experiments.results.summary.summarize`."""
+        return summarize(self.records, activations=ACTIVATIONS)
 
     @property
     def reported(self) -> dict[str, float]:
@@ -136,7 +136,7 @@ class PaperTable:
                 meaning,
                 *(
                     format_mean(row.intervals[metric], _DIGITS[metric])
-                    for row in table(self.records, figure, ACTIVATIONS)
+                    for row in summarize(self.records, figure, ACTIVATIONS)
                 ),
             ]
             for figure, meaning in FIGURES.items()

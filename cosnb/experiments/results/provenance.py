@@ -1,4 +1,4 @@
-"""Where numbers come from: data, runs, devices, dates, code and the records themselves, of groups of records."""
+"""Provenance of numbers: data, runs, devices, dates, code and the records themselves, of groups of records."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""From records to the rows of a table: figures of one run, groups of runs, means with their intervals."""
+"""Summaries of records: figures of one run, groups of runs, and rows of means with their intervals."""
 
 import json
 import math
@@ -72,7 +72,7 @@ def figures(record: Record) -> dict[str, dict[str, float]]:
     if record["status"] != "ok" or len(epochs) != planned:
         raise CosnbError(
             f"The run {record['config']['activation']}, seed {record['seed']}, is {record['status']} after "
-            f"{len(epochs)} of {planned} epochs, so it has no figures: leave it out, as table() does."
+            f"{len(epochs)} of {planned} epochs, so it has no figures: leave it out, as summarize() does."
         )
     accuracy = [100 * epoch["test_accuracy"] for epoch in epochs]
     loss = [float(epoch["test_loss"]) for epoch in epochs]
@@ -115,7 +115,7 @@ def by_activation(records: Iterable[Record]) -> dict[str, dict[int, Record]]:
     return runs
 
 
-def table(
+def summarize(
     records: Iterable[Record],
     figure: str = "last",
     activations: Sequence[str] | None = None,
@@ -167,7 +167,7 @@ def differences(
 
     Accuracy in points (percent − percent). What `statistics.judge` takes is `list(differences(...).values())`.
     """
-    rows = table(records, figure, activations=(first, second))
+    rows = summarize(records, figure, activations=(first, second))
     if metric not in METRICS:
         raise CosnbError(f"Unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")
     a, b = (row.values[metric] for row in rows)

@@ -1,4 +1,4 @@
-"""What the pages of P's Tables 1 to 3 share: which runs a page shows, and how each claim of its table is judged."""
+"""Judgement of P's Tables 1 to 3: the runs that count, and the verdict on each claim."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Networks that were trained and then measured (the records of `loss-surface`): which a page shows, in what table."""
+"""Networks measured after their training (the records of `loss-surface`), and their table."""
 
 from collections.abc import Callable, Iterable, Mapping
 

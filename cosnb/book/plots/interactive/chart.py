@@ -1,4 +1,4 @@
-"""What the interactive figures share: the object that a notebook shows, its controls, and inks for light and dark.
+"""Common parts of interactive figures: the object that a notebook shows, its controls, and inks for light and dark.
 
 Every chart has a parameter `dark`; all colours are expressions of it, so that a page follows its theme by setting one
 value. A parameter `NAME_label` holds the text beside the control `NAME`, where that text changes; empty, the site

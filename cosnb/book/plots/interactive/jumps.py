@@ -1,4 +1,4 @@
-"""Where a formula in pieces may jump, for whatever values its parameters have."""
+"""Places where a formula in pieces may jump, for any values of its parameters."""
 
 import sympy
 from sympy.core.relational import Relational
