@@ -13,6 +13,7 @@ from tiny_book import code, markdown, write_notebook, write_runs
 
 from cosnb.book import notebooks
 from cosnb.errors import CosnbError
+from cosnb.experiments.registry import FILE
 
 DEFAULTS = {"count": 1, "scale": 1.0, "label": "a", "flag": False, "sizes": [1], "anything": None}
 
@@ -112,9 +113,9 @@ GOOD = {"title": '"t"', "gpu": "false", "timeout": "{ quick = 1, full = 1 }", "q
     ],
 )
 def test_runs_toml_is_validated(changes: dict[str, str | None], message: str, tmp_path: Path) -> None:
-    (tmp_path / "notebooks").mkdir()
+    (tmp_path / FILE).parent.mkdir(parents=True)
     lines = [f"{key} = {value}" for key, value in {**GOOD, **changes}.items() if value is not None]
-    (tmp_path / "notebooks" / "runs.toml").write_text("\n".join(["[nb]", *lines]))
+    (tmp_path / FILE).write_text("\n".join(["[nb]", *lines]))
     with pytest.raises(CosnbError, match=message):
         notebooks.read_runs(tmp_path)
 
