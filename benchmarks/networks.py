@@ -36,9 +36,9 @@ from cosnb.experiments.diagnostics import steps
 from cosnb.experiments.diagnostics.cost import ratio
 from cosnb.experiments.diagnostics.steps import CAPTURED, COMPILED, CONTESTANTS, EXECUTIONS, LAUNCHED
 from cosnb.experiments.records import measurement
+from cosnb.experiments.records.digest import code_under
 from cosnb.experiments.training.config import PRECISIONS
 from cosnb.experiments.training.device import resolve_precision
-from cosnb.paths import repository_root
 
 Row = dict[str, Any]
 Group = dict[str, Any]
@@ -99,8 +99,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def identity(options: argparse.Namespace) -> Row:
     """Return what must be the same for earlier groups to stand: settings, machine, versions and the package's code."""
-    files = sorted(path for path in (repository_root() / "cosnb").rglob("*") if path.suffix in (".py", ".c", ".json"))
-    code = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in code_under(""))).hexdigest()[:16]
     environment = report.environment(options.device)
     same = {key: environment[key] for key in ("versions", "device", "threads", "memory_settings")}
     return {"rounds": options.rounds, "code": code, **same}

@@ -9,7 +9,6 @@ from typing import Any
 import sympy
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from cosnb.analysis import calculus
 from cosnb.analysis.findings import Properties
@@ -21,6 +20,7 @@ from cosnb.kernels import operators
 from cosnb.kernels.autograd import AutogradFunction, Orders
 from cosnb.kernels.learnable import OpenFunction
 from cosnb.kernels.operators import Kernel
+from cosnb.kernels.torch_internals import is_constant, runs_at_trace, untraced
 from cosnb.symbolic import catalogue, parsing
 from cosnb.symbolic.catalogue import Formula, x
 
@@ -72,7 +72,7 @@ class Activation:
                 _prepare(self)
             assert self.traced is not None
             return self.traced.apply(input)
-        if _is_constant(input):
+        if is_constant(input):
             return operators.forward(input, self.kernel(0))
         return self._orders.value(0).apply(input)
 
@@ -191,34 +191,22 @@ class LearnableModule(nn.Module):
         return f"{self.activation!r}, learnable"
 
 
+@runs_at_trace
 def _prepare(act: Activation) -> bool:
     """Make what torch.compile is to trace: Dynamo, which cannot trace SymPy, runs this as it stands."""
     act.traced = act._orders.traced(0)
     return True
 
 
-# What torch.compiler.assume_constant_result sets; that itself imports all of Dynamo, 1.7 s.
-_prepare._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
+@runs_at_trace
 def _prepare_open(act: Activation) -> bool:
     """Make what torch.compile is to trace: Dynamo, which cannot trace SymPy, runs this as it stands."""
     act.open_traced = act.open_function.traced
     return True
 
 
-_prepare_open._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
-def _is_constant(input: Tensor) -> bool:
-    """Say whether no derivative can be asked of what is done to `input`: autograd would take 2.3 µs of 6.2."""
-    return (
-        not (input.requires_grad and torch.is_grad_enabled())
-        and forward_ad._current_level < 0
-        and not torch._C._are_functorch_transforms_active()
-    )
-
-
+# Inside a compiled function Dynamo would trace the parser, and fail somewhere in it.
+@untraced("make the activation outside of the compiled function, which may call it")
 def activation(formula: str, /, **parameters: float | str) -> Activation:
     """Return an activation by its name in the catalogue, or by its formula as text.
 
@@ -239,13 +227,6 @@ def activation(formula: str, /, **parameters: float | str) -> Activation:
             raise CosnbError(f"{row.name} has no parameter {name!r}: its parameters are {has}")
     merged = {symbol: values.get(name, row.parameters[symbol]) for name, symbol in known.items()}
     return _cached(row.name, tuple(merged.items()))
-
-
-# What torch.compiler.disable sets: inside a compiled function Dynamo would trace the parser, and fail somewhere in it.
-activation._torchdynamo_disable = True  # type: ignore[attr-defined]
-activation._torchdynamo_disable_msg = (  # type: ignore[attr-defined]
-    "make the activation outside of the compiled function, which may call it"
-)
 
 
 def _value(name: str, value: float | str) -> sympy.Rational:

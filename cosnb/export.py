@@ -9,10 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy
 import torch
+from torch import Tensor
 
-from cosnb.accuracy import sampled
+from cosnb.accuracy.points import grid
+from cosnb.accuracy.pointwise import Function, largest_errors
 from cosnb.activations import Activation
 from cosnb.codegen import sources
 from cosnb.codegen.printing import check_name
@@ -138,17 +139,10 @@ def module_name(name: str) -> str:
 def _measure_python(activation: Activation, code: str) -> list[str]:
     namespace: dict[str, Any] = {"__name__": "exported"}
     exec(compile(code, "<exported>", "exec"), namespace)
-    slope = namespace["_slope"]
-
-    def value(x: numpy.ndarray) -> numpy.ndarray:
-        return namespace["_apply"](torch.from_numpy(x)).numpy()
-
-    def derivative(x: numpy.ndarray) -> numpy.ndarray:
-        return slope(torch.ones(x.shape), torch.from_numpy(x)).numpy()
-
+    value, slope = namespace["_apply"], namespace["_slope"]
     x = timing.speed_points()
-    eager = timing.ratio(lambda: namespace["_apply"](x), lambda: torch.nn.functional.silu(x))
-    lines = _error_lines(activation, value, derivative)
+    eager = timing.ratio(lambda: value(x), lambda: torch.nn.functional.silu(x))
+    lines = _error_lines(activation, value, lambda x: slope(torch.ones_like(x), x))
     return [*lines, _speed_line(eager, "eager mode, operation by operation", torch.get_num_threads())]
 
 
@@ -168,12 +162,12 @@ def _measure_header(activation: Activation, name: str) -> list[str]:
             return [f"Error and speed: not measured, for {command[0]} failed on the machine that wrote this."]
         library = ctypes.CDLL(str(built))
 
-    def through(function: Any) -> sampled.Function:
+    def through(function: Any) -> Function:
         function.argtypes, function.restype = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t), None
 
-        def call(x: numpy.ndarray) -> numpy.ndarray:
-            y = numpy.empty_like(x)
-            function(x.ctypes.data, y.ctypes.data, x.size)
+        def call(x: Tensor) -> Tensor:
+            y = torch.empty_like(x)
+            function(x.data_ptr(), y.data_ptr(), x.numel())
             return y
 
         return call
@@ -189,17 +183,25 @@ def _measure_header(activation: Activation, name: str) -> list[str]:
     return [*lines, _speed_line(speed, " ".join([*_C_FLAGS[1:4], *wide]), 1)]
 
 
-def _error_lines(activation: Activation, *functions: sampled.Function) -> list[str]:
-    lines = []
+def _error_lines(activation: Activation, *functions: Function) -> list[str]:
+    lines, points = [], grid()
     for order, function in enumerate(functions):
-        near, far = sampled.errors(function, activation.derivative(order), activation.x)
+        found = largest_errors(function, activation.derivative(order), activation.x, points)
+        near = max((found.classes[name] for name in ("1", "subnormal")), key=lambda largest: largest.error)
         parts = [
-            f"{worst.ulps:.2f} ulp {where} (x = {worst.at:.6g})"
-            for worst, where in ((near, "of it"), (far, "of its largest term where it is below 2^-6 of that"))
-            if worst is not None
+            f"{worst.error:.2f} ulp {where} (x = {worst.at:.6g})"
+            for worst, where in (
+                (near, "of it"),
+                (found.classes["2"], "of its largest term where it is below 2^-6 of that"),
+            )
+            if worst.at is not None
         ]
+        if found.lost:
+            parts.append(
+                f"but {found.lost:,} finite values come out as NaN or inf, the first at x = {found.lost_at:.6g}"
+            )
         lines.append(
-            f"Error of {sources.mark(order)}, float32, at {sampled.points().size:,} points against mpmath: at most "
+            f"Error of {sources.mark(order)}, float32, at {len(points):,} points against mpmath: at most "
             f"{', '.join(parts)}."
         )
     return lines

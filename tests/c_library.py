@@ -20,11 +20,11 @@ FLAGS = tuple("-O1" if flag == "-O3" else flag for flag in cpu.FLAGS)
 def source(programs: Mapping[str, Program]) -> str:
     """Return C with a function and a loop for each program and number format, computed as the kernels do."""
     parts = ["#include <math.h>", "#include <stddef.h>", "#include <stdint.h>", "#include <string.h>"]
-    for torch_type, (dtype, suffix) in TYPES.items():
+    for dtype, suffix in TYPES.values():
         parts.append(c.helpers(list(programs.values()), dtype))
         for name, program in programs.items():
             call = f"{name}_{suffix}(x[i])"
-            if cpu.computes_in_double(program, torch_type):
+            if c.computes_in_double(program, suffix):
                 call = f"(float){name}_f64((double)x[i])"
             else:
                 parts.append(c.function(program, f"{name}_{suffix}", dtype))

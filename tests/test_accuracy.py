@@ -8,7 +8,7 @@ import torch
 from mpmath import mp, mpf
 from oracles import SMOOTH, oracle
 
-from cosnb.accuracy import ends, errors, measure, points, record, table
+from cosnb.accuracy import ends, errors, measure, points, record, table, ulp_errors
 from cosnb.accuracy.errors import Errors, settle
 from cosnb.accuracy.truth import Truth, terms
 from cosnb.activations import activation
@@ -67,6 +67,22 @@ def test_terms_are_the_addends_of_each_piece() -> None:
         both = first.subs(act.x, point) + second.subs(act.x, point)
         assert float(both) == pytest.approx(float(act.expr.subs(act.x, point)))
     assert truth("where(x < 1, x + exp(x), 3*x)").exact(2.0).scale == 6
+
+
+@pytest.mark.parametrize(("name", "order", "point"), [("tanh", 1, 60.0), ("tanh", 1, 100.0), ("mish", 0, -200.0)])
+def test_ulp_errors_far_out_in_float64(name: str, order: int, point: float) -> None:
+    with mp.workdps(1000):
+        u = mpf(point)
+        exact = mp.sech(u) ** 2 if name == "tanh" else u * mp.tanh(mp.log(1 + mp.exp(u)))
+        nearest = float(exact)
+        third = nearest + 3 * math.ulp(nearest)
+        expected = [float(abs(value - exact)) / math.ulp(nearest) for value in (nearest, third)]
+    act, x = activation(name), torch.full((1, 2), point, dtype=torch.float64)
+    computed = torch.tensor([[nearest, third]], dtype=torch.float64)
+    found = ulp_errors(lambda p: computed, act.derivative(order), act.x, x)
+    assert found.shape == x.shape
+    assert found.flatten().tolist() == pytest.approx(expected, abs=1e-9)
+    assert expected[0] <= 0.5 < 2.5 <= expected[1]
 
 
 def test_no_real_value_is_said_so() -> None:

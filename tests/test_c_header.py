@@ -1,6 +1,7 @@
 """The C header through the compiler: no warning, every loop vectorised, values against mpmath, headers together."""
 
 import ctypes
+import math
 import re
 import shutil
 import subprocess
@@ -9,12 +10,14 @@ from pathlib import Path
 import numpy
 import pytest
 import sympy
+import torch
 from truth import truth
 
 from cosnb import CosnbError, activation
 from cosnb.codegen.lower import lower
 from cosnb.codegen.sources import c_header
 from cosnb.codegen.targets import header
+from cosnb.kernels import cpu
 from cosnb.symbolic.catalogue import CATALOGUE, x
 from cosnb.symbolic.functions import softplus
 
@@ -76,6 +79,31 @@ def test_loops_are_vectorised_in_a_file_of_their_own_and_at_full_width(name: str
     wide = ["-mprefer-vector-width=512"] if "x86" in run(tmp_path, "gcc", "-dumpmachine") else []
     said = run(tmp_path, "gcc", *FAST, *wide, "-fopt-info-vec-optimized", "-c", "one.c")
     assert len(set(re.findall(r"\.h:(\d+):\d+: optimized: loop vectorized", said))) == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_headers_and_kernels_give_the_same_bits(
+    catalogue: tuple[Path, str], dtype: torch.dtype, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    built = tmp_path_factory.getbasetemp() / "as_kernels.so"  # once for both formats
+    if not built.exists():
+        flags = ["-O1" if flag == "-O3" else flag for flag in cpu.FLAGS]  # each fma is written out: the same bits
+        run(catalogue[0], "gcc", *flags, "all.c", "-o", str(built), "-lm")
+    library = ctypes.CDLL(str(built))
+    near = torch.linspace(-12, 12, 4001, dtype=torch.float64)
+    octaves = torch.exp2(torch.linspace(-140, 120, 2001, dtype=torch.float64))
+    edges = torch.tensor([0.0, -0.0, math.inf, -math.inf, math.nan])
+    points = torch.cat([near, octaves, -octaves, edges]).to(dtype)
+    dy = torch.linspace(-2, 2, len(points), dtype=dtype)
+    suffix, bits = ("f32", torch.int32) if dtype == torch.float32 else ("f64", torch.int64)
+    for name in CATALOGUE:
+        y, dx = torch.empty_like(points), torch.empty_like(points)
+        pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (dy, points, y, dx)]
+        getattr(library, f"{name}_{suffix}")(*pointers, ctypes.c_size_t(len(points)))
+        kernel = activation(name).kernel(0).native()
+        for got, expected in ((y, kernel.forward(points)), (dx, kernel.backward(dy, points))):
+            same = (got.view(bits) == expected.view(bits)) | (got.isnan() & expected.isnan())
+            assert same.all(), (name, points[~same][:5], got[~same][:5], expected[~same][:5])
 
 
 # In units of epsilon, relative to the largest term, and 64 subnormals: the C functions are within 5 ulp, a derivative

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy
 import pytest
+import torch
 from truth import truth
 
 from cosnb import activation, cli
-from cosnb.accuracy import sampled
-from cosnb.export import module_name, python_text
+from cosnb.accuracy.pointwise import largest_errors
+from cosnb.export import _error_lines, module_name, python_text
 from cosnb.kernels import timing
 from cosnb.symbolic.catalogue import CATALOGUE, x
 
@@ -94,7 +95,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quick(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(sampled, "points", lambda: numpy.linspace(-20, 20, 41, dtype=numpy.float32))
+    patch.setattr("cosnb.export.grid", lambda: torch.linspace(-20, 20, 41))
     patch.setattr(timing, "ELEMENTS", 1000)
 
 
@@ -240,19 +241,23 @@ def test_without_a_compiler_the_header_says_that_nothing_was_measured(
 
 
 def test_errors_are_counted_in_the_two_classes() -> None:
-    act = activation("cos")
-    exact = {float(p): v for p, v in zip(sampled.points(), truth(act.expr, x, sampled.points())[0], strict=True)}
+    act, points = activation("cos"), torch.linspace(-20, 20, 41)
+    right = torch.from_numpy(truth(act.expr, x, points.tolist())[0]).float()
 
-    def wrong(points: numpy.ndarray) -> numpy.ndarray:
-        values = numpy.array([exact[float(p)] for p in points], dtype=numpy.float32)
-        values[points == 10] += numpy.float32(3 * 2**-20)  # f(10) is about 10.25, whose ulp is 2^-20
-        return values
+    def wrong(points: torch.Tensor) -> torch.Tensor:
+        # f(10) is about 10.25, whose ulp is 2^-20
+        return torch.where(points == 10, right + 3 * 2**-20, right)
 
-    near, far = sampled.errors(wrong, act.expr, x)
-    assert near is not None
-    assert near.at == 10
-    assert 2.5 <= near.ulps <= 3.5
-    assert far is None or far.ulps <= 0.5
-    nothing, _ = sampled.errors(lambda p: numpy.full_like(p, numpy.nan), act.expr, x)
-    assert nothing is not None
-    assert nothing.ulps == numpy.inf
+    found = largest_errors(wrong, act.expr, x, points)
+    assert found.classes["1"].at == 10
+    assert 2.5 <= found.classes["1"].error <= 3.5
+    assert found.classes["2"].error <= 0.5
+    assert found.lost == 0
+    nothing = largest_errors(lambda p: torch.full_like(p, torch.nan), act.expr, x, points)
+    assert nothing.lost == len(points)
+
+
+def test_lost_values_stand_in_the_head() -> None:
+    (line,) = _error_lines(activation("swish"), lambda p: torch.where(p > 15, torch.nan, p * torch.sigmoid(p)))
+    points = torch.linspace(-20, 20, 41)  # of `quick`
+    assert f"{int((points > 15).sum())} finite values come out as NaN or inf, the first at x = 16" in line

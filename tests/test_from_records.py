@@ -30,7 +30,8 @@ def build(folder: Path) -> subprocess.CompletedProcess:
         f"import sys\nsys.path.insert(0, {str(ROOT / 'book' / '_ext')!r})\nextensions = {EXTENSIONS!r}\n"
         "nb_execution_mode = 'off'\nnb_render_markdown_format = 'myst'\nmyst_enable_extensions = ['dollarmath']\n"
         "autodoc_preserve_defaults = True\nbibtex_bibfiles = ['references.bib']\nhtml_theme = 'basic'\n"
-        "nitpick_ignore_regex = [('py:.*', r'(?!cosnb\\.).*'), ('py:.*', r'cosnb\\.(kernels|plots\\.formulas)\\..*')]\n"
+        "nitpick_ignore_regex = [('py:.*', r'(?!cosnb\\.).*'),"
+        " ('py:.*', r'cosnb\\.(kernels|book\\.plots\\.formulas)\\..*')]\n"
         f"html_static_path = [{str(ROOT / 'book' / 'assets')!r}]\n",
         encoding="utf-8",
     )

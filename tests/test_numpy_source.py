@@ -9,6 +9,7 @@ import torch
 from truth import truth
 
 from cosnb import CosnbError, activation
+from cosnb.codegen.evaluate import compile_source
 from cosnb.codegen.lower import lower
 from cosnb.codegen.targets import numpy as target
 from cosnb.symbolic.catalogue import CATALOGUE, x
@@ -19,7 +20,7 @@ EDGES = numpy.array([-numpy.inf, numpy.inf, numpy.nan, -3e38, 3e38, -1e4, 1e4])
 
 
 def printed(expr: sympy.Expr, name: str = "f") -> Callable[..., numpy.ndarray]:
-    return target.compile_source(target.source(lower(expr, x), name), name)
+    return compile_source(target.source(lower(expr, x), name), name)
 
 
 # Relative to the largest term, in units of the format's epsilon. NumPy's own float32 functions are within 4 ulp, and a

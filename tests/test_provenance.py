@@ -65,19 +65,23 @@ def test_several_groups_and_none():
     assert [len(group) for group in provenance.split([*RECORDS, *other])] == [16, 2]
 
 
-def test_a_change_of_the_deciding_code_makes_a_record_older():
+def test_a_change_of_the_deciding_code_makes_a_record_older(monkeypatch):
+    from cosnb.experiments.records import digest
     from cosnb.experiments.records.digest import code_digest
     from cosnb.experiments.training.config import TrainingConfig
 
     record = json.loads(json.dumps(RECORDS[0]))
     record["code_digest"] = code_digest(TrainingConfig(**record["config"]))
     assert not provenance.is_older(record)
+    monkeypatch.setattr(digest, "_same_code", lambda: {"e" * 16: record["code_digest"]})
+    assert not provenance.is_older(record | {"code_digest": "e" * 16})  # earlier code that gave the same numbers
+    assert provenance.is_older(record | {"code_digest": "f" * 16})
     assert provenance.is_older(record | {"config": record["config"] | {"a_setting_of_the_past": 1}})
 
 
 def test_a_measurement_s_code_is_the_module_it_names():
     from cosnb.experiments.diagnostics import landscape
-    from cosnb.experiments.records.measurement import file_digest
+    from cosnb.experiments.records.digest import file_digest
 
     config = {"activation": "relu", "points": 9}
     record = complete(run("x", "relu", 0, 0, 0), "some") | {

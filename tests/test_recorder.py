@@ -29,6 +29,8 @@ def main():
     commit = os.popen("git rev-parse HEAD").read().strip()
     record = {{"finished": str(number), "commit": commit, "version": VERSION, "arguments": sys.argv[1:]}}
     record["nice"] = os.nice(0)
+    group = Path("/proc/self/autogroup")
+    record["group"] = group.read_text() if group.exists() else "nice 19"
     (folder / f"{{number}}.json").write_text(json.dumps(record))
     try:
         time.sleep(60 if "wait" in sys.argv else 0)
@@ -90,6 +92,7 @@ def test_the_newest_record_s_code_goes_on_and_another_commit_can_be_named(clone:
     assert first["arguments"] == ["campaign", "answer", "--device", "cpu", "--together", "3"]
     assert third["arguments"] == ["campaign", "answer", "--device", "cpu", "--together", "2", "--minutes", "5"]
     assert first["nice"] == 19
+    assert str(first["group"]).strip().endswith("nice 19")
     assert record(clone, "answer", "--commit", "no-such") != 0
 
 

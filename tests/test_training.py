@@ -14,8 +14,6 @@ from cosnb.errors import CosnbError
 from cosnb.experiments import models
 from cosnb.experiments.data import ImageData, load
 from cosnb.experiments.data.augment import draw, normalize
-from cosnb.experiments.records import digest as digest_module
-from cosnb.experiments.records.digest import canonical, code_digest
 from cosnb.experiments.training import (
     TrainingConfig,
     evaluate,
@@ -314,52 +312,3 @@ def test_activations_are_read() -> None:
     assert parse_activations("relu, silu,CoS") == ["relu", "swish", "cos"]
     with pytest.raises(CosnbError, match="unknown activation ''"):
         parse_activations("relu,")
-
-
-# The digest of the code
-
-
-def test_the_code_s_digest_is_blind_to_comments_docstrings_and_layout() -> None:
-    plain = "def f(x):\n    return x * 2\n"
-    dressed = '"""Head."""\n# note\ndef f(\n    x,\n):\n    """Twice."""\n\n    return (x * 2)  # two\n'
-    assert canonical(plain) == canonical(dressed)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        "def f(x):\n    return x * 3\n",
-        "def f(x):\n    return x + 2\n",
-        "def f(x, y=1):\n    return x * 2\n",
-        "def f(x):\n    x * 2\n",
-        'def f(x):\n    return x * "2"\n',
-    ],
-)
-def test_the_code_s_digest_sees_every_change_of_what_is_done(changed: str) -> None:
-    assert canonical(changed) != canonical("def f(x):\n    return x * 2\n")
-
-
-def test_the_code_s_digest_covers_loop_augmentation_network_and_activation(
-    tmp_path,
-    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
-) -> None:
-    names = (*digest_module._FILES, "models/squeezenet.py")
-    assert {"training/loop.py", "training/state.py", "training/protocol.py", "data/augment.py"} < set(names)
-    for name in names:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text((digest_module._PACKAGE / name).read_text())
-    monkeypatch.setattr(models, "code_file", lambda network: tmp_path / f"models/{network}.py")
-    monkeypatch.setattr(digest_module, "_PACKAGE", tmp_path)
-    first = code_digest(config())
-    assert re.fullmatch("[0-9a-f]{16}", first)
-    assert code_digest(config(epochs=9)) == first  # settings have their own digest
-    assert code_digest(config("relu")) != first
-    for name in names:
-        path = tmp_path / name
-        path.write_text(path.read_text() + "\n# a comment\n")
-        assert code_digest(config()) == first
-        path.write_text(path.read_text() + "\nLIMIT = 1\n")
-        second = code_digest(config())
-        assert second != first
-        first = second

@@ -53,14 +53,20 @@ def write_runs(root: Path, timeouts: dict[str, int], quick: str = "{}", gpu: boo
     (root / FILE).write_text("\n".join(entries), encoding="utf-8")
 
 
-def copy_book(root: Path) -> Path:
-    """Copy the repository's book (pages, configuration, runs.toml) to `root`, without its notebooks."""
+def copy_book(root: Path, pages: Sequence[str] = ()) -> Path:
+    """Copy the repository's book (pages, configuration, runs.toml) to `root`, without its notebooks.
+
+    pages: all that it has beside the references, where given: a build of the whole takes twice as long.
+    """
     source = repository_root()
     shutil.copytree(source / "book", root / "book", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "notebooks").mkdir()
     (root / FILE).parent.mkdir(parents=True)
     for name in ("_config.yml", "_toc.yml", FILE):
         shutil.copyfile(source / name, root / name)
+    if pages:
+        lines = ["format: jb-book", "root: book/references", "chapters:", *(f"- file: {page}" for page in pages)]
+        (root / "_toc.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return root
 
 

@@ -96,7 +96,7 @@ class Errors:
         order = upper.argsort(descending=True, stable=True)
         for done, index in enumerate(order.tolist()):
             largest = self.classes[CLASSES[int(kind[index])]]
-            if upper[index] <= largest.error:
+            if largest.at is not None and upper[index] <= largest.error:
                 largest.count += 1
                 self._count(upper[index : index + 1])
             elif done >= _DECIDED:

@@ -6,6 +6,7 @@ Numbers of a format are counted in order by integers, so that neighbours differ 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import numpy
 import sympy
 import torch
 from sympy.core.relational import Relational
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from cosnb.accuracy.balls import evaluate
 from cosnb.accuracy.truth import Truth
-from cosnb.codegen.program import Program
+from cosnb.codegen.program import CONSTANTS, Program
 
 _BITS = {
     torch.float64: torch.int64,
@@ -45,6 +46,13 @@ def every(
     yield torch.tensor([-0.0], dtype=dtype, device=device)
     for begin in range(-last, last + 1, chunk * stride):
         yield number(torch.arange(begin, min(begin + chunk * stride, last + 1), stride, device=device), dtype)
+
+
+def grid() -> Tensor:
+    """Return 2,017 float32 points: 0, every octave from 2⁻³² to 2¹³ on both sides, and [−20, 20] evenly."""
+    octaves = numpy.exp2(numpy.linspace(-32, 13, 504))
+    even = numpy.linspace(-20, 20, 1008)
+    return torch.from_numpy(numpy.concatenate([-octaves, octaves, even, [0]]).astype(numpy.float32))
 
 
 def sample(truth: Truth, programs: Sequence[Program], dtype: torch.dtype, count: int, seed: int = 0) -> Tensor:
@@ -95,10 +103,8 @@ def _constants(programs: Sequence[Program], dtype: torch.dtype) -> Tensor:
     for program in programs:
         for index in program.live():
             step = program.steps[index]
-            if step.op == "number":
-                values.add(float(step.args[0]))  # type: ignore[arg-type]
-            elif step.op == "edge":
-                values.add(float(step.args[dtype == torch.float64]))  # type: ignore[arg-type]
+            if step.op in CONSTANTS:
+                values.add(float(step.values[-1 if dtype == torch.float64 else 0]))
     both = torch.tensor([sign * value for value in sorted(values) for sign in (1, -1)], dtype=torch.float64).to(dtype)
     return ordinal(both[both.isfinite()])
 

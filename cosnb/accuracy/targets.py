@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from cosnb.activations import Activation
+from cosnb.codegen.evaluate import compile_source
 from cosnb.codegen.targets import numpy as numpy_code
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, operators
@@ -59,7 +60,7 @@ def function(activation: Activation, target: str, order: int) -> Callable[[Tenso
             return lambda x: operators.forward(x, kernel)
         return lambda x: operators.backward(torch.ones_like(x), x, kernel)
     if target == "numpy":
-        run = numpy_code.compile_source(numpy_code.source(activation.program(order), "f"), "f")
+        run = compile_source(numpy_code.source(activation.program(order), "f"), "f")
         return lambda x: torch.from_numpy(run(x.numpy()))
     wrap: Callable[[Callable], Callable] = (
         partial(torch.compile, fullgraph=True, dynamic=True) if target in COMPILED else lambda code: code

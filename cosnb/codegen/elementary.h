@@ -253,5 +253,5 @@ static inline REAL cosnb_atan(REAL x) {
 
 /* v with its sign turned where bit 1 of the number of quarter turns is set. */
 static inline REAL cosnb_turn(BITS quarters, REAL v) {
-  return cosnb_from_bits(cosnb_bits(v) ^ ((quarters & 2u) << TO_SIGN));
+  return cosnb_from_bits(cosnb_bits(v) ^ ((quarters & 2u) << BIT_1_TO_SIGN));
 }

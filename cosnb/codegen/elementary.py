@@ -1,7 +1,7 @@
 """Elementary functions in C99 for generated headers: branch-free, without tables, vectorised by the compiler.
 
-The C text stands in elementary.h, a template for float and double, and for what the formats do differently in
-elementary_float.h and elementary_double.h; the polynomials in coefficients.json, which tools.minimax computes.
+The C text stands in elementary.h and selections.h, templates for float and double, and for what the formats do
+differently in elementary_float.h and elementary_double.h; the polynomials in coefficients.json, from tools.minimax.
 """
 
 import json
@@ -25,8 +25,10 @@ _WORDS: dict[str, dict[str, str]] = {
         "REAL": "float",
         "BITS": "uint32_t",
         "SIGN": "0x80000000u",
-        "TO_SIGN": "30",
+        "BIT_1_TO_SIGN": "30",
+        "SIGN_PLACE": "31",
         "MANTISSA_BITS": "23",
+        "MANTISSA": "0x7fffffu",
         "BIAS": "127u",
         "ROUND": "12583039.0f",
         "INTEGERS": "8388734.0f",
@@ -34,6 +36,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "MANTISSA_OF_TWO_THIRDS": "0x2aaaabu",
         "SMALLEST_NORMAL": "0x1p-126f",
         "TO_NORMAL": "0x1p+24f",
+        "FROM_NORMAL": "0x1p-12f",
         "LOG2_TO_NORMAL": "24.0f",
         "TINY": "0x1p-60f",
         "LOG2E": "0x1.715476p+0f",
@@ -44,6 +47,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "EXP_HIGHEST": "89.0f",
         "EXPM1_LOWEST": "-20.0f",
         "SINH_HIGHEST": "89.5f",
+        "ROOT": "sqrtf",
         "ROOT_GUESS": "0x5f3759dfu",
         "ERFC_HIGHEST": "10.2f",
         "ERFC_CENTRE": "2.0f",
@@ -61,8 +65,10 @@ _WORDS: dict[str, dict[str, str]] = {
         "REAL": "double",
         "BITS": "uint64_t",
         "SIGN": "0x8000000000000000u",
-        "TO_SIGN": "62",
+        "BIT_1_TO_SIGN": "62",
+        "SIGN_PLACE": "63",
         "MANTISSA_BITS": "52",
+        "MANTISSA": "0xfffffffffffffu",
         "BIAS": "1023u",
         "ROUND": "6755399441056767.0",
         "INTEGERS": "4503599627371518.0",
@@ -70,6 +76,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "MANTISSA_OF_TWO_THIRDS": "0x5555555555555u",
         "SMALLEST_NORMAL": "0x1p-1022",
         "TO_NORMAL": "0x1p+54",
+        "FROM_NORMAL": "0x1p-27",
         "LOG2_TO_NORMAL": "54.0",
         "TINY": "0x1p-100",
         "LOG2E": "0x1.71547652b82fep+0",
@@ -80,6 +87,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "EXP_HIGHEST": "710.0",
         "EXPM1_LOWEST": "-40.0",
         "SINH_HIGHEST": "710.5",
+        "ROOT": "sqrt",
         "ROOT_GUESS": "0x5fe6eb50c7b537a9u",
         "ERFC_HIGHEST": "27.3",
         "ERFC_CENTRE": "4.0",
@@ -118,6 +126,9 @@ FUNCTIONS: dict[str, str] = {
     "atan": "For every x: atan a = π/2 − atan(1/a) for a > 1, one polynomial. 1.4 ulp; 1.5 ulp.",
 }
 
+# What selections.h adds for a Program's other operations.
+SELECTIONS = ("mask", "negative", "choose", "min", "max", "sign", "sqrt")
+
 _FUNCTION = re.compile(r"(?:^/\*(?:(?!\*/).)*\*/\n)?^static inline \w+ cosnb_(\w+)\(.*?^}\n", re.DOTALL | re.MULTILINE)
 # A number with a point or a binary exponent is of the format, and so is each function.
 _NUMBER = re.compile(r"(?<![\w.])(\d+\.\d+|0x[0-9a-f.]+p[+-]?\d+)(?![\w.])")
@@ -129,8 +140,8 @@ _POLYNOMIAL = re.compile(r"^( +)REAL (\w+) = POLY\((\w+), (\w+)\);\n", re.MULTIL
 def definitions(names: Iterable[str], dtype: str) -> str:
     """Return C text that defines the functions `names` and all they use, each once, each before its first use.
 
-    `names`: keys of FUNCTIONS; `dtype`: "float" or "double". In C, `exp` is cosnb_expf for float and cosnb_exp for
-    double. The file around the text begins with INCLUDES. Raises CosnbError for another name or dtype.
+    `names`: of FUNCTIONS and SELECTIONS; `dtype`: "float" or "double". In C, `exp` is cosnb_expf for float and
+    cosnb_exp for double. The file around the text begins with INCLUDES. Raises CosnbError for another name or dtype.
     """
     if dtype not in _WORDS:
         raise CosnbError(f"no elementary functions for {dtype!r}: expected float or double")
@@ -150,7 +161,9 @@ def definitions(names: Iterable[str], dtype: str) -> str:
 @cache
 def _blocks(dtype: str) -> dict[str, str]:
     """Return {name: C text of the function}, in an order in which each stands after those that it uses."""
-    text = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("elementary.h", f"elementary_{dtype}.h"))
+    text = "".join(
+        (_HERE / name).read_text(encoding="utf-8") for name in ("elementary.h", f"elementary_{dtype}.h", "selections.h")
+    )
     polynomials = json.loads((_HERE / "coefficients.json").read_text(encoding="utf-8"))[dtype]
     text = text.replace("ERFC_FIT", _WORDS[dtype]["ERFC_FIT"])
     text = _POLYNOMIAL.sub(lambda match: _horner(match[1], match[2], match[4], polynomials[match[3]]), text)

@@ -1,6 +1,8 @@
-"""A `Program` as a NumPy function, by which lowering tries what it has made."""
+"""Printed Python source as a function, and a `Program` as one of NumPy, by which lowering tries what it has made."""
 
+import linecache
 from collections.abc import Callable
+from types import FunctionType
 
 import numpy
 import sympy
@@ -36,6 +38,19 @@ def _edge(single: sympy.Expr, double: sympy.Expr) -> str:
 
 
 NUMPY = Target("numpy", TEMPLATES, number, _edge)
+
+
+def compile_source(code: str, name: str, **modules: object) -> FunctionType:
+    """Return the function `name` that printed `code` defines; its lines show in tracebacks.
+
+    modules: {name: module} that the code uses and does not import.
+    """
+    filename = f"<cosnb {name} {abs(hash(code)):x}>"
+    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+    exec(compile(code, filename, "exec"), modules)
+    function = modules[name]
+    assert isinstance(function, FunctionType)
+    return function
 
 
 def evaluator(program: Program, dtype: type) -> Callable[[numpy.ndarray], numpy.ndarray]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sympy
 
-from cosnb.codegen.program import COMPARISONS, CONDITIONS, Program, Step, arguments
+from cosnb.codegen.program import COMPARISONS, CONDITIONS, CONSTANTS, LEAVES, Program, Step
 from cosnb.errors import CosnbError
 
 # How tightly an expression binds: what is looser than its place asks for goes into parentheses.
@@ -126,7 +126,7 @@ class _Printer:
         if step.op != "mul":
             return None
         total, base = 0, ""
-        for argument in arguments(step):
+        for argument in step.args:
             name = self.rendered.get(argument, ("", 0))[0]
             letter, digits = name[:1], name[1:] or "1"
             if not (letter.isalpha() and digits.isdigit() and letter in "tusx" and base in ("", letter)):
@@ -134,16 +134,19 @@ class _Printer:
             base, total = letter, total + int(digits)
         return f"{base}{total}"
 
-    def _render(self, step: Step) -> tuple[str, int]:
-        target, args = self.target, step.args
+    def _leaf(self, step: Step) -> tuple[str, int]:
         if step.op == "input":
-            return str(args[0]), _ATOM
-        if step.op == "number":
-            code = target.number(args[0])
-            return code, _UNARY if code.startswith("-") else _ATOM
+            return step.name, _ATOM
         if step.op == "edge":
-            return target.edge(*args), _ATOM
-        indices = arguments(step)
+            return self.target.edge(*step.values), _ATOM
+        code = self.target.number(*step.values)
+        return code, _UNARY if code.startswith("-") else _ATOM
+
+    def _render(self, step: Step) -> tuple[str, int]:
+        target = self.target
+        if step.op in LEAVES:
+            return self._leaf(step)
+        indices = step.args
         template = target.templates.get(step.op)
         if step.op == "where" and all(self._is_constant(index) for index in indices[1:]):
             template = target.templates.get("where_numbers", template)
@@ -166,13 +169,13 @@ class _Printer:
         raise CosnbError(f"the target {target.name} has no template for the operation {step.op!r}")
 
     def _is_constant(self, index: int) -> bool:
-        return self.program.steps[index].op in ("number", "edge")
+        return self.program.steps[index].op in CONSTANTS
 
     def _fma(self, a: int, b: int, c: int) -> str:
         rest = self.code(c, _SUM)
         for one, other in ((a, b), (b, a)):
             if self.program.steps[one].op == "neg":
-                inner = arguments(self.program.steps[one])[0]
+                (inner,) = self.program.steps[one].args
                 return f"{rest} - {self.code(inner, _PRODUCT)} * {self.code(other, _PRODUCT + 1)}"
         product = f"{self.code(a, _PRODUCT)} * {self.code(b, _PRODUCT + 1)}"
         return _signed(product, "+", rest)

@@ -12,6 +12,7 @@ until a target writes it in its own format. Operations besides + − * / and the
     edge(a, b)        a number that depends on the format: `a` for float, `b` for double
 """
 
+import copy
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -22,14 +23,21 @@ EXPONENTIALS = frozenset(
     ("exp", "expm1", "exp_nonpositive", "exp_scaled", "sigmoid", "softplus", "tanh", "sinh", "cosh")
 )
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+CONSTANTS = ("number", "edge")
+LEAVES = ("input", *CONSTANTS)
 CONDITIONS = frozenset((*COMPARISONS, "negative", "and", "or", "not"))
 
 
 class Step(NamedTuple):
-    """One operation: its arguments are indices of earlier steps, but for `number`, `edge` and `input`."""
+    """One operation on earlier steps, whose indices are `args`; `number`, `edge` and `input` have none.
+
+    `values`: of a number, or of an edge for float and for double; `name`: of an input.
+    """
 
     op: str
-    args: tuple[object, ...]
+    args: tuple[int, ...] = ()
+    values: tuple[sympy.Expr, ...] = ()
+    name: str = ""
 
 
 @dataclass
@@ -43,9 +51,12 @@ class Program:
     hints: dict[int, str] = field(default_factory=dict)  # names that a reader of the printed code knows
     known: dict[Step, int] = field(default_factory=dict)
 
-    def emit(self, op: str, *args: object) -> int:
+    def emit(self, op: str, *args: int) -> int:
         """Return the index of the step `op(args)`, made if there is no equal one."""
-        step = Step(op, args)
+        return self.put(Step(op, args))
+
+    def put(self, step: Step) -> int:
+        """Return the index of a step, made if there is no equal one."""
         if step not in self.known:
             self.known[step] = len(self.steps)
             self.steps.append(step)
@@ -53,20 +64,20 @@ class Program:
 
     def input(self, name: str) -> int:
         """Return the argument `name` of the function: "x", or "dy" in a backward function, or a parameter."""
-        return self.emit("input", name)
+        return self.put(Step("input", name=name))
 
     def number(self, value: sympy.Expr | float) -> int:
         """Return an exact number."""
-        return self.emit("number", sympy.sympify(value))
+        return self.put(Step("number", values=(sympy.sympify(value),)))
 
     def edge(self, single: sympy.Expr | float, double: sympy.Expr | float) -> int:
         """Return a number that differs between float and double: where an exponential underflows."""
-        return self.emit("edge", sympy.sympify(single), sympy.sympify(double))
+        return self.put(Step("edge", values=(sympy.sympify(single), sympy.sympify(double))))
 
     def is_number(self, index: int, value: float) -> bool:
         """Say whether a step is the number `value`."""
         step = self.steps[index]
-        return step.op == "number" and step.args[0] == value
+        return step.op == "number" and step.values[0] == value
 
     def add(self, a: int, b: int) -> int:
         """Return a + b; a product becomes part of an fma, a negation a difference."""
@@ -78,7 +89,7 @@ class Program:
             if self.steps[left].op == "neg":
                 inner = self.steps[self._argument(left)]
                 if inner.op == "mul":
-                    return self.emit("fma", self.neg(int(str(inner.args[0]))), inner.args[1], right)
+                    return self.emit("fma", self.neg(inner.args[0]), inner.args[1], right)
                 return self.emit("sub", right, self._argument(left))
         for left, right in ((b, a), (a, b)):
             if self.steps[left].op == "mul":
@@ -106,11 +117,11 @@ class Program:
         if first.op != "where" or second.op != "where" or first.args[0] != second.args[0]:
             return None
         pairs = list(zip(first.args[1:], second.args[1:], strict=True))
-        free = [any(self.is_number(i, n) for i in pair for n in (1, -1)) for pair in pairs]  # type: ignore[arg-type]
+        free = [any(self.is_number(i, n) for i in pair for n in (1, -1)) for pair in pairs]
         if not any(free) or a == b:
             return None
-        products = [self.mul(*pair) for pair in pairs]  # type: ignore[arg-type]
-        return self.where(first.args[0], *products)  # type: ignore[arg-type]
+        products = [self.mul(*pair) for pair in pairs]
+        return self.where(first.args[0], *products)
 
     def neg(self, a: int) -> int:
         """Return −a."""
@@ -118,7 +129,7 @@ class Program:
         if step.op == "neg":
             return self._argument(a)
         if step.op == "number":
-            return self.number(-step.args[0])  # type: ignore[operator]
+            return self.number(-step.values[0])
         return self.emit("neg", a)
 
     def div(self, a: int, b: int) -> int:
@@ -146,28 +157,33 @@ class Program:
         """Return `a` where the condition holds, else `b`."""
         return a if a == b else self.emit("where", condition, a, b)
 
+    def times(self, name: str) -> "Program":
+        """Return a copy whose result is multiplied by a further input."""
+        product = copy.copy(self)
+        product.steps, product.known = list(self.steps), dict(self.known)
+        product.result = product.mul(product.input(name), self.result)
+        return product
+
     def _argument(self, index: int) -> int:
-        argument = self.steps[index].args[0]
-        assert isinstance(argument, int)
-        return argument
+        return self.steps[index].args[0]
 
     def inputs(self) -> list[str]:
         """Return the names of the function's arguments."""
-        return [str(step.args[0]) for step in self.steps if step.op == "input"]
+        return [step.name for step in self.steps if step.op == "input"]
 
     def live(self) -> list[int]:
         """Return the indices of the steps that the result needs, in order."""
         needed = {self.result}
         for index in range(len(self.steps) - 1, -1, -1):
             if index in needed:
-                needed.update(arguments(self.steps[index]))
+                needed.update(self.steps[index].args)
         return sorted(needed)
 
     def uses(self) -> Counter[int]:
         """Return how often each step is used by those that the result needs."""
         counts: Counter[int] = Counter([self.result])
         for index in self.live():
-            counts.update(arguments(self.steps[index]))
+            counts.update(self.steps[index].args)
         return counts
 
     def operations(self) -> dict[str, int]:
@@ -195,11 +211,6 @@ class Program:
                 counts["additions"] += 1
             elif step.op in ("where", "min", "max"):
                 counts["selections"] += 1
-            elif step.op not in ("number", "edge", "input", "neg", "abs", *CONDITIONS):
+            elif step.op not in (*LEAVES, "neg", "abs", *CONDITIONS):
                 counts["functions"] += 1
         return counts
-
-
-def arguments(step: Step) -> tuple[int, ...]:
-    """Return the steps that a step reads."""
-    return () if step.op in ("number", "edge", "input") else step.args  # type: ignore[return-value]

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from cosnb.codegen.program import Program, Step, arguments
+from cosnb.codegen.program import CONSTANTS, Program, Step
 
 Interval = tuple[float, float]
 EVERYTHING: Interval = (-math.inf, math.inf)
@@ -29,12 +29,12 @@ def intervals(program: Program) -> list[Interval]:
 
 
 def _interval(step: Step, found: list[Interval]) -> Interval:
-    if step.op in ("number", "edge"):
-        values = [float(value) for value in step.args]  # type: ignore[arg-type]
+    if step.op in CONSTANTS:
+        values = [float(value) for value in step.values]
         return min(values), max(values)
     if step.op in _KNOWN:
         return _KNOWN[step.op]
-    own = [found[index] for index in arguments(step)]
+    own = [found[index] for index in step.args]
     match step.op, own:
         case "neg", [(low, high)]:
             return -high, -low
@@ -51,7 +51,7 @@ def _interval(step: Step, found: list[Interval]) -> Interval:
         case "sub", [a, b]:
             return _sum(a, (-b[1], -b[0]))
         case "mul", [a, b]:
-            same = arguments(step)[0] == arguments(step)[1]
+            same = step.args[0] == step.args[1]
             return _square(a) if same else _product(a, b)
         case "fma", [a, b, c]:
             return _sum(_product(a, b), c)

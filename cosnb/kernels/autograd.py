@@ -18,25 +18,9 @@ from torch.autograd import forward_ad
 
 from cosnb.kernels import operators
 from cosnb.kernels.operators import Kernel
-from cosnb.kernels.plain import is_plain
+from cosnb.kernels.torch_internals import Function, forward_mode_on, is_plain
 
 AutogradFunction = type[torch.autograd.Function]
-# PyTorch's own, and may go: it takes off the wrapper that a tensor has kept from a transform of torch.func.
-_unwrap_if_dead = getattr(torch._C._functorch, "unwrap_if_dead", None)
-
-
-class Function(torch.autograd.Function):
-    """PyTorch's Function of tensors alone, whose `apply` leaves out what is needed only for other arguments.
-
-    PyTorch's looks up the signature of `forward` in every call, to fill in defaults: 8 µs of 12 for an empty one.
-    """
-
-    @classmethod
-    def apply(cls, *tensors: Tensor) -> Any:
-        """Return what `forward` returns, recorded for autograd."""
-        if _unwrap_if_dead is None or torch._C._are_functorch_transforms_active():
-            return super().apply(*tensors)
-        return super(torch.autograd.Function, cls).apply(*map(_unwrap_if_dead, tensors))  # type: ignore[misc]
 
 
 class Orders:
@@ -91,7 +75,7 @@ def _value(orders: Orders, order: int) -> AutogradFunction:
             (saved,) = ctx.saved_tensors
             # PyTorch calls jvp with forward mode off, so a jvp of a jvp would silently be 0 (its issue 197867).
             # Turned on again, it needs the input without this level's tangent; an outer level's stays inside it.
-            with forward_ad._set_fwd_grad_enabled(True):
+            with forward_mode_on():
                 return orders.product(order).apply(dx, forward_ad.unpack_dual(saved).primal)
 
         @staticmethod
@@ -123,7 +107,7 @@ def _product(orders: Orders, order: int) -> AutogradFunction:
 
         @staticmethod
         def jvp(ctx: Any, d_dy: Tensor | None, d_x: Tensor | None) -> Tensor:
-            with forward_ad._set_fwd_grad_enabled(True):
+            with forward_mode_on():
                 dy, x = (forward_ad.unpack_dual(saved).primal for saved in ctx.saved_tensors)
                 total = torch.zeros_like(x)
                 if d_dy is not None:

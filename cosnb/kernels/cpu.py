@@ -55,8 +55,6 @@ _INLINE = """#ifdef __GNUC__
 #define inline inline __attribute__((always_inline))
 #endif
 """
-_ENOUGH = 8.0  # ulp by NumPy, which rounds each product: about 4 in C
-_AFFORDABLE = (12, 18)  # multiplications and additions in double, forward and backward
 _SERIAL = 1 << 15  # elements below which one thread is faster, as in PyTorch's own elementwise loops
 _PROCESS = os.getpid()  # in a process forked from this one OpenMP's threads are gone, and it waits for them for ever
 logger = logging.getLogger(__name__)
@@ -143,19 +141,6 @@ def _flags() -> tuple[str, ...]:
     return (*FLAGS, _WIDE) if platform.machine() in ("x86_64", "AMD64") else FLAGS
 
 
-def computes_in_double(program: Program, dtype: torch.dtype) -> bool:
-    """Say whether the loop for `dtype` computes in double: where terms cancel, float has too few digits.
-
-    For float16 always, so that its result is the nearest there is; for float32 where that takes at most 3 × the time of
-    PyTorch's SiLU (measured on one core: Swish′ 2.4, Mish′ 3.0; not CoS 3.1, CoS′ 3.6).
-    """
-    if dtype not in (torch.float32, torch.float16) or program.error <= _ENOUGH:
-        return False
-    counts = program.operations()
-    limit = _AFFORDABLE["dy" in program.inputs()]
-    return dtype == torch.float16 or counts["multiplications"] + counts["additions"] <= limit
-
-
 def goes_by_table(program: Program) -> bool:
     """Say whether f(x) of 16-bit numbers is looked up: where it has an exponential, a function or a division."""
     counts = program.operations()
@@ -172,9 +157,9 @@ def source(value: Program, product: Program | None) -> str:
         if product is not None:
             parts.append(c.function(product, f"product_{suffix}", dtype))
     for name, program in (("VALUE", value), ("PRODUCT", product)):
-        for format, mark in ((torch.float32, "F32"), (torch.float16, "F16")):
-            if program is not None and computes_in_double(program, format):
-                parts.append(f"#define COSNB_{name}_{mark}_IN_DOUBLE")
+        for format in ("f32", "f16"):
+            if program is not None and c.computes_in_double(program, format):
+                parts.append(f"#define COSNB_{name}_{format.upper()}_IN_DOUBLE")
     if goes_by_table(value):
         parts.append("#define COSNB_BY_TABLE")
     loops = files("cosnb.kernels").joinpath("loops.c").read_text()

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from cosnb.codegen.evaluate import compile_source
 from cosnb.codegen.lower import lower_open
 from cosnb.codegen.targets import pytorch
-from cosnb.kernels.autograd import AutogradFunction, Function
+from cosnb.kernels.autograd import AutogradFunction
+from cosnb.kernels.torch_internals import Function, forward_mode_on
 
 Partial = Callable[..., Tensor]
 
@@ -45,7 +47,9 @@ class OpenFunction:
         # The prefix keeps a parameter called `torch` or `v1` apart from the printed code's own names.
         names = [f"p_{symbol.name}" for symbol in self.symbols[1:]]
         program = lower_open(self.expr, tuple(zip(self.symbols, ("x", *names), strict=True)))
-        function = pytorch.compile_source(pytorch.source(program, "open_function", parameters=names), "open_function")
+        function = compile_source(
+            pytorch.source(program, "open_function", parameters=names), "open_function", torch=torch
+        )
 
         def evaluate(x: Tensor, *parameters: Tensor) -> Tensor:
             y = function(x, *(p.to(_wide(x.dtype)) for p in parameters))
@@ -101,7 +105,7 @@ def _eager(f: OpenFunction) -> AutogradFunction:
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-            with forward_ad._set_fwd_grad_enabled(True):  # see kernels.autograd
+            with forward_mode_on():  # see kernels.autograd
                 x, *parameters = (forward_ad.unpack_dual(saved).primal for saved in ctx.saved_tensors)
                 wide = x.to(_wide(x.dtype))
                 total = torch.zeros_like(wide)

@@ -15,7 +15,7 @@ from torch import Tensor
 from cosnb.kernels import cuda
 from cosnb.kernels.launch import Launcher
 from cosnb.kernels.layout import matching
-from cosnb.kernels.plain import is_dense
+from cosnb.kernels.torch_internals import has_dispatch_mode, is_dense
 
 _TILE = 4096  # elements a program takes at a time: 16 a thread
 _WARPS = 8
@@ -58,7 +58,7 @@ def applies(x: Tensor, *vectors: Tensor | None) -> bool:
 
     They do on a CUDA device, unless x is empty or a mode is at work. What does not fit, PyTorch's kernels refuse.
     """
-    if not x.is_cuda or not is_dense(x) or torch._C._len_torch_dispatch_stack():
+    if not x.is_cuda or not is_dense(x) or has_dispatch_mode():
         return False
     if not cuda.supports(x) or x.numel() == 0 or _plan(x) is None:
         return False

@@ -14,11 +14,12 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
+from cosnb.codegen.evaluate import compile_source
 from cosnb.codegen.program import Program
 from cosnb.codegen.targets import pytorch
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, cuda, norm
-from cosnb.kernels.plain import is_plain
+from cosnb.kernels.torch_internals import is_plain
 
 # A kernel lives as long as an activation has it: a process that goes through thousands of formulas keeps the last few.
 _KERNELS: WeakValueDictionary[str, "Kernel"] = WeakValueDictionary()
@@ -80,12 +81,12 @@ class Kernel:
     @cached_property
     def forward_operations(self) -> Callable[[Tensor], Tensor]:
         """Return f as PyTorch operations."""
-        return pytorch.compile_source(pytorch.source(self.value(), "forward"), "forward")
+        return compile_source(pytorch.source(self.value(), "forward"), "forward", torch=torch)
 
     @cached_property
     def backward_operations(self) -> Callable[[Tensor, Tensor], Tensor]:
         """Return dy·f′ as PyTorch operations."""
-        return pytorch.compile_source(pytorch.source(self.product(), "backward"), "backward")
+        return compile_source(pytorch.source(self.product(), "backward"), "backward", torch=torch)
 
 
 def register(key: str, value: Callable[[], Program], product: Callable[[], Program]) -> Kernel:

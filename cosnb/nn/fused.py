@@ -14,14 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.nn.functional import batch_norm
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from cosnb.activations import Activation, ActivationModule
 from cosnb.errors import CosnbError
 from cosnb.kernels import norm, operators
-from cosnb.kernels.plain import is_dense
+from cosnb.kernels.torch_internals import BatchNorm, batch_norm_backward, is_dense, is_transformed
+from cosnb.kernels.torch_internals import batch_norm as batch_norm_forward
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -50,8 +49,8 @@ class _NormActivation(torch.autograd.Function):
             )
             ctx.save_for_backward(x, weight, bias, mean, invstd, None)
             return y
-        z, mean, invstd, reserve, ctx.implementation = torch._batch_norm_impl_index(
-            x, weight, bias, running_mean, running_var, training, momentum, eps, torch.backends.cudnn.enabled
+        z, mean, invstd, reserve, ctx.implementation = batch_norm_forward(
+            x, weight, bias, running_mean, running_var, training, momentum, eps
         )
         if not training:  # a training step before backward may change the running statistics
             assert running_mean is not None
@@ -74,7 +73,7 @@ class _NormActivation(torch.autograd.Function):
         dz = operators.backward(dy, z, ctx.activation.kernel(0))
         del z
         statistics = (None, None, mean, scale) if ctx.training else (mean, scale, None, None)
-        gradients = torch.ops.aten._batch_norm_impl_index_backward(
+        gradients = batch_norm_backward(
             ctx.implementation,
             x,
             dz,
@@ -106,12 +105,7 @@ def _general_backward(ctx: Any, dy: Tensor) -> list[Tensor | None]:
     return [next(found) if needs else None for needs in ctx.needs_input_grad[:3]]
 
 
-def _is_transformed() -> bool:
-    """Say whether torch.func or forward mode is at work, which know no rule of the Function above."""
-    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-
-
-class _BatchNormActivation(_BatchNorm):
+class _BatchNormActivation(BatchNorm):
     """A batch normalisation, whose weights, statistics and state_dict keys it has, and the activation after it.
 
     Input and output as the normalisation's, whose momentum, eps, affine and track_running_stats mean the same. Double
@@ -119,7 +113,7 @@ class _BatchNormActivation(_BatchNorm):
     and forward mode it runs as the plain pair.
     """
 
-    def __init__(self, norm: _BatchNorm, activation: ActivationModule) -> None:
+    def __init__(self, norm: BatchNorm, activation: ActivationModule) -> None:
         super().__init__(
             norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats, device="meta"
         )
@@ -130,7 +124,7 @@ class _BatchNormActivation(_BatchNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the activation of the normalised input, in the input's shape, dtype and memory format."""
-        if torch.compiler.is_compiling() or _is_transformed():
+        if torch.compiler.is_compiling() or is_transformed():
             return self.activation(super().forward(input))
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
@@ -186,7 +180,7 @@ def fuse_bn(model: nn.Module) -> int:
             norm, activation = parent._modules[key], parent._modules[following]
             if type(norm) not in _FUSED or type(activation) is not ActivationModule:
                 continue
-            assert isinstance(norm, _BatchNorm)
+            assert isinstance(norm, BatchNorm)
             if places.count(id(norm)) > 1 or any(getattr(m, hook) for m in (norm, activation) for hook in _HOOKS):
                 continue
             parent._modules[key] = _FUSED[type(norm)](norm, activation)

@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable
 
-import numpy
 import torch
 
 from cosnb import accuracy
-from cosnb.accuracy import points, sampled, targets
+from cosnb.accuracy import points, targets
+from cosnb.accuracy.errors import Errors
 from cosnb.accuracy.measure import QUICK, Measurement
+from cosnb.accuracy.pointwise import largest_errors
 from cosnb.accuracy.report import shortest
 from cosnb.accuracy.truth import Truth
 from cosnb.activations import Activation
@@ -67,22 +67,20 @@ def _open(truth: Truth) -> tuple[float, float]:
 
 
 def _row(found: Measurement) -> list[object]:
-    first, second = found.errors.classes["1"], found.errors.classes["2"]
     inputs = sum(one.count for one in found.errors.classes.values())
-    at = "" if first.at is None else shortest(first.at, found.format)
-    cells = [f"{inputs:,}{' (all)' * found.every}", f"{first.error:.3f}", at.replace("-", "−")]
-    tiny = found.errors.classes["subnormal"]
-    others = [f"{one.error:.3f}" if one.count else None for one in (second, tiny)]
-    return [mark(found.order), TITLES[found.target], found.format, *cells, *others, str(found.errors.lost)]
+    size = f"{inputs:,}{' (all)' * found.every}"
+    return [mark(found.order), TITLES[found.target], found.format, size, *_cells(found.errors, found.format)]
 
 
 def _sampled(act: Activation, target: str, order: int) -> list[object]:
-    """Return the row of float32 at the 2,017 points of `measurement.errors`."""
-    run = targets.function(act, target, order)
-    function: Callable[[numpy.ndarray], numpy.ndarray] = lambda x: run(torch.from_numpy(x)).numpy()  # noqa: E731
-    found, lost = sampled.errors_by_class(function, act.derivative(order), act.x)
-    near = found.get("1")
-    cells = ["", ""] if near is None else [f"{near.ulps:.3f}", f"{near.at:.6g}".replace("-", "−")]
-    others = [f"{found[name].ulps:.3f}" if name in found else None for name in ("2", "subnormal")]
-    size = f"{sampled.points().size:,}"
-    return [mark(order), TITLES[target], "float32", size, *cells, *others, str(lost)]
+    """Return the row of float32 at the 2,017 points of `points.grid`."""
+    x = points.grid()
+    found = largest_errors(targets.function(act, target, order), act.derivative(order), act.x, x)
+    return [mark(order), TITLES[target], "float32", f"{len(x):,}", *_cells(found, "float32")]
+
+
+def _cells(found: Errors, format: str) -> list[object]:
+    at = found.classes["1"].at
+    place = "" if at is None else shortest(at, format).replace("-", "−")
+    first, *others = [f"{one.error:.3f}" if one.count else None for one in found.classes.values()]
+    return [first, place, *others, str(found.lost)]

@@ -1,5 +1,6 @@
-"""What is wrong with a built site's pages: things loaded from elsewhere, links and anchors to nothing, mute images."""
+"""Checks of a built site's pages: nothing loaded from elsewhere, no dead link or anchor, no image without text."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,25 +26,37 @@ def check(site: Path) -> list[str]:
     faults = []
     read = lru_cache(maxsize=None)(_Page)
     for page in pages(site):
-        name, content = page.relative_to(site), read(page)
-        for tag, url in content.loaded:
-            parts = urlsplit(url)
-            if parts.scheme in ("http", "https") or parts.netloc:
-                faults.append(f"{name}: <{tag}> loads {url}")
-            elif not parts.scheme and parts.path and not (page.parent / unquote(parts.path)).exists():
-                faults.append(f"{name}: <{tag}> needs {url}, which is missing")
-        for url in content.links:
-            parts = urlsplit(url)
-            if parts.scheme or parts.netloc:
-                continue
-            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
-            if not target.exists():
-                faults.append(f"{name}: the link to {url} leads nowhere")
-            elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in read(target).anchors:
-                faults.append(f"{name}: the link to {url} names an anchor that is not there")
-        for source, text in content.mute:
-            faults.append(f"{name}: the image {source[:80]} has no alternative text, but {text!r}")
+        content = read(page)
+        found = [
+            *(_loading(page, tag, url) for tag, url in content.loaded),
+            *(_link(page, url, read) for url in content.links),
+        ]
+        found += [f"the image {url[:80]} has no alternative text, but {text!r}" for url, text in content.mute]
+        faults += [f"{page.relative_to(site)}: {fault}" for fault in found if fault]
     return faults
+
+
+def _loading(page: Path, tag: str, url: str) -> str | None:
+    """Return what is wrong with a file that a page loads."""
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https") or parts.netloc:
+        return f"<{tag}> loads {url}"
+    if not parts.scheme and parts.path and not (page.parent / unquote(parts.path)).exists():
+        return f"<{tag}> needs {url}, which is missing"
+    return None
+
+
+def _link(page: Path, url: str, read: Callable[[Path], "_Page"]) -> str | None:
+    """Return what is wrong with a link."""
+    parts = urlsplit(url)
+    if parts.scheme or parts.netloc:
+        return None
+    target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+    if not target.exists():
+        return f"the link to {url} leads nowhere"
+    if parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in read(target).anchors:
+        return f"the link to {url} names an anchor that is not there"
+    return None
 
 
 class _Page(HTMLParser):
@@ -67,10 +80,11 @@ class _Page(HTMLParser):
         url = values.get(_LOADED.get(tag, ""))
         if url and not (tag == "link" and _NOT_LOADED & set((values.get("rel") or "").split())):
             self.loaded.append((tag, url))
-        if tag == "img":
-            text = values.get("alt")
-            if text is None or (self._articles and (not text.strip() or text.endswith(_PICTURES))):
-                self.mute.append((values.get("src") or "", text))
+        if tag == "img" and self._is_mute(text := values.get("alt")):
+            self.mute.append((values.get("src") or "", text))
+
+    def _is_mute(self, text: str | None) -> bool:
+        return text is None or bool(self._articles and (not text.strip() or text.endswith(_PICTURES)))
 
     def handle_endtag(self, tag: str) -> None:
         self._articles -= tag == "article"

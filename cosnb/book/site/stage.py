@@ -1,7 +1,7 @@
 """The copy of the tree that the site is built from: pages, configuration, and executed notebooks in publishable form.
 
 It stays from build to build, with Sphinx's environment beside it, and only notebooks that have changed since are
-written into it, so that Sphinx reads only those. Where anything else has changed it is made anew.
+written into it, so that Sphinx reads only those. Where anything else has changed, the whole copy is made again.
 """
 
 import json

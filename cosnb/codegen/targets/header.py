@@ -7,18 +7,16 @@ Each helper stands behind its own #ifndef, so that headers can be included toget
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
-from cosnb.codegen.elementary import FUNCTIONS, INCLUDES, definitions
-from cosnb.codegen.printing import Target, assignments, check_name
-from cosnb.codegen.program import COMPARISONS, Program
+from cosnb.codegen.elementary import INCLUDES
+from cosnb.codegen.printing import check_name
+from cosnb.codegen.program import Program
 from cosnb.codegen.targets import c
 
 _HOW = """/* C99 or C++17. Fast with -O3 -march=native (it needs fused multiply-add), the same bits everywhere with
    -ffp-contract=off; never with -ffast-math. */
 """
 FORMATS = {"f32": "float", "f64": "double"}
-_SUFFIX = {"float": "f", "double": ""}
 _FUNCTION = re.compile(r"(?:^/\*(?:(?!\*/).)*\*/\n)?^static inline \w+ (\w+)\(.*?^}\n", re.DOTALL | re.MULTILINE)
 # Compilers stop inlining where a file grows, and a loop that calls a function is no vector loop.
 _MACROS = """#ifndef COSNB_INLINE
@@ -37,82 +35,11 @@ _MACROS = """#ifndef COSNB_INLINE
 #endif
 #endif
 """
-# The selections of codegen.c, spelled out one function each.
-_SMALL = {
-    "mask": """/* All bits set where the condition holds. */
-static inline BITS cosnb_mask(int condition) {
-  return (BITS)0 - (BITS)condition;
-}
-""",
-    "negative": """/* All bits set where the sign is. */
-static inline BITS cosnb_negative(REAL x) {
-  return (BITS)0 - (cosnb_bits(x) >> TO_SIGN);
-}
-""",
-    "choose": """/* a where the mask's bits are set, else b. */
-static inline REAL cosnb_choose(BITS mask, REAL a, REAL b) {
-  return cosnb_from_bits((cosnb_bits(a) & mask) | (cosnb_bits(b) & ~mask));
-}
-""",
-    "min": """/* The smaller of both; a NaN in a stays. */
-static inline REAL cosnb_min(REAL a, REAL b) {
-  return cosnb_select(a > b, b, a);
-}
-""",
-    "max": """/* The larger of both; a NaN in a stays. */
-static inline REAL cosnb_max(REAL a, REAL b) {
-  return cosnb_select(a < b, b, a);
-}
-""",
-    "sign": """/* 1, −1, or a itself: 0 and NaN. */
-static inline REAL cosnb_sign(REAL a) {
-  return cosnb_select(a > 0, 1, cosnb_select(a < 0, -1, a));
-}
-""",
-    # E is the exponent's field; (E + BIAS) / 2 is that of the root of 2^n rounded down to an even power.
-    "sqrt": """/* √w. The library's may set errno, which keeps a loop from becoming vector instructions; this one, by
-   Newton's method on w scaled to [1, 4), differs from it by at most one unit in the last place. */
-static inline REAL cosnb_sqrt(REAL w) {
-#ifdef __NO_MATH_ERRNO__
-  return ROOT(w);
-#else
-  const int small = w < SMALLEST_NORMAL;
-  const BITS bits = cosnb_bits(cosnb_select(small, w * TO_NORMAL, w));
-  const BITS sum = (bits >> MANTISSA_BITS) + BIAS;
-  const REAL scaled = cosnb_from_bits((bits & MANTISSA) | ((BIAS + (sum & 1u)) << MANTISSA_BITS));
-  const REAL half = cosnb_from_bits((sum >> 1) << MANTISSA_BITS);
-  const REAL root = cosnb_root(scaled) * half * cosnb_select(small, FROM_NORMAL, 1);
-  return cosnb_select((w > 0) & (w < INFINITY), root, cosnb_select(w < 0, NAN, w));
-#endif
-}
-""",
-}
-_WORDS = {
-    "float": {
-        "REAL": "float",
-        "BITS": "uint32_t",
-        "ROOT": "sqrtf",
-        "SMALLEST_NORMAL": "0x1p-126f",
-        "TO_NORMAL": "0x1p+24f",
-        "FROM_NORMAL": "0x1p-12f",
-        "TO_SIGN": "31",
-        "MANTISSA_BITS": "23",
-        "MANTISSA": "0x7fffffu",
-        "BIAS": "127u",
-    },
-    "double": {
-        "REAL": "double",
-        "BITS": "uint64_t",
-        "ROOT": "sqrt",
-        "SMALLEST_NORMAL": "0x1p-1022",
-        "TO_NORMAL": "0x1p+54",
-        "FROM_NORMAL": "0x1p-27",
-        "TO_SIGN": "63",
-        "MANTISSA_BITS": "52",
-        "MANTISSA": "0xfffffffffffffu",
-        "BIAS": "1023u",
-    },
-}
+_IN_DOUBLE = """/* In double: its terms cancel, and float has too few digits. */
+COSNB_INLINE float {name}_f32(float x) {{
+  return (float){name}_f64((double)x);
+}}
+"""
 
 
 def header(name: str, programs: Sequence[Program], order: int = 0, comment: str = "") -> str:
@@ -120,7 +47,8 @@ def header(name: str, programs: Sequence[Program], order: int = 0, comment: str 
 
     `programs`: those of the derivatives `order` and `order` + 1; for order 1 the names are act_<name>_d1 and
     act_<name>_d2. forward(x, y, n): y[i] = f(x[i]); backward(dy, x, dx, n): dx[i] = dy[i]·f′(x[i]); n elements, arrays
-    that do not overlap. Raises CosnbError for a name that is no identifier.
+    that do not overlap. Under the kernels' flags the loops give the kernels' bits. Raises CosnbError for a name that is
+    no identifier.
     """
     check_name(name)
     names = [f"act_{name}" + (f"_d{n}" if n else "") for n in (order, order + 1)]
@@ -131,10 +59,19 @@ def header(name: str, programs: Sequence[Program], order: int = 0, comment: str 
         INCLUDES + "#include <stddef.h>\n",
         _MACROS,
     ]
-    parts += [part for dtype in FORMATS.values() for part in _helpers(programs, dtype)]
-    for suffix, dtype in FORMATS.items():
-        parts += [_function(p, f"{n}_{suffix}", dtype) for p, n in zip(programs, names, strict=True)]
-        parts += [_loops(names, suffix, dtype)]
+    value, slope = programs
+    wide = [c.computes_in_double(program, "f32") for program in (value, slope.times("dy"))]
+    single = [program for program, is_wide in zip(programs, wide, strict=True) if not is_wide]
+    parts += [*_helpers(single, "float"), *_helpers(programs, "double")]
+    parts += [_function(program, f"{n}_f64", "double") for program, n in zip(programs, names, strict=True)]
+    parts += [
+        _IN_DOUBLE.format(name=n) if is_wide else _function(program, f"{n}_f32", "float")
+        for program, n, is_wide in zip(programs, names, wide, strict=True)
+    ]
+    slopes = {"f64": f"dy[i] * {names[1]}_f64(x[i])", "f32": f"dy[i] * {names[1]}_f32(x[i])"}
+    if wide[1]:  # one rounding
+        slopes["f32"] = f"(float)((double)dy[i] * {names[1]}_f64((double)x[i]))"
+    parts += [_loops(names[0], suffix, dtype, slopes[suffix]) for suffix, dtype in FORMATS.items()]
     return "\n".join([*parts, f"#endif /* {guard} */\n"])
 
 
@@ -143,31 +80,13 @@ def _comment(text: str) -> str:
     return "/* " + "\n   ".join(lines) + " */\n" if lines else ""
 
 
-def _target(dtype: str) -> Target:
-    table = c.target(dtype)
-    return replace(table, templates={**table.templates, "sqrt": f"cosnb_sqrt{_SUFFIX[dtype]}({{0}})"})
-
-
 def _function(program: Program, name: str, dtype: str) -> str:
-    lines, result = assignments(program, _target(dtype))
-    unused = [] if any(program.steps[index].op == "input" for index in program.live()) else ["(void)x;"]
-    body = [*unused, *(f"const {dtype} {left} = {right};" for left, right in lines), f"return {result};"]
-    return "\n".join([f"COSNB_INLINE {dtype} {name}({dtype} x) {{", *(f"  {line}" for line in body), "}\n"])
+    return c.function(program, name, dtype).replace("static inline", "COSNB_INLINE")
 
 
 def _helpers(programs: Sequence[Program], dtype: str) -> list[str]:
-    """Return the elementary functions that the programs call, and what those call, each behind its #ifndef."""
-    f = _SUFFIX[dtype]
-    ops = {program.steps[index].op for program in programs for index in program.live()}
-    ops |= {"mask"} if ops & COMPARISONS.keys() else set()
-    ops |= {"choose"} if "where" in ops else set()
-    names = [op for op in FUNCTIONS if op in ops] + ["root"] * ("sqrt" in ops) + ["select"] * bool(ops & _SMALL.keys())
-    texts = {match[1]: match[0] for match in _FUNCTION.finditer(definitions(names, dtype))}
-    for op, text in _SMALL.items():
-        if op in ops:
-            text = re.sub(r"\b[A-Z_]+\b", lambda match: _WORDS[dtype].get(match[0], match[0]), text)
-            texts[f"cosnb_{op}{f}"] = re.sub(r"\b(cosnb_\w+)\(", rf"\1{f}(", text)
-    return [_guarded(f"{name.upper()}_H", text) for name, text in texts.items()]
+    """Return the functions that the programs call, and what those call, each behind its #ifndef."""
+    return [_guarded(f"{match[1].upper()}_H", match[0]) for match in _FUNCTION.finditer(c.helpers(programs, dtype))]
 
 
 def _guarded(guard: str, text: str) -> str:
@@ -175,16 +94,15 @@ def _guarded(guard: str, text: str) -> str:
     return f"#ifndef {guard}\n#define {guard}\n{text}#endif\n"
 
 
-def _loops(names: Sequence[str], suffix: str, dtype: str) -> str:
-    value, slope = (f"{name}_{suffix}" for name in names)
+def _loops(name: str, suffix: str, dtype: str, product: str) -> str:
     given, written = f"const {dtype} *COSNB_RESTRICT", f"{dtype} *COSNB_RESTRICT"
     return f"""/* y[i] = f(x[i]) for n elements; x and y do not overlap. */
-static inline void {names[0]}_forward_{suffix}({given} x, {written} y, size_t n) {{
-  for (size_t i = 0; i < n; i++) y[i] = {value}(x[i]);
+static inline void {name}_forward_{suffix}({given} x, {written} y, size_t n) {{
+  for (size_t i = 0; i < n; i++) y[i] = {name}_{suffix}(x[i]);
 }}
 
 /* dx[i] = dy[i] * f'(x[i]) for n elements; dx does not overlap dy or x. */
-static inline void {names[0]}_backward_{suffix}({given} dy, {given} x, {written} dx, size_t n) {{
-  for (size_t i = 0; i < n; i++) dx[i] = dy[i] * {slope}(x[i]);
+static inline void {name}_backward_{suffix}({given} dy, {given} x, {written} dx, size_t n) {{
+  for (size_t i = 0; i < n; i++) dx[i] = {product};
 }}
 """

@@ -1,12 +1,8 @@
 """NumPy: a function of one array, printed from a `Program`."""
 
-import linecache
-from collections.abc import Callable
-from typing import Any
-
 from cosnb.codegen.evaluate import NUMPY
 from cosnb.codegen.printing import assignments, check_name
-from cosnb.codegen.program import Program
+from cosnb.codegen.program import CONSTANTS, Program
 
 
 def source(program: Program, name: str, comment: str = "") -> str:
@@ -19,7 +15,7 @@ def source(program: Program, name: str, comment: str = "") -> str:
     """
     check_name(name, reserved=("numpy", "scipy"))
     lines, result = assignments(program, NUMPY)
-    if program.steps[program.result].op in ("number", "edge"):
+    if program.steps[program.result].op in CONSTANTS:
         result = f"numpy.full_like(x, {result})"
     body = [
         "x = numpy.asarray(x)",
@@ -33,12 +29,3 @@ def source(program: Program, name: str, comment: str = "") -> str:
     imports = "import numpy\n" + ("import scipy.special\n" if "scipy.special." in text else "")
     head = "".join(f"# {line}\n" for line in comment.splitlines())
     return f"{head}{imports}\n\n{text}"
-
-
-def compile_source(code: str, name: str) -> Callable[[Any], Any]:
-    """Return the function `name` that `code`, printed by `source`, defines; its lines show in tracebacks."""
-    filename = f"<cosnb numpy {name} {abs(hash(code)):x}>"
-    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {}
-    exec(compile(code, filename, "exec"), namespace)
-    return namespace[name]

@@ -1,17 +1,12 @@
 """PyTorch: a function of one tensor, printed from a `Program`; what torch.compile fuses, and what runs without C."""
 
-import keyword
-import linecache
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from types import FunctionType
 
 import sympy
-import torch
 
-from cosnb.codegen.printing import Target, assignments, python_number, python_templates
-from cosnb.codegen.program import Program
-from cosnb.errors import CosnbError
+from cosnb.codegen.printing import Target, assignments, check_name, python_number, python_templates
+from cosnb.codegen.program import CONSTANTS, Program
 
 TEMPLATES = {
     **python_templates("torch"),
@@ -45,12 +40,11 @@ def source(program: Program, name: str, comment: str = "", parameters: Sequence[
     once. `parameters` are further inputs of the program and arguments of the function, tensors without dimensions.
     Raises CosnbError for a name that is no identifier and an operation that PyTorch lacks.
     """
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise CosnbError(f"cannot print a function called {name!r}: the name must be an identifier")
+    check_name(name, reserved=("torch",))
     lines, result = assignments(program, PYTORCH)
-    inputs = [step.args[0] for step in program.steps if step.op == "input"]
+    inputs = program.inputs()
     arguments = ", ".join([*(["dy"] if "dy" in inputs else []), "input", *parameters])
-    if program.steps[program.result].op in ("number", "edge"):
+    if program.steps[program.result].op in CONSTANTS:
         result = f"torch.full_like(x, {result})"
     if program.steps[program.result].op == "input":
         result = f"{result}.clone()"  # an operator must not return its argument
@@ -62,14 +56,3 @@ def source(program: Program, name: str, comment: str = "", parameters: Sequence[
     body.append(f"return ({result}).to(input.dtype)")
     head = [f"# {line}" for line in comment.splitlines()]
     return "\n".join([*head, f"def {name}({arguments}):", *(f"    {line}" for line in body)]) + "\n"
-
-
-def compile_source(code: str, name: str) -> Callable[..., torch.Tensor]:
-    """Return the function `name` that `code`, printed by `source`, defines; its lines show in tracebacks."""
-    filename = f"<cosnb {name} {abs(hash(code)):x}>"
-    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
-    namespace: dict[str, object] = {"torch": torch}
-    exec(compile(code, filename, "exec"), namespace)
-    function = namespace[name]
-    assert isinstance(function, FunctionType)
-    return function

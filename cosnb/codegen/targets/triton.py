@@ -15,6 +15,7 @@ divisions and roots for 0. Devices that are not NVIDIA's, and Triton's interpret
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
@@ -23,7 +24,7 @@ import sympy
 from cosnb.codegen.elementary import FUNCTIONS
 from cosnb.codegen.evaluate import NUMPY
 from cosnb.codegen.printing import Target, assignments
-from cosnb.codegen.program import Program, Step, arguments
+from cosnb.codegen.program import CONSTANTS, Program, Step
 from cosnb.codegen.ranges import intervals
 from cosnb.codegen.targets.translation import REAL, functions, literal
 from cosnb.errors import CosnbError
@@ -116,6 +117,7 @@ def cosnb_exp_scaled(y):
     return cosnb_max(cosnb_exp2(tl.fma(y, 1.442695, 100.0)), tl.fma(y, 1.2676506e30, 1.2676506e30))
 """,
 }
+_NEGATED = "_of_negative"  # ends the name of an exponential that negates its argument
 _FORMATS = {"float": "tl.float32", "half": "tl.float32", "double": "tl.float64"}
 _QUOTIENT_RANGE = (2.0**-60, 2.0**60)
 
@@ -137,7 +139,7 @@ def target(arithmetic: str) -> Target:
         templates |= {"div": "tl.div_rn({0}, {1})", "sqrt": "tl.sqrt_rn({0})"}
     templates |= {name: f"cosnb_{name}({{0}}, {{1}})" for name in ("min", "max")}
     templates |= {name: f"cosnb_{name}({{0}})" for name in ("sign", *FUNCTIONS)}
-    templates |= {f"{name}_of_negative": f"cosnb_{name}(-{{0}})" for name in _EXPONENTIALS}
+    templates |= {name + _NEGATED: f"cosnb_{name}(-{{0}})" for name in _EXPONENTIALS}
 
     def number(value: sympy.Expr) -> str:
         return literal(float(value), dtype)
@@ -158,40 +160,58 @@ def source(value: Program, product: Program, arithmetic: str = "float", comment:
     """
     if arithmetic not in ARITHMETICS:
         raise CosnbError(f"unknown arithmetic {arithmetic!r}: choose one of {', '.join(ARITHMETICS)}")
-    programs = [value, product] if arithmetic == "double" else [_with_quotients(value), _with_quotients(product)]
-    if arithmetic == "half":
-        programs = [_without_bounds(program) for program in programs]
-    used = [{_function_of(program.steps[index].op) for index in program.live()} for program in programs]
-    ops = used[0] | used[1]
-    own = []
-    needed = []
-    approximate = [op for op in _EXPONENTIALS if op in ops and arithmetic == "half"]
-    if approximate:
-        differ = [_differs_near_zero(program) for program in (value, product)]
-        for op in approximate:
-            near_zero = any(op in own_ops and differs for own_ops, differs in zip(used, differ, strict=True))
-            own.append((_EXPONENTIALS_NEAR_ZERO if near_zero else _EXPONENTIALS)[op])
-            ops |= {"max"} if near_zero else set()
-        needed.append("cosnb_exp2")
-    exact = [op for op in FUNCTIONS if op in ops and op not in approximate]
-    elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
-    if "quotient" in ops or "cosnb_quotient" in elementary:
-        own.append(_QUOTIENT[arithmetic])
-        needed.append("cosnb_reciprocal")
-    own = [text for op, text in _SMALL.items() if op in ops] + own
-    own += [_APPROXIMATE[name][0 if nvidia else 1] for name in dict.fromkeys(needed)]
+    programs = [_in(arithmetic, program) for program in (value, product)]
     parts = [
         "".join(f"# {line}\n" for line in comment.splitlines()) + _HEAD,
         _function(programs[0], "value", ("x",), arithmetic),
         _function(programs[1], "product", ("dy", "x"), arithmetic),
         _kernel("forward", "value", ("x",), "y", arithmetic),
         _kernel("backward", "product", ("dy", "x"), "dx", arithmetic),
-        *own,
-        *([elementary] if elementary else []),
+        *_helpers(programs, (value, product), arithmetic, nvidia),
     ]
     if any("real(" in part for part in parts):
         parts.append(REAL)
     return "\n\n".join(parts)
+
+
+def _in(arithmetic: str, program: Program) -> Program:
+    """Return the program in the operations that an arithmetic has."""
+    if arithmetic == "double":
+        return program
+    program = _with_quotients(program)
+    return _without_bounds(program) if arithmetic == "half" else program
+
+
+def _helpers(programs: Sequence[Program], given: Sequence[Program], arithmetic: str, nvidia: bool) -> list[str]:
+    """Return the functions that the printed programs call; they were `given` in the operations of C."""
+    used = [_operations(program) for program in programs]
+    ops = used[0] | used[1]
+    exponentials = _approximate_exponentials(used, given) if arithmetic == "half" else {}
+    exact = [op for op in FUNCTIONS if op in ops and op not in exponentials]
+    elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
+    if any("cosnb_max" in text for text in exponentials.values()):
+        ops.add("max")
+    texts = [text for op, text in _SMALL.items() if op in ops] + list(exponentials.values())
+    device = ["cosnb_exp2"] if exponentials else []
+    if "quotient" in ops or "cosnb_quotient" in elementary:
+        texts.append(_QUOTIENT[arithmetic])
+        device.append("cosnb_reciprocal")
+    texts += [_APPROXIMATE[name][not nvidia] for name in device]
+    return [text for text in (*texts, elementary) if text]
+
+
+def _operations(program: Program) -> set[str]:
+    return {program.steps[index].op.removesuffix(_NEGATED) for index in program.live()}
+
+
+def _approximate_exponentials(used: Sequence[set[str]], given: Sequence[Program]) -> dict[str, str]:
+    """Return {operation: its function} of the exponentials used, by the device's 2^y."""
+    texts = {}
+    for op in _EXPONENTIALS:
+        programs = [program for program, own in zip(given, used, strict=True) if op in own]
+        if programs:
+            texts[op] = (_EXPONENTIALS_NEAR_ZERO if any(map(_differs_near_zero, programs)) else _EXPONENTIALS)[op]
+    return texts
 
 
 def _with_quotients(program: Program) -> Program:
@@ -200,7 +220,7 @@ def _with_quotients(program: Program) -> Program:
     low, high = _QUOTIENT_RANGE
     steps = [
         Step("quotient", step.args)
-        if step.op == "div" and low <= found[step.args[1]][0] and found[step.args[1]][1] <= high  # type: ignore[call-overload]
+        if step.op == "div" and low <= found[step.args[1]][0] and found[step.args[1]][1] <= high
         else step
         for step in program.steps
     ]
@@ -213,19 +233,15 @@ def _without_bounds(program: Program) -> Program:
     for index, step in enumerate(steps):
         if step.op not in _EXPONENTIALS:
             continue
-        (negated,) = arguments(step)
+        (negated,) = step.args
         if steps[negated].op != "neg":
             continue
-        (bounded,) = arguments(steps[negated])
+        (bounded,) = steps[negated].args
         if steps[bounded].op == "min" and uses[bounded] == 1:
-            size, bound = arguments(steps[bounded])
-            if steps[bound].op in ("number", "edge"):
-                steps[index] = Step(f"{step.op}_of_negative", (size,))
+            size, bound = steps[bounded].args
+            if steps[bound].op in CONSTANTS:
+                steps[index] = Step(step.op + _NEGATED, (size,))
     return dataclasses.replace(program, steps=steps)
-
-
-def _function_of(op: str) -> str:
-    return op.removesuffix("_of_negative")
 
 
 def _differs_near_zero(program: Program) -> bool:
@@ -251,9 +267,9 @@ def _differs_near_zero(program: Program) -> bool:
 
 def _function(program: Program, name: str, inputs: tuple[str, ...], arithmetic: str) -> str:
     lines, result = assignments(program, target(arithmetic))
-    used = {program.steps[index].args[0] for index in program.live() if program.steps[index].op == "input"}
+    used = {program.steps[index].name for index in program.live() if program.steps[index].op == "input"}
     if not used <= set(inputs):
-        raise CosnbError(f"a Triton kernel has the inputs {', '.join(inputs)}, got {sorted(map(str, used))}")
+        raise CosnbError(f"a Triton kernel has the inputs {', '.join(inputs)}, got {sorted(used)}")
     if not used:  # a constant
         result = f"tl.full({inputs[-1]}.shape, {result}, {_FORMATS[arithmetic]})"
     head = ["@triton.jit", f"def {name}({', '.join(inputs)}):"]

@@ -13,7 +13,7 @@ from sympy import Rational
 
 from cosnb.codegen.lower import lower, lower_directly
 from cosnb.codegen.printing import Target, expression
-from cosnb.codegen.program import Program, arguments
+from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.symbolic.normal_form import normal_form
 
@@ -90,12 +90,11 @@ def _spelled_out(program: Program, renamed: Mapping[str, str] | None = None) -> 
         step = program.steps[index]
         word = getattr(new, f"put_{step.op}", None)
         if step.op == "input":
-            at[index] = new.input((renamed or {}).get(str(step.args[0]), str(step.args[0])))
+            at[index] = new.input((renamed or {}).get(step.name, step.name))
         elif word is not None:
-            at[index] = word(*(at[i] for i in arguments(step)))
+            at[index] = word(*(at[i] for i in step.args))
         else:
-            operands = step.args if step.op in ("number", "edge") else [at[i] for i in arguments(step)]
-            at[index] = new.emit(step.op, *operands)
+            at[index] = new.put(step._replace(args=tuple(at[i] for i in step.args)))
     new.result = at[program.result]
     return new
 

@@ -1,8 +1,10 @@
-"""A digest of the code that decides a run's numbers, blind to comments, docstrings, imports and layout."""
+"""Digest of the code that decides a record's numbers, blind to comments, docstrings, imports, layout and place."""
 
 import ast
 import hashlib
-from functools import lru_cache
+import json
+import re
+from functools import cache, lru_cache
 from pathlib import Path
 
 import sympy
@@ -10,13 +12,20 @@ import sympy
 from cosnb.activations import activation
 from cosnb.experiments import models
 from cosnb.experiments.training.config import TrainingConfig
+from cosnb.paths import repository_root
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = repository_root() / "cosnb"
 _FILES = (
-    *(f"training/{name}.py" for name in ("loop", "state", "dropout", "protocol", "execution", "probes")),
-    "data/augment.py",
+    *(f"experiments/training/{name}.py" for name in ("loop", "state", "dropout", "protocol", "execution", "probes")),
+    "experiments/data/augment.py",
 )
-_OF_EXECUTION = {"captured": ("training/streams.py",)}
+# Code that decides the numbers of one execution alone.
+_OF_EXECUTION = {
+    "captured": ("experiments/training/streams.py", "nn/fused.py", "kernels/norm.py", "kernels/norm_triton.py")
+}
+_SUFFIXES = (".py", ".c", ".h", ".json")
+# {digest of earlier code: digest of later code that gave equal numbers}, as tools/same_code.py has found.
+SAME_CODE = Path(__file__).with_name("same_code.json")
 
 
 def code_digest(config: TrainingConfig, execution: str = "") -> str:
@@ -31,6 +40,40 @@ def code_digest(config: TrainingConfig, execution: str = "") -> str:
         digest.update(canonical(path.read_text()).encode())
     digest.update(_expressions(models.activation_name(config.network, config.activation)).encode())
     return digest.hexdigest()[:16]
+
+
+def file_digest(*paths: str | Path) -> str:
+    """Return 16 hexadecimal digits over the code in files of Python, C and JSON."""
+    digest = hashlib.sha256()
+    for path in map(Path, paths):
+        text = path.read_text(encoding="utf-8")
+        digest.update((canonical(text) if path.suffix == ".py" else _plain(text)).encode())
+    return digest.hexdigest()[:16]
+
+
+def code_under(*folders: str) -> list[Path]:
+    """Return the files of code under folders of the package ("" for all of it), in an order that does not change."""
+    return [path for folder in folders for path in sorted((_PACKAGE / folder).rglob("*")) if path.suffix in _SUFFIXES]
+
+
+def is_same_code(earlier: str, now: str) -> bool:
+    """Say whether code of digest `earlier` is that of digest `now`, or was found to give the same numbers."""
+    seen = set()
+    while earlier != now and earlier not in seen and earlier in _same_code():
+        seen.add(earlier)
+        earlier = _same_code()[earlier]
+    return earlier == now
+
+
+@cache
+def _same_code() -> dict[str, str]:
+    found: dict[str, str] = json.loads(SAME_CODE.read_text(encoding="utf-8"))
+    return found
+
+
+def _plain(text: str) -> str:
+    """Return C or JSON without comments, each run of blanks as one."""
+    return " ".join(re.sub(r"/\*.*?\*/|//[^\n]*", " ", text, flags=re.DOTALL).split())
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""Measurements that are no training runs, kept like runs: one small record a (settings, seed), written once."""
+"""Records of measurements that are no training runs: one small file a (settings, seed), written once."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ import torch
 
 import cosnb
 from cosnb.errors import CosnbError
-from cosnb.experiments.records.digest import canonical
+from cosnb.experiments.records.digest import code_under, file_digest
 from cosnb.experiments.records.record import SCHEMA, checked_out, find, write
 from cosnb.experiments.training.device import describe_device
 from cosnb.paths import repository_root
@@ -27,6 +27,8 @@ _MOVED = {
     "cosnb.measure.": "cosnb.experiments.diagnostics.",
     "cosnb.training.": "cosnb.experiments.training.",
 }
+# Modules that measure what compiled activations do, so that the code of these decides their numbers too.
+_OF_KERNELS = ("cosnb.experiments.diagnostics.cost", "cosnb.experiments.diagnostics.steps", "cosnb.accuracy.errors")
 
 
 def measure_missing(
@@ -65,7 +67,7 @@ def code_files(record: Mapping[str, Any]) -> list[Path]:
             raise CosnbError(
                 f"the record's code is {module!r}, expected a module of cosnb: it may have been renamed since"
             )
-    return paths
+    return [*paths, *(code_under("codegen", "kernels") if set(modules) & set(_OF_KERNELS) else ())]
 
 
 def _now(module: str) -> str:
@@ -74,12 +76,6 @@ def _now(module: str) -> str:
         if module.startswith(before):
             return now + module.removeprefix(before)
     return module
-
-
-def file_digest(*paths: str | Path) -> str:
-    """Return 16 hexadecimal digits over the files' code, blind to comments, docstrings and layout."""
-    code = "".join(canonical(Path(path).read_text(encoding="utf-8")) for path in paths)
-    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def config_digest(settings: Settings) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from cosnb.display import Markdown, Table
 from cosnb.errors import CosnbError
-from cosnb.experiments.records.digest import code_digest
-from cosnb.experiments.records.measurement import code_files, file_digest
+from cosnb.experiments.records.digest import code_digest, file_digest, is_same_code
+from cosnb.experiments.records.measurement import code_files
 from cosnb.experiments.results.curves import setting
 from cosnb.experiments.results.summary import Record, data_title, network_title, title
 from cosnb.experiments.training.config import TrainingConfig
@@ -93,7 +93,7 @@ def number(records: Sequence[Record]) -> str:
 
 
 def is_older(record: Record) -> bool:
-    """Say whether the code that decided a record's numbers has changed since, or takes its settings no longer."""
+    """Say whether code that decided a record's numbers has changed them since, or takes its settings no longer."""
     try:
         now = (
             file_digest(*code_files(record))
@@ -102,7 +102,7 @@ def is_older(record: Record) -> bool:
         )
     except (CosnbError, TypeError):
         return True
-    return bool(now != record["code_digest"])
+    return not is_same_code(record["code_digest"], now)
 
 
 def address(experiment: str) -> str | None:

@@ -1,8 +1,8 @@
-"""What decides a run's numbers: one frozen configuration."""
+"""Configuration of a training run: the settings that decide its numbers."""
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,6 +18,15 @@ PRECISIONS = ("float32", "bfloat16")
 _LATER: dict[str, Any] = {"depth": 0, "gain": 1.0, "label_smoothing": 0.0, "probes": (), "held_out": 0}
 _OF_PROTOCOL = ("epochs", "lr", "flip", "rotation", "batch_size", "label_smoothing")
 PROBES = ("dead_units", "gradient_norms")
+# {setting: (what holds of it, in words)}
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("epochs", "batch_size", "train_images"), (lambda n: n >= 1, "at least 1")),
+    "held_out": (lambda n: n >= 0, "at least 0"),
+    **dict.fromkeys(("lr", "gain"), (lambda x: 0 < x < float("inf"), "a positive number")),
+    "flip": (lambda p: 0 <= p <= 1, "a probability from 0 to 1"),
+    "rotation": (lambda angle: 0 <= angle <= 180, "an angle from 0 to 180 degrees"),
+    "label_smoothing": (lambda share: 0 <= share < 1, "at least 0 and less than 1"),
+}
 _BY_PROTOCOL: Any = None  # stands for the protocol's own value until the configuration is made
 
 
@@ -65,27 +74,22 @@ class TrainingConfig:
         formula = activation(self.activation).formula
         known = formula.name in catalogue.CATALOGUE
         object.__setattr__(self, "activation", formula.name if known else formula.title)
+        object.__setattr__(self, "probes", tuple(dict.fromkeys(self.probes)))
+        self._check_choices()
+        self._check_numbers()
+
+    def _check_choices(self) -> None:
         _choice("network", self.network, tuple(NETWORKS))
         _choice("precision", self.precision, PRECISIONS)
         for probe in self.probes:
             _choice("probe", probe, PROBES)
-        object.__setattr__(self, "probes", tuple(dict.fromkeys(self.probes)))
-        for name in ("epochs", "batch_size", "train_images"):
-            if getattr(self, name) < 1:
-                raise CosnbError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.held_out < 0:
-            raise CosnbError(f"held_out must be at least 0, got {self.held_out}")
+
+    def _check_numbers(self) -> None:
+        for name, (holds, words) in _RANGES.items():
+            if not holds(getattr(self, name)):
+                raise CosnbError(f"{name} must be {words}, got {getattr(self, name)}")
         if self.batch_size > self.train_images:
             raise CosnbError(f"batch_size is {self.batch_size}, but there are only {self.train_images} training images")
-        for name in ("lr", "gain"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise CosnbError(f"{name} must be a positive number, got {getattr(self, name)}")
-        if not 0 <= self.flip <= 1:
-            raise CosnbError(f"flip must be a probability from 0 to 1, got {self.flip}")
-        if not 0 <= self.rotation <= 180:
-            raise CosnbError(f"rotation must be an angle from 0 to 180 degrees, got {self.rotation}")
-        if not 0 <= self.label_smoothing < 1:
-            raise CosnbError(f"label_smoothing must be at least 0 and less than 1, got {self.label_smoothing}")
         deep = has_depth(self.network)
         if (self.depth < 1) if deep else (self.depth != 0):
             raise CosnbError(f"{self.network} has a depth of {'1 or more' if deep else '0'}, got {self.depth}")

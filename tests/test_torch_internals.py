@@ -1,6 +1,7 @@
 """Calls that go past PyTorch's dispatcher: when they do, and that all others still reach what watches them."""
 
 import importlib.util
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,8 +19,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cosnb import activation
-from cosnb.kernels import plain
-from cosnb.kernels.plain import is_plain
+from cosnb.kernels import torch_internals
+from cosnb.kernels.torch_internals import is_plain
 
 # PyTorch's own, where it traces, quantises, compiles or makes a nested tensor
 pytestmark = pytest.mark.filterwarnings(
@@ -109,7 +110,7 @@ def test_plain_are_the_keys_of_cuda_tensors_too() -> None:
             keys = torch._C._dispatch_keys(torch.empty(2, device=device))
             own = torch._C.DispatchKeySet(torch._C.DispatchKey.Python)
             own = own | torch._C.DispatchKeySet(torch._C.DispatchKey.PythonTLSSnapshot)
-            assert ((keys - own).raw_repr() in plain._DENSE) is expected
+            assert ((keys - own).raw_repr() in torch_internals._DENSE) is expected
 
 
 @pytest.mark.parametrize("name", CONTEXTS)
@@ -144,13 +145,13 @@ def test_a_plain_call_is_the_operator_s(monkeypatch: pytest.MonkeyPatch) -> None
         assert torch.equal(act(X), y)
         assert torch.equal(act(leaf()), y)
         assert torch.equal(slope(G), dx)
-        monkeypatch.setattr(plain, "_TYPES", ())  # what is left where PyTorch lacks a name
+        monkeypatch.setattr(torch_internals, "_TYPES", ())  # what is left where PyTorch lacks a name
 
 
 @pytest.mark.parametrize("name", ["_dispatch_keys", "_dispatch_tls_local_include_set", "_len_torch_function_stack"])
 def test_without_pytorch_s_own_names_nothing_is_plain(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch._C, name)
-    spec = importlib.util.spec_from_file_location("without", Path(plain.__file__))
+    spec = importlib.util.spec_from_file_location("without", Path(torch_internals.__file__))
     assert spec is not None
     assert spec.loader is not None
     module: ModuleType = importlib.util.module_from_spec(spec)
@@ -260,3 +261,12 @@ def test_hooks_fire_and_a_compiled_backward_agrees() -> None:
     with compiled_autograd._enable(torch.compile(backend="eager", fullgraph=True)):
         y.backward()
     torch.testing.assert_close(x.grad, slope(torch.ones(3, 4)))
+
+
+def test_no_other_module_of_the_formulas_uses_private_names_of_pytorch() -> None:
+    package = Path(torch_internals.__file__).parents[1]
+    private = re.compile(r"\b(?:torch(?:\.\w+)*|forward_ad|nn)\._[a-zA-Z]\w+|from torch[\w.]* import .*\b_[A-Z]")
+    rooms = ("symbolic", "analysis", "codegen", "kernels", "nn", "accuracy")
+    files = [path for room in rooms for path in (package / room).rglob("*.py")] + list(package.glob("*.py"))
+    users = {path.name for path in files if private.search(path.read_text(encoding="utf-8"))}
+    assert users == {"torch_internals.py"}

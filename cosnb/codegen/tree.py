@@ -1,0 +1,232 @@
+"""The fallback lowering: a SymPy expression into a `Program`, head by head."""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import sympy
+from sympy.core.relational import Relational
+
+from cosnb.codegen.program import Program
+from cosnb.errors import CosnbError
+from cosnb.symbolic.functions import erfc, sigmoid, softplus
+
+FUNCTIONS = {
+    sympy.exp: "exp",
+    sympy.log: "log",
+    sympy.tanh: "tanh",
+    sympy.sinh: "sinh",
+    sympy.cosh: "cosh",
+    sympy.sin: "sin",
+    sympy.cos: "cos",
+    sympy.tan: "tan",
+    sympy.atan: "atan",
+    sympy.asinh: "asinh",
+    sympy.erf: "erf",
+    sympy.erfc: "erfc",
+    erfc: "erfc",
+    sympy.Abs: "abs",
+    sympy.sign: "sign",
+    sigmoid: "sigmoid",
+    softplus: "softplus",
+}
+_RELATIONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
+
+
+class Tree:
+    """Emits a SymPy expression into a program, with the symbols' steps given."""
+
+    def __init__(self, program: Program, names: dict[sympy.Symbol, int]) -> None:
+        self.program = program
+        self.names = dict(names)
+        self.memo: dict[sympy.Expr, int] = {}
+
+    def lower(self, expr: sympy.Expr) -> int:
+        """Return the step that holds `expr`."""
+        if expr not in self.memo:
+            self.memo[expr] = self._lower(expr)
+        return self.memo[expr]
+
+    def _lower(self, expr: sympy.Expr) -> int:
+        program = self.program
+        if expr in self.names:
+            return self.names[expr]
+        if expr.is_Symbol:
+            raise CosnbError(f"cannot compile a formula that holds {expr} besides its variable: give {expr} a value")
+        if expr.is_number:
+            return program.number(checked(expr))
+        if expr.is_Add:
+            return self._sum(expr)
+        if expr.is_Mul:
+            return self._product(expr)
+        if expr.is_Pow:
+            return self._power(expr)
+        if isinstance(expr, sympy.Piecewise):
+            return self._piecewise(expr)
+        if isinstance(expr, sympy.log):
+            constant, rest = sympy.expand(expr.args[0]).as_coeff_Add()
+            if constant == 1:
+                return program.emit("log1p", self.lower(rest))
+        op = FUNCTIONS.get(expr.func)
+        if op is None:
+            known = ", ".join(sorted(head.__name__ for head in FUNCTIONS))
+            raise CosnbError(f"no target computes {expr.func.__name__!r}; known functions: {known}")
+        return program.emit(op, self.lower(expr.args[0]))
+
+    def _sum(self, expr: sympy.Expr) -> int:
+        stable = self._stable_sum(expr)
+        if stable is not None:
+            return stable
+        ways: list[Way] = [lambda tree: tree._terms(expr)]
+        (symbol,) = expr.free_symbols if len(expr.free_symbols) == 1 else (None,)
+        if symbol is not None and symbol in self.names and expr.is_polynomial(symbol):
+            ways += [lambda tree: _horner(tree, expr), lambda tree: _estrin(tree, expr)]
+        return self.cheapest(ways)
+
+    def cheapest(self, ways: Sequence["Way"]) -> int:
+        """Try each way on a copy of the program and keep the one that adds the fewest operations; ties: the first."""
+        if len(ways) == 1:
+            return ways[0](self)
+        best: tuple[int, Tree, int] | None = None
+        for way in ways:
+            trial = Tree(copy.copy(self.program), self.names)
+            trial.program.steps, trial.program.known = list(self.program.steps), dict(self.program.known)
+            trial.memo = dict(self.memo)
+            index = way(trial)
+            added = trial.program.steps[len(self.program.steps) :]
+            cost = sum(step.op not in ("number", "edge", "neg") for step in added)
+            if best is None or cost < best[0]:
+                best = cost, trial, index
+        assert best is not None
+        kept = best[1]
+        self.program.steps, self.program.known, self.memo = kept.program.steps, kept.program.known, kept.memo
+        return best[2]
+
+    def _terms(self, expr: sympy.Expr) -> int:
+        """Emit the sum term by term: numbers and single symbols first, products into fmas, differences last."""
+        program = self.program
+        terms = sorted(expr.args, key=lambda e: (e.could_extract_minus_sign(), e.is_Mul, not e.is_number))
+        total = self.lower(terms[0])
+        for term in terms[1:]:
+            total = program.add(total, self.lower(term))
+        return total
+
+    def _stable_sum(self, expr: sympy.Expr) -> int | None:
+        """Emit sums that would cancel in a tail: 1 ± erf, 1 − σ, 1 − tanh², c·e^g − c."""
+        program = self.program
+        if len(expr.args) != 2:
+            return None
+        constant, rest = expr.as_coeff_Add()
+        weight, head = rest.as_coeff_Mul()
+        if constant == 0 or abs(weight) != abs(constant):
+            return None
+        if isinstance(head, sympy.erf):  # c ± c·erf(g) = c·erfc(∓g)
+            inner = head.args[0] if weight == -constant else -head.args[0]
+            return program.mul(self.lower(constant), program.emit("erfc", self.lower(inner)))
+        if weight != -constant:
+            return None
+        if isinstance(head, sigmoid):
+            return program.mul(self.lower(constant), program.emit("sigmoid", self.lower(-head.args[0])))
+        if head.is_Pow and head.exp == 2 and isinstance(head.base, sympy.tanh):  # 1 − tanh²(g) = 4·σ(2g)·σ(−2g)
+            double = 2 * head.base.args[0]
+            both = [program.emit("sigmoid", self.lower(sign * double)) for sign in (1, -1)]
+            return program.mul(self.lower(4 * constant), program.mul(*both))
+        if isinstance(head, sympy.exp):  # e^g − 1
+            return program.mul(self.lower(weight), program.emit("expm1", self.lower(head.args[0])))
+        return None
+
+    def _product(self, expr: sympy.Expr) -> int:
+        """Emit numbers · factors / (factors with negative powers); e^(−g) stays a factor, for e^g may overflow."""
+        constant = sympy.Mul(*(arg for arg in expr.args if arg.is_number))
+        rest = [arg for arg in expr.args if not arg.is_number]
+        above = [arg for arg in rest if not self._is_reciprocal(arg)]
+        below = [1 / arg for arg in rest if self._is_reciprocal(arg)]
+        result = self._scaled(constant, above)
+        return self.program.div(result, self._factors(below)) if below else result
+
+    def _scaled(self, constant: sympy.Expr, factors: list[sympy.Expr]) -> int:
+        if len(factors) == 1 and factors[0].is_Pow and factors[0].exp == 2 and abs(constant) < 1:
+            # (c·u)·u, for u² may overflow where c·u² does not: StarReLU from 2⁶⁴ to 1.06·2⁶⁴
+            base = self.lower(factors[0].base)
+            return self.program.mul(self.program.mul(self.lower(constant), base), base)
+        result = self._factors(factors) if factors else self.program.number(1)
+        return result if constant == 1 else self.program.mul(self.lower(constant), result)
+
+    @staticmethod
+    def _is_reciprocal(expr: sympy.Expr) -> bool:
+        return bool(expr.is_Pow and expr.exp.is_number and expr.exp.is_negative)
+
+    def _factors(self, factors: list[sympy.Expr]) -> int:
+        product = self.lower(factors[0])
+        for factor in factors[1:]:
+            product = self.program.mul(product, self.lower(factor))
+        return product
+
+    def _power(self, expr: sympy.Expr) -> int:
+        base, exponent = expr.args
+        if exponent.is_Integer:
+            return self.program.power(self.lower(base), int(exponent))
+        if exponent.is_Rational and exponent.q == 2:  # by a square root, correctly rounded on every target
+            root = self.program.emit("sqrt", self.lower(base))
+            return self.program.power(root, int(exponent.p))
+        if base.is_number and base.is_positive:
+            return self.lower(sympy.exp(exponent * sympy.log(base), evaluate=False))
+        if exponent.is_number:
+            return self.program.emit("pow", self.lower(base), self.lower(exponent))
+        raise CosnbError(f"no target computes {expr}: a power's exponent must be a number")
+
+    def _piecewise(self, expr: sympy.Piecewise) -> int:
+        *pieces, (last, condition) = expr.args
+        if condition != sympy.true:
+            raise CosnbError(f"{expr} has no value where none of its conditions holds: end it with (value, True)")
+        result = self.lower(last)
+        for value, condition in reversed(pieces):
+            result = self.program.where(self._condition(condition), self.lower(value), result)
+        return result
+
+    def _condition(self, condition: sympy.Expr) -> int:
+        program = self.program
+        if isinstance(condition, sympy.And | sympy.Or):
+            joint = "and" if isinstance(condition, sympy.And) else "or"
+            parts = [self._condition(part) for part in sympy.ordered(condition.args)]
+            result = parts[0]
+            for part in parts[1:]:
+                result = program.emit(joint, result, part)
+            return result
+        if isinstance(condition, sympy.Not):
+            return program.emit("not", self._condition(condition.args[0]))
+        if not isinstance(condition, Relational):
+            raise CosnbError(f"no target computes the condition {condition}")
+        left, right = (self.lower(side) for side in condition.args)
+        return program.emit(_RELATIONS[condition.rel_op], left, right)
+
+
+def _horner(tree: Tree, expr: sympy.Expr) -> int:
+    (symbol,) = expr.free_symbols
+    coefficients = sympy.Poly(expr, symbol).all_coeffs()
+    result = tree.lower(coefficients[0])
+    for coefficient in coefficients[1:]:
+        result = tree.program.add(tree.program.mul(result, tree.lower(symbol)), tree.lower(coefficient))
+    return result
+
+
+def _estrin(tree: Tree, expr: sympy.Expr) -> int:
+    """(c₀ + c₁t) + t²·(c₂ + c₃t) + t⁴·…: shares the squares of t and pairs that occur elsewhere."""
+    (symbol,) = expr.free_symbols
+    parts = [tree.lower(c) for c in reversed(sympy.Poly(expr, symbol).all_coeffs())]
+    program, power = tree.program, tree.lower(symbol)
+    while len(parts) > 1:
+        if len(parts) % 2:
+            parts.append(program.number(0))
+        parts = [program.add(program.mul(high, power), low) for low, high in zip(parts[::2], parts[1::2], strict=True)]
+        power = program.mul(power, power)
+    return parts[0]
+
+
+Way = Callable[[Tree], int]
+
+
+def checked(value: sympy.Expr) -> sympy.Expr:
+    """Return a number if it is real and float64 can hold it, else raise CosnbError."""
+    if not (value.is_real and abs(value.evalf(20)) < sympy.Float("1.7e308", 20)):
+        raise CosnbError(f"cannot print the number {value}: expected a real one that float64 can hold")
+    return value
