@@ -1,25 +1,32 @@
 """Campaigns end on time, go on where they stopped, and say what is left."""
 
 import dataclasses
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from cosnb import cli
-from cosnb.book.notebooks import read_runs
 from cosnb.errors import CosnbError
-from cosnb.experiments import results
+from cosnb.experiments import data, results
+from cosnb.experiments.data import ImageData, cifar10, mnist
+from cosnb.experiments.registry import read_runs
 from cosnb.experiments.results.provenance import is_older
-from cosnb.experiments.runner import campaign
+from cosnb.experiments.results.tables import EXPERIMENTS
+from cosnb.experiments.runner import campaign, campaigns, study
 from cosnb.experiments.runner import runs as trainings
-from cosnb.experiments.runner.stages import CAMPAIGNS, Costs, RunOptions, Stage, Study
+from cosnb.experiments.runner.campaigns import CAMPAIGNS
+from cosnb.experiments.runner.stages import Costs, RunOptions, Runs, Stage, Study
 from cosnb.experiments.training import parse_seeds
+from cosnb.paths import repository_root
 
 POINT = {"protocol": "depth", "network": "depth_mlp", "depth": 1, "epochs": 2, "batch_size": 32}
 STAGES = (
-    Stage("figure-15-depth", "digits", "relu,cos", "0", (POINT,)),
-    Stage("figure-15-depth", "digits", "relu,cos", "0:2", (POINT,)),
+    Runs("figure-15-depth", "digits", "relu,cos", "0", (POINT,)),
+    Runs("figure-15-depth", "digits", "relu,cos", "0:2", (POINT,)),
 )
 
 
@@ -91,28 +98,112 @@ def test_a_run_that_fails_fails_the_rehearsal(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("name", CAMPAIGNS)
-def test_stages_are_those_of_the_notebooks(name: str) -> None:
-    runs = read_runs()
+def test_a_rehearsals_stages_are_small(name: str) -> None:
     for stage in CAMPAIGNS[name]:
-        full = runs[stage.experiment].parameters["full"]
         small = stage.small()
-        assert len(parse_seeds(small.seeds)) <= 2
-        assert len({repr(point) for point in small.points}) == len(small.points) <= 2
-        if isinstance(stage, Costs):
-            assert stage.timed == {key: full[key] for key in ("batch", "rounds")}
-            assert [point["network"] for point in stage.points] == full["networks"].split(",")
-            continue
-        assert stage.dataset == full["dataset"]
-        if "(" in stage.activations:  # a formula, which no notebook trains by default
-            continue
-        if "epochs" not in stage.points[0] or stage.points[0]["epochs"] == full["epochs"]:
-            assert set(parse_seeds(stage.seeds)) <= set(parse_seeds(full["seeds"]))
-            assert set(stage.activations.split(",")) <= set(full["activations"].split(","))
-        if isinstance(stage, Study):
-            walk = {"points": full["points"], "lines": full["directions"], "on": full["loss_images"]}
-            assert stage.loss_slice == {**walk, "reach": 0.5}
-        if stage.dataset == "mnist":  # those notebooks name no precision: float32, on a GPU too
-            assert all(point["precision"] == "float32" for point in stage.points)
+        assert len(small.wanted(64, RunOptions())) <= 2 * 2 * 4  # points, seeds, activations
+        if isinstance(small, Costs):
+            assert small.timed == {"batch": 2, "rounds": 1}
+        else:
+            assert len(parse_seeds(small.seeds)) <= 2
+            assert len({repr(point) for point in small.points}) == len(small.points) <= 2
+            assert small.dataset == "digits"
+
+
+def notebooks_configurations(name: str, monkeypatch: pytest.MonkeyPatch, **given: object) -> dict[str, set[str]]:
+    """Return what a notebook's full profile would train: digests of configurations by experiment; no image is read."""
+    asked: dict[str, set[str]] = {}
+
+    def find(experiment: str, digest: str, seed: int, root: Path | None = None) -> dict[str, str]:
+        asked.setdefault(experiment, set()).add(digest)
+        return {}  # there already
+
+    def load(name: str, count: int | None = None, held_out: int = 0) -> ImageData:
+        images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(data.TRAIN_IMAGES[name] - held_out, 3, 32, 32)
+        return ImageData(name, (), images, images, images, images, "", held_out)
+
+    monkeypatch.setattr(results, "find", find)
+    monkeypatch.setattr(data, "load", load)
+    for module in (trainings, study):
+        monkeypatch.setattr(module, "check", lambda *given: None)
+    source = repository_root() / "notebooks" / f"{name}.ipynb"
+    names = {"precision": "float32", **read_runs()[name].parameters["full"], "keep": False, **given}
+    space: dict[str, object] = {}
+    for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code" and "google.colab" not in "".join(cell["source"]):
+            try:
+                exec("".join(cell["source"]), space)
+            except Exception:
+                if not asked:  # what shows records finds none
+                    raise
+            if "parameters" in cell["metadata"].get("tags", ()):
+                space |= names
+        if asked:
+            return asked
+    raise AssertionError(f"{name} trains nothing")
+
+
+ALONE = ("figure-15-depth", "sensitivity", "dead-units", "gradient-flow", "protocol-modern", *EXPERIMENTS.values())
+
+
+def digests(*stages: Runs) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for stage in stages:
+        found.setdefault(stage.experiment, set()).update(digest for digest, _ in stage.wanted(None, FLOAT32))
+    return found
+
+
+FLOAT32 = RunOptions(precision="float32")
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_notebook_trains_what_a_campaign_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert notebooks_configurations(name, monkeypatch) == digests(campaigns._runs(name))
+
+
+def test_so_do_those_that_train_for_two_experiments_or_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert notebooks_configurations("precision", monkeypatch) == digests(*campaigns._precision())
+    measured = digests(*(stage for stage in CAMPAIGNS["trained"] if isinstance(stage, Study)))
+    assert notebooks_configurations("loss-surface", monkeypatch) == measured
+    answered = notebooks_configurations("is-cos-more-accurate", monkeypatch, precision="bfloat16")
+    assert answered == digests(campaigns._answer())
+
+
+@pytest.mark.parametrize("name", ["tables", "depth", "probes", "modern", "trained", "precision"])
+def test_a_campaign_ends_with_all_that_the_notebooks_train(name: str) -> None:
+    def keys(stages: Iterable[Stage]) -> set[tuple[str, str, int]]:
+        return {(stage.experiment, *key) for stage in stages for key in stage.wanted(None, FLOAT32)}
+
+    stages = CAMPAIGNS[name]
+    full = {stage.experiment for stage in stages} - (set(EXPERIMENTS.values()) if name == "precision" else set())
+    if name == "trained":
+        wanted = keys(campaigns._trained(network) for network in EXPERIMENTS)
+    else:
+        wanted = keys(campaigns._runs(experiment) for experiment in full)
+    assert wanted <= keys(stages)
+
+
+@pytest.mark.parametrize("name", CAMPAIGNS)
+def test_a_list_needs_neither_data_nor_network(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COSNB_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("COSNB_RESULTS", str(tmp_path / "results"))
+    assert cli.main(["campaign", name, "--list"]) == 0
+    assert f"\nleft: {len(wanted_records(name))} runs; no record to go by\n" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def wanted_records(name: str) -> set[tuple[str, str, int]]:
+    return {(stage.experiment, *key) for stage in CAMPAIGNS[name] for key in stage.wanted(None, RunOptions())}
+
+
+def test_the_numbers_of_images_are_those_of_the_data() -> None:
+    assert data.TRAIN_IMAGES["digits"] == len(data.load("digits").train_images)
+    assert data.TRAIN_IMAGES["cifar10"] == 5 * cifar10.OFFICIAL.records
+    assert (data.TRAIN_IMAGES["mnist"], 28, 28) in [file.shape for file in mnist.OFFICIAL.files]
+    (stage, *_) = CAMPAIGNS["answer"]
+    assert {settings["train_images"] for settings in stage.wanted(None, RunOptions()).values()} == {45_000}
 
 
 def test_costs_have_the_settings_of_their_records() -> None:

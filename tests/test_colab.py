@@ -96,8 +96,7 @@ def test_records_go_to_a_mounted_drive(
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "notebooks/runs.toml"):
-        (source / name).parent.mkdir(exist_ok=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, source / name)
     shutil.copytree(ROOT / "cosnb", source / "cosnb", ignore=shutil.ignore_patterns("__pycache__"))
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
@@ -112,7 +111,7 @@ def test_a_wheel_carries_all_that_the_package_reads(wheel: Path) -> None:
     needed = {path for path in (ROOT / "cosnb").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     missing = {path.relative_to(ROOT).as_posix() for path in needed} - inside
     assert {name for name in missing if not name.endswith((".md", ".typed"))} == set()
-    assert "cosnb/runs.toml" in inside
+    assert "cosnb/experiments/runs.toml" in inside
 
 
 @pytest.mark.drill

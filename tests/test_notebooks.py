@@ -13,6 +13,7 @@ from tiny_book import code, markdown, write_notebook, write_runs
 
 from cosnb.book import notebooks
 from cosnb.errors import CosnbError
+from cosnb.experiments.registry import FILE, Run
 
 DEFAULTS = {"count": 1, "scale": 1.0, "label": "a", "flag": False, "sizes": [1], "anything": None}
 
@@ -112,11 +113,26 @@ GOOD = {"title": '"t"', "gpu": "false", "timeout": "{ quick = 1, full = 1 }", "q
     ],
 )
 def test_runs_toml_is_validated(changes: dict[str, str | None], message: str, tmp_path: Path) -> None:
-    (tmp_path / "notebooks").mkdir()
+    (tmp_path / FILE).parent.mkdir(parents=True)
     lines = [f"{key} = {value}" for key, value in {**GOOD, **changes}.items() if value is not None]
-    (tmp_path / "notebooks" / "runs.toml").write_text("\n".join(["[nb]", *lines]))
+    (tmp_path / FILE).write_text("\n".join(["[nb]", *lines]))
     with pytest.raises(CosnbError, match=message):
         notebooks.read_runs(tmp_path)
+
+
+def test_points_are_those_of_networks_depths_rates_and_gains(tmp_path: Path) -> None:
+    lists = {"networks": "a,b", "depths": [1, 2], "rates": [0.1], "gains": [1.0, 2.0], "epochs": 0, "seeds": "0:3"}
+    run = Run("nb", "t", False, {}, {"quick": {}, "full": lists}, {"protocol": "depth"})
+    varied = ({"lr": 0.1}, {"gain": 2.0})
+    assert run.points() == tuple(
+        {"protocol": "depth", "network": network, "depth": depth, **point}
+        for network in "ab"
+        for depth in (1, 2)
+        for point in varied
+    )
+    assert run.points(networks="c", depths=(), rates=(), gains=(), epochs=5) == (
+        {"protocol": "depth", "epochs": 5, "network": "c"},
+    )
 
 
 def test_a_profile_may_only_override_what_the_notebook_has(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from cosnb.book.notebooks import runs as book_runs
 from cosnb.errors import CosnbError
 from cosnb.experiments import cluster, gpus, results
 from cosnb.experiments.data import load
-from cosnb.experiments.runner import remote, run_missing, study, task, training_device
+from cosnb.experiments.runner import remote, run_missing, runs, study, task, training_device
 from cosnb.paths import repository_root
 
 sys.path.insert(0, str(repository_root() / "benchmarks"))
@@ -305,6 +305,24 @@ def test_other_images_and_other_code_are_refused() -> None:
         task.perform(order)
     with pytest.raises(CosnbError, match="another version of cosnb"):
         task.perform(order | {"identity": [CONFIGS[0].digest(), "of others"]})
+
+
+def test_a_run_goes_on_from_the_workers_checkpoint(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(epoch: object) -> None:
+        raise Stop
+
+    monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
+    config = mlp(epochs=2)
+    checkpoint = runs.open_checkpoint("table", config, 0, IMAGES)
+    with pytest.raises(Stop):
+        runs.run("table", config, 0, IMAGES, "cpu", stop, checkpoint)
+    assert checkpoint.path.exists()
+    order = {"experiment": "table", "config": config.as_dict(), "seed": 0, "identity": remote.identity(config)}
+    order |= {"data": {"name": "digits", "held_out": 0, **remote.images_identity(IMAGES)}, "device": "cpu"}
+    (record,) = task.perform(order | {"resume": True, "loss_slice": None, "execution": "auto", "beside": 1})
+    assert record["timing"]["resumed"]
+    assert not checkpoint.path.exists()
+    assert figures(record["epochs"]) == figures(runs.run("table", config, 0, IMAGES, "cpu")["epochs"])
 
 
 def test_gpus_are_a_resource_of_the_embedded_workers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cosnb.experiments.registry import FILE
 from cosnb.paths import repository_root
 
 PARAMETERS = 'count = 1\nscale = 1.0\nlabel = "a"\nflag = False'
@@ -48,8 +49,8 @@ def write_runs(root: Path, timeouts: dict[str, int], quick: str = "{}", gpu: boo
         f"quick = {quick}\nfull = {{}}\n"
         for name, limit in timeouts.items()
     ]
-    (root / "notebooks").mkdir(parents=True, exist_ok=True)
-    (root / "notebooks" / "runs.toml").write_text("\n".join(entries), encoding="utf-8")
+    (root / FILE).parent.mkdir(parents=True, exist_ok=True)
+    (root / FILE).write_text("\n".join(entries), encoding="utf-8")
 
 
 def copy_book(root: Path, pages: Sequence[str] = ()) -> Path:
@@ -60,7 +61,8 @@ def copy_book(root: Path, pages: Sequence[str] = ()) -> Path:
     source = repository_root()
     shutil.copytree(source / "book", root / "book", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "notebooks").mkdir()
-    for name in ("_config.yml", "_toc.yml", "notebooks/runs.toml"):
+    (root / FILE).parent.mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml", FILE):
         shutil.copyfile(source / name, root / name)
     if pages:
         lines = ["format: jb-book", "root: book/references", "chapters:", *(f"- file: {page}" for page in pages)]

@@ -21,10 +21,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cosnb.errors import CosnbError
-from cosnb.experiments import data, results
+from cosnb.experiments import results
 from cosnb.experiments.records.digest import SAME_CODE
-from cosnb.experiments.runner.stages import CAMPAIGNS, RunOptions
+from cosnb.experiments.runner.campaigns import CAMPAIGNS
+from cosnb.experiments.runner.stages import RunOptions, Runs
 from cosnb.paths import repository_root, results_dir
 
 Case = dict[str, Any]
@@ -87,14 +87,8 @@ def configurations() -> Iterable[Case]:
     """Yield the settings of all training runs that are recorded or that a campaign has."""
     for folder in sorted(path.name for path in results_dir().iterdir() if path.is_dir()):
         yield from (record["config"] for record in results.read(folder) if "measured" not in record)
-    images = data.load("digits")
-    for stages in CAMPAIGNS.values():
-        for stage in stages:
-            try:
-                configs = stage.configs(images, RunOptions())
-            except CosnbError:  # a stage that trains nothing
-                continue
-            yield from (config.as_dict() | {"held_out": stage.held_out} for config in configs)
+    for stage in (stage for stages in CAMPAIGNS.values() for stage in stages if isinstance(stage, Runs)):
+        yield from (config.as_dict() for config in stage.configs(None, RunOptions()))
 
 
 def cases(settings: Iterable[Case]) -> list[Case]:

@@ -2,11 +2,10 @@
 
 import os
 import sys
-import tomllib
 from pathlib import Path
-from typing import Any
 
-from cosnb.paths import repository_root, results_dir
+from cosnb.experiments.registry import read_runs
+from cosnb.paths import results_dir
 
 DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts a user's drive
 
@@ -14,7 +13,7 @@ DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts a user's drive
 def setup(notebook: str) -> None:
     """Print device, profile and the folder of records on Colab; do nothing elsewhere.
 
-    notebook: its name in runs.toml, whose full profile is suggested where there is a GPU. Records go to a mounted
+    notebook: its name in the registry, whose full profile is suggested where there is a GPU. Records go to a mounted
     drive, unless COSNB_RESULTS says where.
     """
     if "google.colab" not in sys.modules:
@@ -24,7 +23,8 @@ def setup(notebook: str) -> None:
     from cosnb.experiments.training.device import describe_device
 
     gpu = torch.cuda.is_available()
-    full, wants_gpu = _full_profile(notebook)
+    entry = read_runs()[notebook]
+    full, wants_gpu = entry.parameters["full"], entry.gpu
     print(f"Device: {describe_device('cuda' if gpu else 'cpu')['name']}. Profile: quick, the parameters as they stand.")
     if full and (gpu or not wants_gpu):
         print("The full profile, hours of work, is these parameters in their place:")
@@ -33,14 +33,6 @@ def setup(notebook: str) -> None:
         print("The full profile wants a GPU: choose one under Runtime, Change runtime type, and run this cell again.")
     if full.get("keep"):
         print(_place_records())
-
-
-def _full_profile(notebook: str) -> tuple[dict[str, Any], bool]:
-    """Return the parameters of a notebook's full profile, and whether it wants a GPU."""
-    inside = Path(__file__).with_name("runs.toml")  # a wheel carries it: there is no repository around a wheel
-    path = inside if inside.exists() else repository_root() / "notebooks" / "runs.toml"
-    entry = tomllib.loads(path.read_text(encoding="utf-8"))[notebook]
-    return entry["full"], entry["gpu"]
 
 
 def _place_records() -> str:

@@ -1,8 +1,9 @@
-"""The book's notebooks: `runs.toml` says what to run, parameters are checked first, papermill does the work on Dask."""
+"""The book's notebooks: the registry says what to run, parameters are checked first, papermill does the work."""
 
 from cosnb.book.notebooks.execution import Failure, Job
-from cosnb.book.notebooks.parameters import check_parameters, parse_override, read_defaults
-from cosnb.book.notebooks.runs import PROFILES, Run, available_cores, executed_path, plan, read_runs, run
+from cosnb.book.notebooks.runs import available_cores, executed_path, plan, run
+from cosnb.book.parameters import check_parameters, parse_override, read_defaults
+from cosnb.experiments.registry import PROFILES, Run, read_runs
 
 __all__ = [
     "PROFILES",

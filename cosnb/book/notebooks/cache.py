@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cosnb.experiments.registry import read_runs
 from cosnb.paths import results_dir
 
 if TYPE_CHECKING:
@@ -22,7 +23,14 @@ KEY = "cosnb"  # of the stamp in a notebook's metadata
 ALL = "*"  # stands for every experiment, where a notebook has asked which there are
 PACKAGE = Path(__file__).resolve().parents[2]
 # They run notebooks and build the site, and no notebook imports them.
-_RUNNERS = ("cli.py", "book/notebooks/", "book/site/", "experiments/runner/campaign.py", "experiments/runner/stages.py")
+_RUNNERS = (
+    "cli.py",
+    "commands/",
+    "book/notebooks/",
+    "book/site/",
+    "experiments/runner/campaign",
+    "experiments/cluster.py",
+)
 _PACKAGES = ("altair", "matplotlib", "mpmath", "numpy", "scikit-learn", "scipy", "sympy", "torch")
 
 
@@ -74,7 +82,8 @@ def _record_digest(records: Mapping[str, str], name: str) -> str:
 def _package_digest() -> str:
     """Return the digest of the code that notebooks can reach, docstrings too: some are shown on pages."""
     files = [path for path in package_files() if not path.relative_to(PACKAGE).as_posix().startswith(_RUNNERS)]
-    versions = [sys.version]
+    experiments = [(name, run.parameters["full"], run.settings) for name, run in read_runs().items()]
+    versions = [sys.version, json.dumps(experiments)]
     for name in _PACKAGES:
         try:
             versions.append(f"{name} {metadata.version(name)}")

@@ -1,67 +1,18 @@
-"""`notebooks/runs.toml`: every notebook with its title, time limits and its quick and full parameters."""
+"""Runs of the registry's notebooks: parameters checked, executed here, their training given to a cluster."""
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cosnb.book.notebooks import cache, pool
 from cosnb.book.notebooks.execution import Failure, Job
-from cosnb.book.notebooks.parameters import check_parameters, did_you_mean, read_defaults
+from cosnb.book.parameters import check_parameters, read_defaults
 from cosnb.errors import CosnbError
 from cosnb.experiments.gpus import visible_gpus
+from cosnb.experiments.registry import PROFILES, did_you_mean, read_runs
 from cosnb.paths import repository_root, results_dir
-
-PROFILES = ("quick", "full")
-_KEYS = {"title": str, "gpu": bool, "timeout": dict, "quick": dict, "full": dict}
-
-
-@dataclass(frozen=True)
-class Run:
-    """One notebook's entry: `timeout` in seconds and `parameters` by profile; gpu: whether a full run wants one."""
-
-    name: str
-    title: str
-    gpu: bool
-    timeout: dict[str, int]
-    parameters: dict[str, dict[str, Any]]
-
-
-def read_runs(root: Path | None = None) -> dict[str, Run]:
-    """Return the entries of `notebooks/runs.toml` by notebook name, in the order written.
-
-    Raises CosnbError where the file is missing, is no TOML, or has an unknown, missing or ill-typed key.
-    """
-    path = (root or repository_root()) / "notebooks" / "runs.toml"
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CosnbError(f"There is no {path}: run cosnb from a clone of its repository.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise CosnbError(f"{path} is not valid TOML: {error}.") from None
-    return {name: _read_entry(path, name, entry) for name, entry in entries.items()}
-
-
-def _read_entry(path: Path, name: str, entry: Any) -> Run:
-    where = f"[{name}] in {path}"
-    if not isinstance(entry, dict):
-        raise CosnbError(f"{name} in {path} must be a table [{name}].")
-    for key, value in entry.items():
-        if key not in _KEYS:
-            raise CosnbError(
-                f"{where} has an unknown key {key!r}{did_you_mean(key, _KEYS)}; known: {', '.join(_KEYS)}."
-            )
-        if not isinstance(value, _KEYS[key]):
-            raise CosnbError(f"{where}: {key} must be of type {_KEYS[key].__name__}, not {value!r}.")
-    missing = [key for key in _KEYS if key not in entry]
-    if missing:
-        raise CosnbError(f"{where} lacks {', '.join(missing)}.")
-    timeout = entry["timeout"]
-    if set(timeout) != set(PROFILES) or not all(type(value) is int and value > 0 for value in timeout.values()):
-        raise CosnbError(f"{where}: timeout must be {{ quick = seconds, full = seconds }}, whole numbers above 0.")
-    return Run(name, entry["title"], entry["gpu"], timeout, {profile: entry[profile] for profile in PROFILES})
 
 
 def executed_path(name: str, profile: str, root: Path | None = None) -> Path:
@@ -143,23 +94,28 @@ def run(
     cores, gpus = available_cores(), visible_gpus()
     workers = jobs or max(min(2, cores), len(gpus))
     given = [_share(job, scheduler, workers, gpus) for job in planned]
-    for job in (job for job in given if scheduler and not job.shares):
-        print(f"{job.name}: trains no runs that are recorded, so it does without the cluster")
     if given != planned and not scheduler:
         gpus = gpus[:1]  # one notebook at a time, whose runs have a GPU each
     records = cache.record_digests()
     given = [cache.mark(job, records) for job in given]
     if reuse:
-        left = [job for job in given if not cache.is_current(job)]
-        if len(left) < len(given):
-            print(f"unchanged since they were executed: {len(given) - len(left)} of {len(given)} notebooks")
-        given = left
+        given = _changed(given)
     return pool.execute(given, workers, cores, gpus) if given else []
+
+
+def _changed(jobs: list[Job]) -> list[Job]:
+    """Return the jobs whose executed notebook would come out otherwise than it did, and say how many would not."""
+    left = [job for job in jobs if not cache.is_current(job)]
+    if len(left) < len(jobs):
+        print(f"unchanged since they were executed: {len(jobs) - len(left)} of {len(jobs)} notebooks")
+    return left
 
 
 def _share(job: Job, scheduler: str | None, workers: int, gpus: Sequence[str]) -> Job:
     """Return the job with the cluster that trains its runs: the one given, or several processes here."""
     if not job.shares or job.parameters.get("scheduler"):
+        if scheduler and not job.shares:
+            print(f"{job.name}: trains no runs that are recorded, so it does without the cluster")
         return job
     if scheduler:
         return replace(job, parameters=job.parameters | {"scheduler": scheduler}, exclusive=False)

@@ -12,9 +12,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from cosnb.activations import Activation, activation
 from cosnb.analysis.findings import show
+from cosnb.book import parameters
 from cosnb.codegen import sources
 from cosnb.display import Markdown, Table
-from cosnb.errors import CosnbError
 from cosnb.experiments.diagnostics import cost
 from cosnb.experiments.results.summary import Record, Row, differences, summarize, title
 from cosnb.experiments.results.tables import name_pair
@@ -56,15 +56,7 @@ class Curve:
 
 def parse_values(text: str) -> dict[str, str]:
     """Return {"a": "5", "c": "1/2"} of "a=5, c=1/2"; CosnbError where a part is no name=value."""
-    values: dict[str, str] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not (equals and name.isidentifier()):
-            raise CosnbError(f"{part!r} sets no parameter: write it like a=5")
-        if name in values:
-            raise CosnbError(f"the parameter {name} is given twice: give it one value")
-        values[name] = value
-    return values
+    return parameters.parse_values(filter(None, map(str.strip, text.split(","))))
 
 
 def curve(act: Activation) -> Curve:

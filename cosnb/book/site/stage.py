@@ -12,9 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from cosnb.book.notebooks import cache, executed_path, read_runs
+from cosnb.book.notebooks import cache, executed_path
 from cosnb.book.site import charts
 from cosnb.errors import CosnbError
+from cosnb.experiments.registry import FILE, read_runs
 
 _STATE = "state.json"  # digests of what the last good build was made of
 _ALL_ELSE = ""  # in it, the digest of all that is not an executed notebook
@@ -63,7 +64,7 @@ def _digest_all_else(root: Path) -> str:
     Records are not in it: pages that show some are read in every build (`book/_ext/from_records.py`).
     """
     files = [path for path in sorted((root / "book").rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    files += [root / name for name in ("_config.yml", "_toc.yml", "notebooks/runs.toml")]
+    files += [root / name for name in ("_config.yml", "_toc.yml", FILE)]
     installed = sorted(f"{found.metadata['Name']} {found.version}" for found in metadata.distributions())
     digests = [cache.folder_digest(files, root), cache.folder_digest(cache.package_files(), cache.PACKAGE)]
     return cache.digest("\n".join([str(root), *digests, sys.version, *installed]).encode())

@@ -10,9 +10,10 @@ from cosnb.errors import CosnbError
 from cosnb.experiments.data import cifar10, digits, mnist
 from cosnb.paths import data_dir
 
-__all__ = ["NAMES", "ImageData", "load"]
+__all__ = ["NAMES", "TRAIN_IMAGES", "ImageData", "load"]
 
 NAMES = ("cifar10", "mnist", "digits", "auto")
+TRAIN_IMAGES = {"cifar10": 50_000, "mnist": 60_000, "digits": 1_437}  # known before they are read
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cosnb.experiments import registry
 from cosnb.experiments.results.frames import epoch_frame
 from cosnb.experiments.results.paper import TABLES
 from cosnb.experiments.results.summary import (
@@ -23,11 +24,7 @@ from cosnb.experiments.statistics import (
     t_interval,
 )
 
-EXPERIMENTS = {
-    "shufflenet_v2": "table-1-shufflenet",
-    "mobilenet_v2": "table-2-mobilenet",
-    "squeezenet": "table-3-squeezenet",
-}
+EXPERIMENTS = registry.tables()  # by network
 ACTIVATIONS = ("relu", "swish", "mish", "cos")
 FULL = {"dataset": "cifar10", "train_images": 50_000, "epochs": 200, "protocol": "paper"}
 PAIRS = (("cos", "relu"), ("cos", "swish"))  # the primary family, m = 2

@@ -1,4 +1,4 @@
-"""Campaigns: the recorded runs that are still wanted, in the order in which they are, in pieces that end on time.
+"""Campaigns carried out: missing records in their order of priority, in pieces that end on time.
 
 A campaign is a list of stages; what has a record is not trained again, so the same command goes on where it stopped, on
 this machine or another that has the records.
@@ -14,7 +14,8 @@ from pathlib import Path
 from cosnb.errors import CosnbError
 from cosnb.experiments import results
 from cosnb.experiments.records.record import Record
-from cosnb.experiments.runner.stages import CAMPAIGNS, RunOptions, Stage
+from cosnb.experiments.runner.campaigns import CAMPAIGNS
+from cosnb.experiments.runner.stages import RunOptions, Stage
 
 
 class TimeIsUp(BaseException):

@@ -1,7 +1,6 @@
-"""A notebook's parameters: read from its one cell tagged `parameters`, checked before anything runs."""
+"""Parameters of a notebook, from its one cell tagged `parameters`, checked; and `name=value` of a command line."""
 
 import ast
-import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cosnb.errors import CosnbError
+from cosnb.experiments.registry import did_you_mean
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a table"}
 
@@ -74,10 +74,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 
     Raises CosnbError where there is no `=` or no name before it.
     """
-    name, equals, literal = text.partition("=")
-    name, literal = name.strip(), literal.strip()
-    if not equals or not name.isidentifier():
-        raise CosnbError(f"{text!r} sets no parameter: write name=value, for example -p epochs=2.")
+    name, literal = split_setting(text, "name=value, for example -p epochs=2.")
     try:
         parsed = tomllib.loads(f"value = {literal}")
     except tomllib.TOMLDecodeError:
@@ -87,7 +84,19 @@ def parse_override(text: str) -> tuple[str, Any]:
     return name, value if len(parsed) == 1 and isinstance(value, bool | int | float | str | list) else literal
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean ...?)` for the known name closest to `name`, or nothing where none is close."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def parse_values(parts: Iterable[str]) -> dict[str, str]:
+    """Return {"a": "5", "c": "1/2"} of "a=5" and "c=1/2"; CosnbError for no name=value, and a name that comes twice."""
+    values: dict[str, str] = {}
+    for name, value in map(split_setting, parts):
+        if name in values:
+            raise CosnbError(f"the parameter {name} is given twice: give it one value")
+        values[name] = value
+    return values
+
+
+def split_setting(text: str, example: str = "it like a=5") -> tuple[str, str]:
+    """Return name and value of `name=value`; CosnbError, which shows the `example`, where it is none."""
+    name, equals, value = (piece.strip() for piece in text.partition("="))
+    if not (equals and name.isidentifier()):
+        raise CosnbError(f"{text!r} sets no parameter: write {example}")
+    return name, value

@@ -1,0 +1,118 @@
+"""Commands that run notebooks: run, book, report."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands run, book and report."""
+    run = commands.add_parser(
+        "run",
+        help="run notebooks with papermill",
+        description="Run notebooks with papermill; executed copies go to _build/notebooks. "
+        "With the profile full, a notebook trains what has no record yet, then shows all records.",
+    )
+    run.add_argument("name", metavar="NAME", nargs="+", help="a notebook, for example derive-cos")
+    run.add_argument("--profile", default="quick", help="quick (CPU, minutes; the default) or full (GPU, hours)")
+    run.add_argument(
+        "-p",
+        "--parameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="set a parameter, over the profile's value; a TOML number, boolean or array, anything else is text",
+    )
+    run.add_argument("--seeds", metavar="SEEDS", help="the parameter of that name, for example 0:20 (0 to 19) or 0,4,7")
+    run.add_argument("--activations", metavar="NAMES", help="the parameter of that name, for example relu,cos")
+    run.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="train the missing runs on this Dask cluster (tcp://host:8786), one task a configuration and seed; those "
+        "on a GPU go to workers started with --resources GPU=1; local:4 is four processes of this machine",
+    )
+    run.set_defaults(command=_run)
+
+    book = commands.add_parser(
+        "book",
+        help="run the notebooks' quick profile, then build the site",
+        description="Run every notebook's quick profile, except where source, parameters, code and records are as they "
+        "were, then build the site and print the path of its first page.",
+    )
+    which = book.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="run every notebook, changed or not")
+    which.add_argument("--reuse", action="store_true", help="build from the notebooks executed last, running none")
+    book.set_defaults(command=_book)
+    for command in (run, book):
+        command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: 2, 1 on one core)")
+
+    report = commands.add_parser(
+        "report",
+        help="write a page about an activation of your own",
+        description="Run the notebook your-own-activation for a formula and write one HTML page that needs no network: "
+        "formula, derivatives, properties, comparison, code, accuracy, speed and a short training, in about a minute "
+        "and a half; print its path and open it in the browser.",
+    )
+    report.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example mish, or 'x*tanh(exp(x))'")
+    report.add_argument(
+        "-p", "--parameter", metavar="NAME=VALUE", action="append", default=[], help="set a parameter, for example a=5"
+    )
+    report.add_argument("--output", metavar="FILE", help="the page's file (default: NAME.html in this folder)")
+    report.add_argument("--no-open", dest="open", action="store_false", help="do not open it in the browser")
+    report.set_defaults(command=_make_report)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from cosnb.book import notebooks
+
+    overrides = dict(notebooks.parse_override(text) for text in options.parameter)
+    overrides |= {name: given for name in ("seeds", "activations") if (given := getattr(options, name)) is not None}
+    failures = notebooks.run(
+        options.name,
+        options.profile,
+        overrides,
+        options.jobs,
+        scheduler=options.scheduler,
+    )
+    failed = {failure.name for failure in failures}
+    for name in dict.fromkeys(options.name):
+        if name not in failed:
+            print(notebooks.executed_path(name, options.profile))
+    return _report(failures)
+
+
+def _book(options: argparse.Namespace) -> int:
+    from cosnb.book import notebooks
+    from cosnb.book.site import build
+
+    with build.Builder() as builder:
+        if not options.reuse:
+            names = list(notebooks.read_runs())
+            code = _report(notebooks.run(names, "quick", jobs=options.jobs, reuse=not options.all))
+            if code:
+                return code
+        print("site: building")
+        print(builder.build())
+    return 0
+
+
+def _make_report(options: argparse.Namespace) -> int:
+    import webbrowser
+
+    from cosnb.book.parameters import parse_values
+    from cosnb.book.report.command import report
+
+    output = Path(options.output) if options.output else None
+    path = report(options.formula, parse_values(options.parameter), output)
+    print(path)
+    if options.open:
+        webbrowser.open(path.as_uri())
+    return 0
+
+
+def _report(failures: Sequence[object]) -> int:
+    for failure in failures:
+        print(f"cosnb: {failure}", file=sys.stderr)
+    return 1 if failures else 0

@@ -1,0 +1,129 @@
+"""Commands on one activation's code: export, accuracy."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from cosnb.errors import CosnbError
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands export and accuracy."""
+    export = commands.add_parser(
+        "export",
+        help="write an activation as files that need no cosnb",
+        description="Write an activation as one Python file for PyTorch and one C header that need no cosnb, each with "
+        "its formula, derivative, error and speed (measured now) in its head, and print their paths.",
+    )
+    export.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example cos, or 'x*sigmoid(a*x)'")
+    export.add_argument("--output", metavar="DIR", default=".", help="the folder to write into (default: this one)")
+    export.add_argument("--name", metavar="FILE", help="the files' and functions' name (default: the activation's)")
+    export.add_argument(
+        "-p", "--parameter", metavar="NAME=VALUE", action="append", default=[], help="set a parameter, for example a=5"
+    )
+    export.add_argument("--force", action="store_true", help="write over files that are there")
+    export.set_defaults(command=_export)
+
+    accuracy = commands.add_parser(
+        "accuracy",
+        help="measure the error of an activation's code in ulp",
+        description="Measure f, f' and f'' of every target and number format that runs here against high precision: "
+        "every 16-bit number, 2^18 float32 ones (with --full 2^24, on CUDA all), 2^12 float64 ones (2^16). Class 1: "
+        "|f| is at least 2^-6 of its largest term, error in ulp of f; class 2: elsewhere, in ulp of the largest term. "
+        "The table is Markdown. With --record every float32, bfloat16 and float16 number is tried, on CUDA with the "
+        "Triton kernels and Inductor's, and each activation is kept under results/; said again, it goes on with those "
+        "that have no record.",
+    )
+    accuracy.add_argument(
+        "formula",
+        metavar="NAME_OR_FORMULA",
+        nargs="+",
+        help="for example cos, or 'x*sigmoid(2*x)'; with --record several, or all for the catalogue",
+    )
+    accuracy.add_argument(
+        "--target",
+        action="append",
+        help="c, pytorch, compiled, numpy, triton (CUDA) or inductor (CUDA, compiled); may be repeated (default: all, "
+        "those compiled with --full only)",
+    )
+    accuracy.add_argument("--format", action="append", help="float32, float64, bfloat16 or float16; may be repeated")
+    accuracy.add_argument("--order", type=int, choices=(0, 1, 2), help="of the derivative (default: all three)")
+    accuracy.add_argument("--full", action="store_true", help="many more inputs: minutes instead of one")
+    accuracy.add_argument(
+        "--stride", type=int, metavar="N", help="of float32 every N-th number, on a CPU too (--record: 1, all)"
+    )
+    accuracy.add_argument("--record", action="store_true", help="measure what has no record yet, and keep it")
+    accuracy.add_argument("--minutes", type=float, metavar="M", help="with --record: begin no activation after so many")
+    accuracy.add_argument("--json", metavar="FILE", help="write the figures, the largest error along x too")
+    accuracy.add_argument("--plot", metavar="FILE", help="draw the largest error along x, as SVG")
+    accuracy.set_defaults(command=_accuracy)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from cosnb.activations import activation
+    from cosnb.book.parameters import parse_values
+    from cosnb.export import export
+
+    act = activation(options.formula, **parse_values(options.parameter))
+    for path in export(act, Path(options.output), options.name, options.force):
+        print(path)
+    return 0
+
+
+def _accuracy(options: argparse.Namespace) -> int:
+    if options.record:
+        return _record_accuracy(options)
+    import json
+
+    from cosnb import accuracy
+    from cosnb.activations import activation
+
+    if len(options.formula) > 1:
+        raise CosnbError("more than one activation at once only with --record")
+    subject = activation(options.formula[0])
+    measurements = accuracy.measure(
+        subject,
+        options.target or (),
+        options.format or (),
+        (0, 1, 2) if options.order is None else (options.order,),
+        options.full,
+        lambda line: print(f"{line} ...", file=sys.stderr),
+        options.stride,
+    )
+    print(f"{subject.formula.title}: f(x) = {subject.expr}\n")
+    print(accuracy.table(measurements))
+    record = accuracy.record(subject, measurements)
+    if options.json:
+        Path(options.json).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        from cosnb.book.plots.accuracy import errors_over_x
+        from cosnb.book.plots.style import save_svg
+
+        save_svg(errors_over_x(record), options.plot)
+    return 0
+
+
+def _record_accuracy(options: argparse.Namespace) -> int:
+    from cosnb import accuracy
+    from cosnb.experiments.diagnostics import exhaustive
+    from cosnb.symbolic.catalogue import CATALOGUE
+
+    if options.format or options.order is not None or options.json or options.plot:
+        raise CosnbError(
+            "--record keeps all derivatives and the formats up to 32 bits: leave out --format, --order, "
+            "--json and --plot"
+        )
+    names = list(CATALOGUE) if options.formula == ["all"] else options.formula
+    left = exhaustive.record_missing(
+        names,
+        options.target or (),
+        options.stride or 1,
+        options.minutes,
+        say=lambda line: print(f"{line} ...", file=sys.stderr),
+        done=lambda act, found: print(
+            f"\n{act.formula.title}: f(x) = {act.expr}\n\n{accuracy.table(found)}", flush=True
+        ),
+    )
+    print(f"\n{len(names) - len(left)} recorded" + (f", left: {', '.join(left)}" if left else ""))
+    return 0
