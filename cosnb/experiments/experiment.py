@@ -10,8 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from cosnb.display import Markdown
 from cosnb.experiments import data, results
 from cosnb.experiments.data import ImageData
@@ -19,11 +17,11 @@ from cosnb.experiments.records import measurement
 from cosnb.experiments.results import frames
 from cosnb.experiments.results.summary import title
 from cosnb.experiments.results.tables import ACTIVATIONS
+from cosnb.experiments.runner.remote import training_device
 from cosnb.experiments.runner.runs import run_missing
 from cosnb.experiments.runner.study import study_missing
 from cosnb.experiments.training import loop
 from cosnb.experiments.training.config import TrainingConfig, parse_activations, parse_seeds
-from cosnb.experiments.training.device import multiplies_bfloat16, resolve_precision
 from cosnb.experiments.training.plan import configuration
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ class Experiment:
         self.name = name
         self.networks = network.split(",") if isinstance(network, str) else list(network)
         self.activations = parse_activations(activations) if isinstance(activations, str) else list(activations)
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device, self._multiplies_bfloat16 = training_device()
         self._points = [settings | dict(point) for point in points]
         self._precision = precision
         self._load = lambda: data.load(dataset, train_images or None, held_out=held_out)
@@ -73,37 +71,39 @@ class Experiment:
 
         A point's own network stands in place of the experiment's.
         """
-        return self._configs(resolve_precision("auto", self.device))
-
-    def _configs(self, fastest: str) -> list[TrainingConfig]:
-        """Return the configurations for a device whose fastest precision is `fastest`."""
         points = [{"network": network} | point for network in self.networks for point in self._points]
-        return [self._config(name, point, fastest) for point in points for name in self.activations]
+        return [self._config(name, point) for point in points for name in self.activations]
 
-    def _config(self, activation: str, point: Mapping[str, Any], fastest: str) -> TrainingConfig:
+    def _config(self, activation: str, point: Mapping[str, Any]) -> TrainingConfig:
         chosen = {key: value[activation] if isinstance(value, Mapping) else value for key, value in point.items()}
-        if chosen.get("protocol") == "speedrun" and multiplies_bfloat16(self.device):
-            fastest = "bfloat16"
-        precision = fastest if self._precision == "auto" else self._precision
+        precision = self._precision
+        if precision == "auto":
+            fast = self._multiplies_bfloat16 and (self.device == "cuda" or chosen.get("protocol") == "speedrun")
+            precision = "bfloat16" if fast else "float32"
         return configuration(activation, self.images, self.device, precision, **chosen)
 
     def train(self, seeds: str | Iterable[int], keep: bool = True, scheduler: str = "") -> int:
         """Train every (configuration, seed) that has no record yet; return how many were trained.
 
         seeds: numbers, or text such as "0:20". keep: whether to record the runs; else they last as long as this object,
-        in a temporary folder. scheduler: the address of a Dask scheduler that shares the runs out. Raises as
-        `cosnb.experiments.runner.run_missing` does.
+        in a temporary folder. scheduler: the address of a Dask scheduler that shares the runs out; `device` and the
+        precision "auto" are then its workers'. Raises as `cosnb.experiments.runner.run_missing` does.
         """
-        more: dict[str, Any] = {"scheduler": scheduler} if scheduler else {}
-        return run_missing(self.name, self.configs, _listed(seeds), self.images, self.device, self._root(keep), **more)
+        self.device, self._multiplies_bfloat16 = training_device(scheduler)
+        root = self._root(keep)
+        return run_missing(self.name, self.configs, _listed(seeds), self.images, self.device, root, scheduler=scheduler)
 
-    def study(self, seeds: str | Iterable[int], loss_slice: Mapping[str, Any], keep: bool = True) -> int:
+    def study(
+        self, seeds: str | Iterable[int], loss_slice: Mapping[str, Any], keep: bool = True, scheduler: str = ""
+    ) -> int:
         """Train and measure every (configuration, seed) that has no measurement yet; return how many were measured.
 
         See `cosnb.experiments.runner.study.study_missing`, and `train` for the rest.
         """
+        self.device, self._multiplies_bfloat16 = training_device(scheduler)
+        root = self._root(keep)
         return study_missing(
-            self.name, self.configs, _listed(seeds), self.images, self.device, loss_slice, self._root(keep)
+            self.name, self.configs, _listed(seeds), self.images, self.device, loss_slice, root, scheduler=scheduler
         )
 
     def measure(

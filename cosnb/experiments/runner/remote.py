@@ -13,7 +13,7 @@ from cosnb.experiments.data import ImageData
 from cosnb.experiments.records.digest import code_digest
 from cosnb.experiments.records.record import Record
 from cosnb.experiments.training.config import TrainingConfig
-from cosnb.experiments.training.device import resolve_precision
+from cosnb.experiments.training.device import multiplies_bfloat16
 from cosnb.experiments.training.streams import Job
 
 TASK = "cosnb.experiments.runner.task"
@@ -86,15 +86,15 @@ def on_cluster(
                 yield job, result
 
 
-def training_device(scheduler: str = "") -> tuple[str, str]:
-    """Return the device that trains, "cuda" or "cpu", and the precision that "auto" stands for there.
+def training_device(scheduler: str = "") -> tuple[str, bool]:
+    """Return the device that trains, "cuda" or "cpu", and whether it has units that multiply bfloat16.
 
     On a cluster it is that of a worker that offers a GPU, or of any where none does; waits for the first worker.
     Raises CosnbError where no scheduler answers.
     """
     if not scheduler.strip() or scheduler.startswith("local:"):
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return device, resolve_precision("auto", device)
+        return device, multiplies_bfloat16(device)
     from cosnb.experiments.cluster import Calls, call_module, connect, has_gpu
 
     with connect(scheduler) as client:
@@ -105,8 +105,8 @@ def training_device(scheduler: str = "") -> tuple[str, str]:
             ((_, result),) = ended
     if isinstance(result, BaseException):
         raise CosnbError(f"the cluster at {scheduler} does not say what it trains on: {result}") from result
-    device, precision = result
-    return device, precision
+    device, fast = result
+    return device, fast
 
 
 def _ended(calls: Any, should_stop: Callable[[], None] = lambda: None) -> Generator[tuple[Any, Any], None, None]:
