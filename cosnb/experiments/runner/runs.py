@@ -28,7 +28,7 @@ from cosnb.experiments.training.execution import resolve_execution
 from cosnb.experiments.training.loop import fitted, train
 from cosnb.experiments.training.processes import in_processes
 from cosnb.experiments.training.state import Epoch
-from cosnb.experiments.training.streams import EXECUTION, Job, Outcome, train_streams
+from cosnb.experiments.training.streams import EXECUTION, Job, Outcome, execution_on, train_streams
 from cosnb.paths import results_dir
 
 EXECUTORS = ("auto", "processes", "streams")
@@ -63,6 +63,11 @@ def run_missing(
     if max_parallel < 1:
         raise CosnbError(f"max_parallel must be at least 1, got {max_parallel}")
     executor = resolve_executor(executor, device, max_parallel)
+    if executor == "streams" and execution != "auto":
+        raise CosnbError(
+            f"executor 'streams' has an execution of its own, so execution {execution!r} needs executor 'processes', "
+            "or 'auto' with max_parallel 1"
+        )
     results.require_writable(experiment, root)
     wanted = [(c, s) for s in seeds for c in configs if results.find(experiment, c.digest(), s, root) is None]
     mine = assignment.take(experiment, wanted, root)  # all, but for a sweep's processes
@@ -242,7 +247,7 @@ def run_streams(
             *job,
             data,
             device,
-            EXECUTION,
+            execution_on(device),
             outcome.status,
             outcome.error,
             outcome.epochs,
