@@ -1,4 +1,4 @@
-"""How the Triton kernels' work is best cut up: elements a program, warps, and for the normalisation its tiles.
+"""Launch parameters of the Triton kernels: elements per program, warps, and the normalisation's tiles.
 
     python benchmarks/launches.py [NAME ...] [--exponent 28] [--rounds 15] [--part elementwise|norm|both]
                                   [--output build/bench]

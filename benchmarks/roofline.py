@@ -1,4 +1,4 @@
-"""The least time that memory allows a training run: the bytes that its operations must move over the bandwidth.
+"""Roofline of a training run: the bytes that its operations must move, over the memory's bandwidth.
 
     python benchmarks/roofline.py [--bandwidth 4.3e12] [--batch 128] [--dtype bfloat16] [--output build/bench]
 

@@ -1,4 +1,4 @@
-"""What is measured of one trained network: dead units, gradients, losses without augmentation, and lines of loss."""
+"""Measurements of a trained network: dead units, gradients, losses without augmentation, and lines of loss."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Training: the configuration, the protocols and the loop."""
+"""Training: configuration, protocols and loop."""
 
 from cosnb.experiments.training.config import TrainingConfig, parse_activations, parse_seeds
 from cosnb.experiments.training.device import resolve_precision

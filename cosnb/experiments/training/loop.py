@@ -1,4 +1,4 @@
-"""The training loop: runs, one alone or several side by side, epoch by epoch."""
+"""Training loop for one run or several side by side."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Runs side by side on one GPU: each run's step is a CUDA graph, replayed on a stream of its own.
+"""Parallel runs on one GPU, each with its step as a CUDA graph on a stream of its own.
 
 A small network's step is hundreds of kernels of a few microseconds, so alone it leaves most of a large GPU idle, and
 starting its kernels one by one takes longer than running them. Here all of a step, from the gathering of its images to
