@@ -235,6 +235,11 @@ def _table(group: Group) -> list[str]:
     return report.align(cells, left=1) + errors
 
 
+def _compile_ahead(batch: int, groups: Sequence[Group], options: argparse.Namespace) -> None:
+    pairs = [(g["network"], batch) for g in groups if g["execution"] == "compile" and g["batch"] == batch]
+    steps.compile_ahead(pairs, options.compiled, options.precision, str(options.device), options.ahead)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, write and print; return the exit code."""
     options = parse(arguments)
@@ -260,9 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
         if group["execution"] == "compile" and options.ahead and group["batch"] not in ahead:
             ahead.add(group["batch"])
             progress.set_description(f"compiling ahead, {group['batch']} images")
-            same_batch = [g for g in missing[done:] if g["execution"] == "compile" and g["batch"] == group["batch"]]
-            pairs = [(g["network"], g["batch"]) for g in same_batch]
-            steps.compile_ahead(pairs, options.compiled, options.precision, str(options.device), options.ahead)
+            _compile_ahead(group["batch"], missing[done:], options)
         groups.append(measure(group, options, progress))
         record = write()
     print(markdown(record))

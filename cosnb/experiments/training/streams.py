@@ -19,7 +19,6 @@ from cosnb.errors import CosnbError
 from cosnb.experiments.data import ImageData
 from cosnb.experiments.data.augment import batches
 from cosnb.experiments.training.checkpoint import Checkpoint
-from cosnb.experiments.training.config import TrainingConfig
 from cosnb.experiments.training.evaluation import TEST_BATCH, Sums, evaluation_step
 from cosnb.experiments.training.execution import Forward
 from cosnb.experiments.training.loop import Job, Outcome, Run, epoch_rates, train_together, training_step
@@ -58,11 +57,6 @@ class Captured(Run):
     host but to be started. On a CPU the functions that a graph would hold are called in the same order, nothing is
     fused, and a run computes bit by bit what the plain one does: so they are tested without a GPU.
     """
-
-    def __init__(
-        self, config: TrainingConfig, seed: int, data: ImageData, checkpoint: Checkpoint | None = None
-    ) -> None:
-        super().__init__(config, seed, data, checkpoint)
 
     def _prepare(self, execution: str) -> Forward:
         """Return the network, fused on CUDA, and allocate what its graphs read and write."""
