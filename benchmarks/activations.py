@@ -21,8 +21,6 @@ the project has set itself as bounds. With --check exits with 1 where one is mis
 
 import argparse
 import dataclasses
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -35,7 +33,6 @@ from tqdm import tqdm
 
 from cosnb.book.plots import save_svg
 from cosnb.book.plots.speed import record_formats, speed
-from cosnb.errors import CosnbError
 from cosnb.symbolic import catalogue
 
 NAMES = ("swish", "mish", "cos", "relu", "gelu")
@@ -132,9 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
         "rows": rows,
     }
     text = report.markdown(record)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "activations.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (options.output / "activations.md").write_text(text, encoding="utf-8")
+    report.write(options.output, "activations", record, text)
     for dtype in record_formats(record):
         save_svg(speed(record, dtype), options.output / f"activations-{dtype}.svg")
     print(text)
@@ -143,7 +138,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except CosnbError as error:
-        sys.exit(f"error: {error}")
+    report.end(main)

@@ -1,6 +1,6 @@
 """Speed of a campaign's runs: alone, many beside each other, against the memory's bound and against a plain program.
 
-    python benchmarks/campaign_speed.py [squeezenet …] [--device cuda] [--together 8,16] [--rounds 3] [--images N]
+    python benchmarks/campaign_speed.py [squeezenet …] [--device cuda] [--max-parallel 8,16] [--rounds 3] [--images N]
                                         [--workers 8] [--check] [--output build/bench]
 
 Protocol `paper`, batch 128, an epoch of training and an evaluation. Contestants take turns in each round, in an order
@@ -9,7 +9,7 @@ drawn anew, after one epoch each that is not counted; shown are medians.
 - plain: what one wrote in 2021 who read the protocol: torch's DataLoader with worker processes, each image flipped,
   turned, and made a tensor by itself with Pillow; nn.ReLU, float32 (PyTorch's defaults), operation by operation,
   loss.item() each step.
-- alone, N together: `cosnb campaign` with `--together 1` or N, the precision that it chooses for the device, ReLU.
+- alone, N together: `cosnb campaign` with `--max-parallel 1` or N, the precision that it chooses for the device, ReLU.
 
 A run is 200 epochs of 50,000 training and 10,000 test images. Its seconds are extrapolated from the epochs that were
 measured, training and evaluation each by its number of images; of N together, all runs' time over N. The bound by
@@ -20,9 +20,7 @@ bound is missed.
 
 import argparse
 import dataclasses
-import json
 import os
-import random
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +31,7 @@ from typing import Any
 
 import roofline
 import torch
+from elementwise import report
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -41,9 +40,11 @@ from torch.utils.data import DataLoader, Dataset
 from cosnb.experiments import results
 from cosnb.experiments.data import ImageData, load
 from cosnb.experiments.models import build
-from cosnb.experiments.training import TrainingConfig, resolve_precision, streams
+from cosnb.experiments.training import TrainingConfig, resolve_precision
 from cosnb.experiments.training.device import describe_device, memory_kept
-from cosnb.experiments.training.loop import now
+from cosnb.experiments.training.loop import now, train_epoch
+from cosnb.experiments.training.streams import run_on
+from cosnb.kernels.timing import in_turns
 
 BATCH = 128
 ALONE, TOGETHER, PLAIN = 4.0, 2.0, 10.0  # bounds: times the roofline, times the roofline, plain's time over ours
@@ -104,15 +105,15 @@ def plain(network: str, data: ImageData, device: torch.device, workers: int, bat
     return epoch
 
 
-def ours(network: str, data: ImageData, device: torch.device, precision: str, batch: int, together: int) -> Epoch:
+def ours(network: str, data: ImageData, device: torch.device, precision: str, batch: int, max_parallel: int) -> Epoch:
     """Return our epoch of so many runs beside each other."""
     config = TrainingConfig("relu", data.name, len(data.train_images), network, batch_size=batch, precision=precision)
     held = data.to(device)
-    runs = [streams._Run(config, seed, held, None) for seed in range(together)]
+    runs = [run_on(device)(config, seed, held) for seed in range(max_parallel)]
 
     def epoch() -> tuple[float, float]:
         with memory_kept(device):
-            entry = streams._train_epoch(runs, held, device)[0]
+            entry = train_epoch(runs)[0]
         return entry["train_seconds"], entry["test_seconds"]
 
     return epoch
@@ -134,20 +135,14 @@ def measure(network: str, data: ImageData, options: argparse.Namespace) -> dict[
     started, device = time.perf_counter(), torch.device(options.device)
     batch = min(BATCH, len(data.train_images))
     precision = resolve_precision(options.precision, device)
-    numbers = [1, *(int(number) for number in options.together.split(","))]
+    numbers = [1, *(int(number) for number in options.max_parallel.split(","))]
     contestants = {_name(n): ours(network, data, device, precision, batch, n) for n in numbers}
     contestants["plain"] = plain(network, data, device, options.workers, batch)
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
-    copies: list[float] = []
-    order, draw = list(contestants), random.Random(0)
-    for number in range(options.rounds + 1):  # the first is not counted: code is built, graphs are recorded
-        if number:  # before plain's threads, which pin memory, could disturb the recording
-            draw.shuffle(order)
-        copies.append(bandwidth(device))
-        for name in order:
-            seconds = contestants[name]()
-            if number:
-                taken[name].append(seconds)
+    for epoch in contestants.values():  # code is built, and graphs recorded before plain's threads, which pin memory
+        epoch()
+    calls = {**contestants, "copy": lambda: bandwidth(device)}
+    taken: dict[str, Any] = in_turns(calls, lambda name, _: calls[name](), options.rounds)
+    copies = taken.pop("copy")
     counted = roofline.count(network, "relu", BATCH, getattr(torch, precision))
     least = roofline.seconds(counted, median(copies))
     rows = {}
@@ -221,8 +216,8 @@ def text(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _name(together: int) -> str:
-    return "alone" if together == 1 else f"{together} together"
+def _name(max_parallel: int) -> str:
+    return "alone" if max_parallel == 1 else f"{max_parallel} together"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -230,7 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=list(roofline.NETWORKS))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--together", default=None, help="how many runs, with commas between (8; on a CPU 2)")
+    parser.add_argument("--max-parallel", default=None, help="how many runs, with commas between (8; on a CPU 2)")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=None, help="training images of an epoch (all; on a CPU 256)")
@@ -239,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("build/bench"))
     options = parser.parse_args(arguments)
     cpu = torch.device(options.device).type == "cpu"
-    options.together = options.together or ("2" if cpu else "8")
+    options.max_parallel = options.max_parallel or ("2" if cpu else "8")
     source = load("auto")
     images = options.images or (256 if cpu else len(source.train_images))
     rows = torch.arange(images) % len(source.train_images)  # the digits are few
@@ -251,13 +246,10 @@ def main(arguments: list[str] | None = None) -> int:
         test_images=source.test_images[:tested],
         test_labels=source.test_labels[:tested],
     )
-    options.output.mkdir(parents=True, exist_ok=True)
     met = True
     for network in options.networks:
         found = measure(network, data, options)
-        stem = options.output / f"campaign_speed-{network}"
-        stem.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        stem.with_suffix(".md").write_text(text(found), encoding="utf-8")
+        report.write(options.output, f"campaign_speed-{network}", found, text(found))
         print(text(found), flush=True)
         met = met and all(bound["met"] for bound in found["bounds"])
     return 1 if options.check and not met else 0

@@ -1,4 +1,4 @@
-"""How the Triton kernels' work is best cut up: elements a program, warps, and for the normalisation its tiles.
+"""Launch parameters of the Triton kernels: elements per program, warps, and the normalisation's tiles.
 
     python benchmarks/launches.py [NAME ...] [--exponent 28] [--rounds 15] [--part elementwise|norm|both]
                                   [--output build/bench]
@@ -13,7 +13,6 @@ that it works.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -176,9 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
             if options.part != "elementwise":
                 record["norm"] += [pairs(name, shape, dtype, options) for shape in layers]
     shown = text(record)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "launches.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (options.output / "launches.md").write_text(shown, encoding="utf-8")
+    report.write(options.output, "launches", record, shown)
     print(shown)
     return 0
 

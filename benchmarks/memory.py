@@ -11,7 +11,6 @@ bounds of bytes is missed.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -93,9 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows.append(count(network, options.batch, device))
     record = report.environment(device) | {"rows": rows, "bounds": bounds(rows)}
     text = markdown(record)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "memory.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (options.output / "memory.md").write_text(text, encoding="utf-8")
+    report.write(options.output, "memory", record, text)
     print(text)
     print(f"Written to {options.output}")
     return int(options.check and not all(bound["met"] for bound in record["bounds"]))

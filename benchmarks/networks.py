@@ -7,7 +7,7 @@ What is measured and how says diagnostics/steps.py. All contestants of a group (
 take turns; ratios are medians over the rounds, with quartiles. Memory is the peak of a step on CUDA, beside weights,
 Adam's state and the batch, which stay anyway; on a CPU the bytes saved for backward.
 
-After each group all figures so far are written to networks.json and networks.md in the output folder. Said again with
+After each group all figures so far are written to networks.json and networks.md in the output folder. Run again with
 the same settings, code and machine the command measures what is missing; `--minutes` ends it after the group at hand.
 `--record` keeps each group under results/ too, for the page `cost`. With --check exits with 1 where a bound is missed
 or, once all groups are measured, was not measured.
@@ -31,14 +31,13 @@ import torch
 from elementwise import report
 from tqdm import tqdm
 
-from cosnb.errors import CosnbError
 from cosnb.experiments.diagnostics import steps
-from cosnb.experiments.diagnostics.cost import ratio
 from cosnb.experiments.diagnostics.steps import CAPTURED, COMPILED, CONTESTANTS, EXECUTIONS, LAUNCHED
 from cosnb.experiments.records import measurement
 from cosnb.experiments.records.digest import code_under
 from cosnb.experiments.training.config import PRECISIONS
 from cosnb.experiments.training.device import resolve_precision
+from cosnb.kernels import timing
 
 Row = dict[str, Any]
 Group = dict[str, Any]
@@ -161,7 +160,7 @@ def figure(found: Row, contestant: str, what: str) -> list[float] | None:
 def compared(group: Group, above: str, below: str, what: str) -> tuple[float, float, float] | None:
     """Return lower quartile, median and upper quartile of a ratio; None where one of the two was not measured."""
     a, b = (figure(group["measured"], name, what) for name in (above, below))
-    return None if a is None or b is None else ratio(a, b)
+    return None if a is None or b is None else timing.quartiles(a, b)
 
 
 def bounds(groups: Sequence[Group]) -> list[Row]:
@@ -236,11 +235,15 @@ def _table(group: Group) -> list[str]:
     return report.align(cells, left=1) + errors
 
 
+def _compile_ahead(batch: int, groups: Sequence[Group], options: argparse.Namespace) -> None:
+    pairs = [(g["network"], batch) for g in groups if g["execution"] == "compile" and g["batch"] == batch]
+    steps.compile_ahead(pairs, options.compiled, options.precision, str(options.device), options.ahead)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, write and print; return the exit code."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
-    options.output.mkdir(parents=True, exist_ok=True)
     path, same = options.output / "networks.json", identity(options)
     groups = [] if options.anew else earlier(path, same)
     known = [key(group) for group in groups]
@@ -251,23 +254,18 @@ def main(arguments: list[str] | None = None) -> int:
     def write() -> Row:
         record = report.environment(options.device) | {"same": same, "load_average": [load, report.load_average()]}
         record |= {"groups": groups, "bounds": bounds(groups)}
-        (options.output / "networks.md").write_text(markdown(record), encoding="utf-8")
-        aside = path.with_suffix(".tmp")
-        aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        aside.replace(path)
+        report.write(options.output, "networks", record, markdown(record))
         return record
 
     record = write()
     for done, group in enumerate(progress := tqdm(missing, unit="group", disable=None)):
         if options.minutes is not None and time.perf_counter() - start > 60 * options.minutes:
-            print(f"{len(missing) - done} groups are left: say the same again", file=sys.stderr)
+            print(f"{len(missing) - done} groups are left: run the command again", file=sys.stderr)
             break
         if group["execution"] == "compile" and options.ahead and group["batch"] not in ahead:
             ahead.add(group["batch"])
             progress.set_description(f"compiling ahead, {group['batch']} images")
-            same_batch = [g for g in missing[done:] if g["execution"] == "compile" and g["batch"] == group["batch"]]
-            pairs = [(g["network"], g["batch"]) for g in same_batch]
-            steps.compile_ahead(pairs, options.compiled, options.precision, str(options.device), options.ahead)
+            _compile_ahead(group["batch"], missing[done:], options)
         groups.append(measure(group, options, progress))
         record = write()
     print(markdown(record))
@@ -276,7 +274,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except CosnbError as error:
-        sys.exit(f"error: {error}")
+    report.end(main)

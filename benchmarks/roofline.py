@@ -1,4 +1,4 @@
-"""The least time that memory allows a training run: the bytes that its operations must move over the bandwidth.
+"""Roofline of a training run: the bytes that its operations must move, over the memory's bandwidth.
 
     python benchmarks/roofline.py [--bandwidth 4.3e12] [--batch 128] [--dtype bfloat16] [--output build/bench]
 
@@ -13,13 +13,13 @@ Writes roofline.json and roofline.md to the output folder and prints the latter.
 """
 
 import argparse
-import json
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import torch
+from elementwise import report
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -114,10 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     for row in rows:
         row["seconds"] = seconds(row, options.bandwidth)
     shown = text(rows, options.bandwidth)
-    options.output.mkdir(parents=True, exist_ok=True)
     record = {"bandwidth": options.bandwidth, "dtype": options.dtype, "rows": rows}
-    (options.output / "roofline.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (options.output / "roofline.md").write_text(shown, encoding="utf-8")
+    report.write(options.output, "roofline", record, shown)
     print(shown)
     return 0
 

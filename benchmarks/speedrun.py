@@ -11,27 +11,25 @@ the wall time of two processes of one thread against one of two. Exits with 1 wh
 
 import argparse
 import dataclasses
-import random
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
 from multiprocessing import get_context
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from training_speed import rounds
 
 from cosnb.experiments.data import ImageData, load
 from cosnb.experiments.data.augment import normalize
 from cosnb.experiments.models import build
 from cosnb.experiments.training import TrainingConfig
 from cosnb.experiments.training.device import describe_device, memory_kept
-from cosnb.experiments.training.execution import make_forward
-from cosnb.experiments.training.loop import _train_epoch, evaluate
-from cosnb.experiments.training.state import State
+from cosnb.experiments.training.loop import Run, train_epoch
+from cosnb.kernels import timing
 
 BATCH_SIZE = 256
 LOOP_BOUND = 1.3  # ours / the plain loop in float32
@@ -51,16 +49,10 @@ def ours(data: ImageData, activation: str = "relu", precision: str = "bfloat16",
     """Return our epoch; how: execution, layout."""
     settings = {"network": "speedrun", "protocol": "speedrun", "epochs": 1000, "precision": precision}
     config = TrainingConfig(activation, data.name, len(data.train_images), **settings)  # type: ignore[arg-type]
-    state = State(config, 0, data)
+    run = Run(config, 0, data, execution=how.get("execution", "eager"))
     if how.get("layout") == "contiguous":
-        state.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    forward = make_forward(state.net, how.get("execution", "eager"))
-
-    def epoch() -> None:
-        _train_epoch(state, config, data, forward)
-        evaluate(state.net, data.test_images, data.test_labels, precision, forward)
-
-    return epoch
+        run.state.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return lambda: train_epoch([run])
 
 
 def plain(data: ImageData, activation: nn.Module, precision: str) -> Epoch:
@@ -113,31 +105,13 @@ def data_of(images: int) -> ImageData:
     return dataclasses.replace(source, **dict(zip(names, (*train, *test), strict=True)))
 
 
-def turns(epochs: dict[str, Epoch], rounds: int) -> dict[str, list[float]]:
-    """Return each contestant's processor seconds an epoch; one epoch before the clock starts, in every turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in epochs}
-    order, draw = list(epochs), random.Random(0)
-    for _ in range(rounds):
-        draw.shuffle(order)
-        for name in order:
-            with nullcontext() if name.startswith("plain") else memory_kept(CPU):
-                epochs[name]()
-                start = time.process_time()
-                epochs[name]()
-                seconds[name].append(time.process_time() - start)
-    return seconds
-
-
 def wall(images: int, threads: int, epochs: int) -> float:
     """Return images a second of wall time of one process."""
     torch.set_num_threads(threads)
     epoch = ours(data_of(images))
     with memory_kept(CPU):
         epoch()
-        start = time.perf_counter()
-        for _ in range(epochs):
-            epoch()
-    return images * epochs / (time.perf_counter() - start)
+        return images / timing.seconds(epoch, CPU, epochs)
 
 
 def main() -> None:
@@ -157,7 +131,8 @@ def main() -> None:
     epochs["plain, relu, float32"] = plain(data, nn.ReLU(), "float32")
     epochs["plain, relu, bfloat16"] = plain(data, nn.ReLU(), "bfloat16")
     epochs["plain, cos, bfloat16"] = plain(data, PlainCoS(), "bfloat16")
-    seconds = {name: statistics.median(found) for name, found in turns(epochs, options.rounds).items()}
+    taken = rounds(epochs, options.rounds, CPU, time.process_time)
+    seconds = {name: statistics.median(found) for name, found in taken.items()}
     where = f"{describe_device('cpu')['name']}, one thread, {options.images} images, bfloat16 unless said"
     print(f"{where}, torch {torch.__version__}, {data.name}, medians of {options.rounds} rounds")
     for name, taken in seconds.items():

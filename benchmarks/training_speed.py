@@ -12,9 +12,9 @@ Exits with 1 where a bound is missed.
 
 import argparse
 import dataclasses
-import random
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -27,9 +27,9 @@ from cosnb.experiments.data.augment import normalize
 from cosnb.experiments.models import build
 from cosnb.experiments.training import TrainingConfig
 from cosnb.experiments.training.device import describe_device, memory_kept
-from cosnb.experiments.training.execution import make_forward, resolve_execution, warm_up
-from cosnb.experiments.training.loop import _train_epoch, now
-from cosnb.experiments.training.state import State
+from cosnb.experiments.training.execution import resolve_execution
+from cosnb.experiments.training.loop import Run, take_turns
+from cosnb.kernels import timing
 from cosnb.symbolic import catalogue
 
 NETWORKS = ("squeezenet", "shufflenet_v2", "mobilenet_v2")
@@ -44,11 +44,8 @@ def ours(network: str, activation: str, data: ImageData, precision: str, executi
     """Return our loop's epoch over `data`."""
     settings = {"epochs": 1000, "batch_size": BATCH_SIZE, "precision": precision}
     config = TrainingConfig(activation, data.name, len(data.train_images), network, **settings)  # type: ignore[arg-type]
-    state = State(config, 0, data)
-    forward = make_forward(state.net, resolve_execution(execution, data.train_images.device))
-    sizes = {BATCH_SIZE, len(data.train_images) % BATCH_SIZE or BATCH_SIZE}
-    warm_up(state.net, forward, data.train_images, sizes, set(), precision)
-    return lambda: _train_epoch(state, config, data, forward)
+    run = Run(config, 0, data, execution=resolve_execution(execution, data.train_images.device))
+    return lambda: take_turns([run.training()])
 
 
 def plain(network: str, data: ImageData, precision: str, memory_format: torch.memory_format) -> Epoch:
@@ -85,23 +82,21 @@ def plain(network: str, data: ImageData, precision: str, memory_format: torch.me
     return epoch
 
 
-def rounds(epochs: dict[str, Epoch], count: int, device: torch.device) -> dict[str, list[float]]:
+def rounds(
+    epochs: dict[str, Epoch], count: int, device: torch.device, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Return each contestant's seconds an epoch, round by round.
 
     Before the clock starts, each takes one epoch more in every turn: our loop keeps memory as in a whole run (see
     `memory_kept`), which the plain one, named so, does not do, and neither finds what the one before has left.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in epochs}
-    order, draw = list(epochs), random.Random(0)
-    for _ in range(count):
-        draw.shuffle(order)
-        for name in order:
-            with nullcontext() if name.startswith("plain") else memory_kept(device):
-                epochs[name]()
-                start = now(device)
-                epochs[name]()
-                seconds[name].append(now(device) - start)
-    return seconds
+
+    def one(name: str, _: int) -> float:
+        with nullcontext() if name.startswith("plain") else memory_kept(device):
+            epochs[name]()
+            return timing.seconds(epochs[name], device, clock=clock)
+
+    return timing.in_turns(epochs, one, count)
 
 
 def ratio(above: list[float], below: list[float]) -> float:

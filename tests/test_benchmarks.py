@@ -148,7 +148,19 @@ def test_launches_are_compared_and_written(tmp_path: Path) -> None:
 
 
 def test_a_campaigns_runs_are_measured_beside_a_plain_program(tmp_path, capsys):
-    tiny = ["squeezenet", "--device", "cpu", "--images", "16", "--rounds", "1", "--workers", "0", "--together", "2,3"]
+    tiny = [
+        "squeezenet",
+        "--device",
+        "cpu",
+        "--images",
+        "16",
+        "--rounds",
+        "1",
+        "--workers",
+        "0",
+        "--max-parallel",
+        "2,3",
+    ]
     assert campaign_speed.main([*tiny, "--output", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "campaign_speed-squeezenet.json").read_text(encoding="utf-8"))
     assert list(found["rows"]) == ["alone", "2 together", "3 together", "plain"]

@@ -172,7 +172,14 @@ def test_wrong_settings_are_refused_before_anything_starts(tmp_path: Path) -> No
     ):
         with pytest.raises(CosnbError, match=message):
             run_missing("table", *arguments, digits(), "cpu", tmp_path)
-    for execution, message in (("fast", "unknown execution 'fast'"), ("graphs", "needs a CUDA device")):
+    for options, message in (
+        ({"execution": "fast"}, "unknown execution 'fast': choose one of auto, eager, compile"),
+        ({"execution": "compile", "executor": "streams"}, "so execution 'compile' needs executor 'processes'"),
+        (
+            {"execution": "eager", "executor": "streams", "max_parallel": 2},
+            "executor 'streams' has an execution of its",
+        ),
+    ):
         with pytest.raises(CosnbError, match=message):
-            run_missing("table", [mlp()], [0], digits(), "cpu", tmp_path, execution)
+            run_missing("table", [mlp()], [0], digits(), "cpu", tmp_path, **options)
     assert list(tmp_path.iterdir()) == []

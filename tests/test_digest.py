@@ -72,7 +72,7 @@ def test_the_code_s_digest_covers_what_decides_a_run(copy: Path, execution: str)
     assert code_digest(config(epochs=9), execution) == first  # settings have their own digest
     assert code_digest(config("relu"), execution) != first
     names = [NETWORK, "experiments/data/augment.py"]
-    names += [f"experiments/training/{name}.py" for name in ("loop", "state", "protocol", "probes", "dropout")]
+    names += [f"experiments/training/{name}.py" for name in ("loop", "evaluation", "state", "protocol", "probes")]
     of_captured = ["experiments/training/streams.py", "nn/fused.py", "kernels/norm.py", "kernels/norm_triton.py"]
     for name in names + of_captured:
         path = copy / name

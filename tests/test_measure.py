@@ -116,17 +116,6 @@ class TestCost:
         for name in (*cost.NAMES, "relu6"):
             torch.testing.assert_close(cost.PLAIN[name](x), cost.activation(name)(x), atol=2e-6, rtol=2e-6)
 
-    def test_saved_bytes_count_each_storage_once(self):
-        inputs = torch.randn(4, 8, requires_grad=True)
-        net = nn.Sequential(nn.Linear(8, 8), cost.Plain("swish"))
-        # linear keeps its input (4·8·4 bytes); x·σ(x) keeps x and σ(x), the latter for sigmoid's own backward too.
-        assert cost.saved_bytes(net, inputs) == 3 * 4 * 8 * 4
-        assert cost.saved_bytes(nn.Sequential(nn.Linear(8, 8), cost.activation("swish").module()), inputs) == 2 * 128
-
-    def test_ratios_are_taken_within_rounds(self):
-        assert cost.ratio([2.0, 4.0, 8.0], [1.0, 2.0, 4.0]) == (2, 2, 2)
-        assert cost.ratio([2.0], [1.0]) == (2, 2, 2)
-
     def test_unknown_kinds_are_refused(self):
         with pytest.raises(CosnbError, match="fast"):
             cost.make("squeezenet", "cos", "fast")

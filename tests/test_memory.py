@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cosnb.experiments.diagnostics import steps
+from cosnb.experiments.diagnostics import cost, steps
 from cosnb.nn.memory import saved_bytes
 from cosnb.paths import repository_root
 
@@ -21,6 +21,22 @@ def test_storages_are_counted_once_and_weights_not() -> None:
     assert saved_bytes(net, lambda: net(x)) == x.nbytes
     assert saved_bytes(net, lambda: net(x) * net(x[:2]).sum()) == 2 * x.nbytes + 4  # x, one product, one sum
     assert saved_bytes(nn.ReLU(), lambda: nn.functional.relu(x.clone().requires_grad_())) == x.nbytes
+
+
+def test_a_composition_keeps_more_than_a_kernel() -> None:
+    inputs = torch.randn(4, 8, requires_grad=True)
+    plain = nn.Sequential(nn.Linear(8, 8), cost.Plain("swish"))
+    # linear keeps its input (4·8·4 bytes); x·σ(x) keeps x and σ(x), the latter for sigmoid's own backward too.
+    assert saved_bytes(plain, lambda: plain(inputs)) == 3 * 128
+    compiled = nn.Sequential(nn.Linear(8, 8), cost.activation("swish").module())
+    assert saved_bytes(compiled, lambda: compiled(inputs)) == 2 * 128
+
+
+def test_cost_and_memory_count_the_same_bytes_without_running_statistics() -> None:
+    net = cost.make("squeezenet", "relu", "plain").train()
+    images = torch.randn(8, 3, 32, 32)
+    counted = saved_bytes(net, lambda: net(images))
+    assert cost.compare("squeezenet", {"a": ("relu", "plain")}, 8, 1, "cpu")["a"]["saved"] == counted == 35_839_232
 
 
 def test_what_was_counted_is_freed() -> None:

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from cosnb.errors import CosnbError
 from cosnb.experiments import results
 from cosnb.experiments.data.augment import batches, crop, draw
-from cosnb.experiments.training import TrainingConfig, loop, train
+from cosnb.experiments.training import TrainingConfig, evaluation, loop, train
 from cosnb.experiments.training.dropout import SeededDropout
 from cosnb.experiments.training.execution import make_forward, warm_up
 from cosnb.experiments.training.protocol import PROTOCOLS
@@ -158,9 +158,9 @@ def test_no_number_is_read_from_a_tensor_within_an_epoch(protocol: str) -> None:
     counts = []
     for batch_size in (64, 4):
         config = mlp(protocol=protocol, epochs=1, batch_size=batch_size)
-        state = State(config, 0, data := loop.fitted(digits(), config.network))
+        run = loop.Run(config, 0, loop.fitted(digits(), config.network))
         with Reads() as reads:
-            loop._train_epoch(state, config, data, state.net)
+            loop.take_turns([run.training()])
         counts.append(reads.count)
     assert counts[0] == counts[1] <= 4  # two sums in the end, two questions about the draws, which are on the CPU
 
@@ -169,12 +169,12 @@ def test_no_number_is_read_from_a_tensor_within_an_epoch(protocol: str) -> None:
 def test_nothing_waits_for_the_device_within_an_epoch() -> None:
     config = mlp(protocol="paper", epochs=1, batch_size=8)
     data = loop.fitted(digits(), config.network).to("cuda")
-    state = State(config, 0, data)
-    loop._train_epoch(state, config, data, state.net)
+    run = loop.Run(config, 0, data)
+    loop.take_turns([run.training()])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
-        loop._train_epoch(state, config, data, state.net)
+        loop.take_turns([run.training()])
         torch.cuda.set_sync_debug_mode("default")
     assert sum("synchroniz" in str(each.message) for each in caught) <= 2  # the two sums in the end
 
@@ -194,7 +194,7 @@ def test_the_warm_up_leaves_no_trace() -> None:
 def test_a_compiled_network_is_compiled_before_the_clock_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
 
-    def compile(net: nn.Module, dynamic: bool, mode: str | None) -> Any:
+    def compile(net: nn.Module, dynamic: bool) -> Any:
         sizes: set[tuple[int, bool]] = set()
 
         def forward(x: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ def test_a_compiled_network_is_compiled_before_the_clock_starts(monkeypatch: pyt
     now = loop.now
     monkeypatch.setattr(torch, "compile", compile)
     monkeypatch.setattr(loop, "now", lambda device: events.append("clock") or now(device))  # type: ignore[func-returns-value]
-    monkeypatch.setattr(loop, "TEST_BATCH", 40)
+    monkeypatch.setattr(evaluation, "TEST_BATCH", 40)
     _, epochs, _ = train(mlp(), 0, digits(), execution="compile")
     assert events == ["built"] * 4 + ["clock"] * 6  # batches of 24 and 16, test batches of 40 and 10
     assert figures(epochs) == figures(train(mlp(), 0, digits())[1])

@@ -20,9 +20,10 @@ from cosnb.experiments.models.speedrun import Speedrun, Whitening, whitening_fil
 from cosnb.experiments.runner import run_missing
 from cosnb.experiments.runner.runs import run
 from cosnb.experiments.training import TrainingConfig, loop, train
+from cosnb.experiments.training.loop import train_together
 from cosnb.experiments.training.protocol import PROTOCOLS
 from cosnb.experiments.training.state import State
-from cosnb.experiments.training.streams import train_streams
+from cosnb.experiments.training.streams import Captured
 
 SPEEDRUN = PROTOCOLS["speedrun"]
 
@@ -201,7 +202,7 @@ def test_activations_pair_and_settings_are_as_told(tmp_path: Path) -> None:
 
 def test_streams_train_it_as_one_alone() -> None:
     jobs = [(config(), 0), (config("relu"), 1)]
-    for (settings, seed), outcome in train_streams(jobs, digits(), "cpu").items():
+    for (settings, seed), outcome in train_together(jobs, digits(), "cpu", make=Captured).items():
         _, epochs, net = train(settings, seed, digits())
         assert figures(outcome.epochs) == figures(epochs)
         assert weights(outcome.net) == weights(net)  # type: ignore[arg-type]

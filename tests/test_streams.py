@@ -1,6 +1,7 @@
 """Runs side by side: each has, bit by bit, what it has alone."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,11 @@ from cosnb.errors import CosnbError
 from cosnb.experiments import results
 from cosnb.experiments.records.digest import code_digest
 from cosnb.experiments.results.provenance import is_older
-from cosnb.experiments.runner import run_missing
-from cosnb.experiments.training import TrainingConfig, loop, train
+from cosnb.experiments.runner import run_missing, runs
+from cosnb.experiments.training import TrainingConfig, loop, streams, train
 from cosnb.experiments.training.checkpoint import Checkpoint
-from cosnb.experiments.training.streams import _Run, train_streams
+from cosnb.experiments.training.loop import Run, take_turns, train_together
+from cosnb.experiments.training.streams import Captured, train_streams
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
@@ -28,7 +30,7 @@ def test_each_run_is_as_it_is_alone(protocol: str, device: str) -> None:
     config = mlp(protocol=protocol, epochs=3, lr=0.01, flip=0.5, rotation=20.0)
     other = dataclasses.replace(config, activation="relu", lr=0.02)
     jobs = [(config, 5), (config, 0), (other, 0)]
-    together = train_streams(jobs, digits(), device)
+    together = train_together(jobs, digits(), device, make=Captured)
     assert list(together) == jobs
     for (config, seed), outcome in together.items():
         status, epochs, net = train(config, seed, digits(), device, execution="eager")
@@ -41,20 +43,22 @@ def test_each_run_is_as_it_is_alone(protocol: str, device: str) -> None:
                 assert ours == pytest.approx(theirs, rel=2e-3, abs=0.05)
 
 
-def test_probes_and_a_network_with_convolutions() -> None:
+@pytest.mark.parametrize("make", [Run, Captured])
+def test_probes_and_a_network_with_convolutions(make: type[Run]) -> None:
     config = TrainingConfig("cos", "digits", 40, epochs=1, batch_size=16, probes=("dead_units", "gradient_norms"))
-    (outcome,) = train_streams([(config, 1)], digits(40, 20), "cpu").values()
+    (outcome,) = train_together([(config, 1)], digits(40, 20), "cpu", make=make).values()
     _, epochs, _ = train(config, 1, digits(40, 20))
     assert figures(outcome.epochs) == figures(epochs)
     assert "gradient_norms_at_start" in epochs[0]
 
 
+@pytest.mark.parametrize("make", [Run, Captured])
 def test_a_run_goes_on_from_its_checkpoint_beside_one_that_begins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: type[Run]
 ) -> None:
     monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
     jobs = [(mlp(epochs=4), seed) for seed in (0, 1)]
-    whole = train_streams(jobs, digits(), "cpu")
+    whole = train_together(jobs, digits(), "cpu", make=make)
     kept = {job: Checkpoint(tmp_path / str(job[1]), {}) for job in jobs}
 
     def stop(job: object, epoch: dict[str, object]) -> None:
@@ -62,9 +66,9 @@ def test_a_run_goes_on_from_its_checkpoint_beside_one_that_begins(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_streams(jobs[:1], digits(), "cpu", stop, kept)
+        train_together(jobs[:1], digits(), "cpu", stop, kept, make)
     seen: list[tuple[int, int]] = []
-    again = train_streams(jobs, digits(), "cpu", lambda job, epoch: seen.append((job[1], epoch["epoch"])), kept)
+    again = train_together(jobs, digits(), "cpu", lambda job, epoch: seen.append((job[1], epoch["epoch"])), kept, make)
     assert seen[:3] == [(0, 1), (0, 2), (0, 3)]
     for job in jobs:
         assert figures(again[job].epochs) == figures(whole[job].epochs)
@@ -82,8 +86,8 @@ class NoReading(TorchDispatchMode):
 def test_a_step_that_a_graph_holds_reads_nothing_from_the_device() -> None:
     config = mlp(epochs=2)
     data = loop.fitted(digits(), config.network)
-    run = _Run(config, 0, data, None)
-    run.begin_training(data)
+    run = Captured(config, 0, data)
+    run.begin_training()
     run.rate = torch.zeros(())  # as on a GPU, where the optimiser takes its rate from there; here it takes no step
     run.state.optimizer = SimpleNamespace(zero_grad=lambda: None, step=lambda: None)  # type: ignore[assignment]
     for step in range(2):
@@ -93,9 +97,10 @@ def test_a_step_that_a_graph_holds_reads_nothing_from_the_device() -> None:
     assert run.number.item() == 2
 
 
-def test_a_run_that_diverges_ends_alone() -> None:
+@pytest.mark.parametrize("make", [Run, Captured])
+def test_a_run_that_diverges_ends_alone(make: type[Run]) -> None:
     jobs = [(mlp(epochs=3, lr=1e30), 0), (mlp(epochs=3), 0)]
-    wild, tame = train_streams(jobs, digits(), "cpu").values()
+    wild, tame = train_together(jobs, digits(), "cpu", make=make).values()
     assert (wild.status, tame.status) == ("diverged", "ok")
     assert len(wild.epochs) < len(tame.epochs) == 3
 
@@ -105,12 +110,35 @@ def test_records_say_how_they_were_made(tmp_path: Path) -> None:
     assert run_missing("x", configs, (0, 1), digits(), "cpu", tmp_path, max_parallel=3, executor="streams") == 4
     assert run_missing("x", configs, (2,), digits(), "cpu", tmp_path) == 2
     records = {(record["config"]["activation"], record["seed"]): record for record in results.read("x", tmp_path)}
-    assert [records["cos", seed]["device"]["execution"] for seed in range(3)] == ["captured", "captured", "eager"]
+    assert [records["cos", seed]["device"]["execution"] for seed in range(3)] == ["eager"] * 3
     assert [records[job]["timing"].get("together") for job in (("cos", 0), ("relu", 1), ("cos", 2))] == [3, 1, None]
     assert "side by side" in records["cos", 0]["timing"]["method"]
-    assert records["cos", 0]["code_digest"] == code_digest(configs[0], "captured") != code_digest(configs[0])
-    assert records["cos", 2]["code_digest"] == code_digest(configs[0])
+    assert records["cos", 0]["code_digest"] == records["cos", 2]["code_digest"] == code_digest(configs[0])
+    assert code_digest(configs[0]) != code_digest(configs[0], "captured")
     assert not any(map(is_older, records.values()))
+
+
+def test_what_is_captured_is_recorded_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "execution_on", lambda device: streams.EXECUTION)
+    monkeypatch.setattr(runs, "execution_on", streams.execution_on)  # as on CUDA
+    assert run_missing("x", [mlp(epochs=1)], (0,), digits(), "cpu", tmp_path, executor="streams") == 1
+    (record,) = results.read("x", tmp_path)
+    assert record["device"]["execution"] == "captured"
+    assert record["code_digest"] == code_digest(mlp(epochs=1), "captured")
+
+
+def test_turns_are_taken_step_by_step_and_must_be_as_many() -> None:
+    seen: list[str] = []
+
+    def steps(name: str, count: int) -> Iterator[None]:
+        for number in range(count):
+            seen.append(f"{name}{number}")
+            yield
+
+    take_turns(steps(name, 3) for name in "ab")
+    assert seen == ["a0", "b0", "a1", "b1", "a2", "b2"]
+    with pytest.raises(ValueError, match="shorter"):
+        take_turns([steps("a", 3), steps("b", 2)])
 
 
 def test_a_call_that_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

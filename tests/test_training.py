@@ -17,6 +17,7 @@ from cosnb.experiments.data.augment import draw, normalize
 from cosnb.experiments.training import (
     TrainingConfig,
     evaluate,
+    evaluation,
     loop,
     parse_activations,
     parse_seeds,
@@ -148,7 +149,7 @@ def test_the_loop_is_adam_on_cross_entropy(tiny: list[nn.Module], data: ImageDat
 def test_evaluate_is_the_mean_over_all_images_in_eval_mode(data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     net = Tiny(nn.ReLU(), 10).train()
     net(normalize(data.train_images))  # running statistics that differ from a batch's
-    monkeypatch.setattr(loop, "TEST_BATCH", 16)  # 50 = 3 · 16 + 2
+    monkeypatch.setattr(evaluation, "TEST_BATCH", 16)  # 50 = 3 · 16 + 2
     loss, accuracy = evaluate(net, data.test_images, data.test_labels)
     net.eval()
     with torch.no_grad():

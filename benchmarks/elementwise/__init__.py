@@ -1,1 +1,1 @@
-"""Parts of `benchmarks/activations.py`: who is compared, the clock, the report."""
+"""Parts of `benchmarks/activations.py`: contestants, clock and report."""

@@ -1,7 +1,6 @@
-"""The clock: rounds in which each contestant has its turn, in an order drawn anew; medians and quartiles."""
+"""Times of elementwise functions on inputs that rotate: medians, quartiles and page faults."""
 
 import statistics
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cosnb.kernels.timing import in_turns
+from cosnb.kernels.timing import seconds as seconds_of
 
 try:
     import resource
@@ -56,25 +56,6 @@ class Buffers:
         return self.pairs[self.turn]
 
 
-def _cpu_seconds(run: Callable[[Tensor, Tensor], object], buffers: Buffers, calls: int) -> float:
-    # What a call returns is freed before the next call, inside the time: so does a program that goes on.
-    start = time.perf_counter()
-    for _ in range(calls):
-        run(*buffers())
-    return time.perf_counter() - start
-
-
-def _cuda_seconds(run: Callable[[Tensor, Tensor], object], buffers: Buffers, calls: int) -> float:
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    torch.cuda._sleep(_SLEEP)
-    start.record()
-    kept = [run(*buffers()) for _ in range(calls)]  # kept, or each output would be written where the last one was
-    end.record()
-    end.synchronize()
-    del kept
-    return start.elapsed_time(end) / 1000
-
-
 def measure(
     runs: dict[Key, Callable[[Tensor, Tensor], object]], buffers: Buffers, rounds: int, seconds: float
 ) -> dict[Key, Timing]:
@@ -84,21 +65,24 @@ def measure(
     """
     x, _ = buffers()
     cuda = x.device.type == "cuda"
-    sample = _cuda_seconds if cuda else _cpu_seconds
     # A sample of a small size takes several calls, so that the clock's own 0.1 µs do not count.
     calls = _CUDA_CALLS if cuda else max(1, min(32, 2**18 // x.numel()))
+
+    def sample(key: Key, calls: int) -> float:
+        return seconds_of(lambda: runs[key](*buffers()), x.device, calls, asleep=_SLEEP)
+
     slow = set()
-    for key, run in runs.items():
-        sample(run, buffers, 1)  # compilation, and the first pages of memory
-        if sample(run, buffers, 1) > _SLOW:
+    for key in runs:
+        sample(key, 1)  # compilation, and the first pages of memory
+        if sample(key, 1) > _SLOW:
             slow.add(key)
 
     def one(key: Key, done: int) -> tuple[float, float] | None:
         if key in slow and done % 3:
             return None
         before = _page_faults()
-        took = sample(runs[key], buffers, calls)
-        return took / calls, (_page_faults() - before) / calls
+        took = sample(key, calls)
+        return took, (_page_faults() - before) / calls
 
     samples = in_turns(runs, one, rounds, seconds)
     return {key: _timing(values, calls) for key, values in samples.items()}

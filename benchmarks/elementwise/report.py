@@ -1,15 +1,19 @@
-"""The report: tables of ratios, the bounds that the project has set itself, and what the machine was."""
+"""Reports: tables of ratios, bounds, the machine, and the files that a benchmark leaves."""
 
 import datetime
+import json
 import os
 import platform
-from collections.abc import Sequence
-from typing import Any
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 import psutil
 import torch
 
 import cosnb
+from cosnb.errors import CosnbError
 from cosnb.experiments.results import checked_out
 from cosnb.experiments.training.device import describe_device
 from cosnb.symbolic import catalogue
@@ -44,6 +48,23 @@ def environment(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "memory_settings": memory,
     }
+
+
+def end(main: Callable[[], int]) -> NoReturn:
+    """End the program with the exit code of `main`; a CosnbError is told in a line."""
+    try:
+        sys.exit(main())
+    except CosnbError as error:
+        sys.exit(f"error: {error}")
+
+
+def write(folder: Path, name: str, record: dict[str, Any], text: str) -> None:
+    """Write name.json, whole or not at all, and name.md into `folder`, made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    aside = folder / f"{name}.tmp"
+    aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    aside.replace(folder / f"{name}.json")
 
 
 def load_average() -> float:

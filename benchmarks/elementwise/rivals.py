@@ -1,4 +1,4 @@
-"""Who is compared: cosnb as users call it, PyTorch's own function, the plain composition, it compiled, and a copy."""
+"""Contestants: cosnb as users call it, PyTorch's own function, the plain composition, it compiled, and a copy."""
 
 import functools
 import math

@@ -1,11 +1,11 @@
-"""The timing harness: functions called in turns, medians and ratios."""
+"""Timing harness: functions called in turns, and ratios of their times."""
 
 import gc
 import platform
 import random
 import statistics
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +15,7 @@ import torch
 Key = TypeVar("Key", bound=Hashable)
 Sample = TypeVar("Sample")
 REPEATS = 15
+WARM_UP = 3  # calls: code built, memory taken
 MOST = 51  # rounds, beyond which the median hardly moves
 ELEMENTS = 1 << 20
 
@@ -25,15 +26,55 @@ def ratio(function: Callable[[], object], reference: Callable[[], object]) -> fl
     return statistics.median(times[0]) / statistics.median(times[1])
 
 
-def turns(functions: Mapping[Key, Callable[[], object]], repeats: int) -> dict[Key, list[float]]:
-    """Return the seconds of `repeats` calls of each function, called in turns, after 3 of each to warm up."""
-    times: dict[Key, list[float]] = {key: [] for key in functions}
-    for _ in range(repeats + 3):
-        for key, function in functions.items():
-            start = time.perf_counter()
+def quartiles(times: Sequence[float], base: Sequence[float]) -> tuple[float, float, float]:
+    """Return lower quartile, median and upper quartile of times / base, round by round."""
+    ratios = [a / b for a, b in zip(times, base, strict=True)]
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return low, median, high
+
+
+def turns(
+    functions: Mapping[Key, Callable[[], object]],
+    rounds: int,
+    device: str | torch.device = "cpu",
+    warm_up: int = WARM_UP,
+) -> dict[Key, list[float]]:
+    """Return each function's seconds a call on `device`, one a round, after `warm_up` calls; see `in_turns`."""
+    for function in functions.values():
+        for _ in range(warm_up):
             function()
-            times[key].append(time.perf_counter() - start)
-    return {key: taken[3:] for key, taken in times.items()}
+    return in_turns(functions, lambda key, _: seconds(functions[key], device), rounds)
+
+
+def seconds(
+    function: Callable[[], object],
+    device: str | torch.device = "cpu",
+    calls: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+    asleep: int = 0,
+) -> float:
+    """Return the seconds of a call, the mean of so many, on `device`: its own events' on CUDA, else the clock's.
+
+    On a CPU what a call returns is freed before the next call, inside the time; so does a program that goes on. On CUDA
+    it is kept, or each output would be written where the last one was. asleep: CUDA cycles for which the device waits
+    before, so that the calls queue up meanwhile and Python's time to launch them does not count.
+    """
+    device = torch.device(device)
+    if device.type != "cuda":
+        start = clock()
+        for _ in range(calls):
+            function()
+        return (clock() - start) / calls
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize(device)
+    if asleep:
+        torch.cuda._sleep(asleep)
+    begin.record()
+    kept = [function() for _ in range(calls)]
+    end.record()
+    end.synchronize()
+    del kept
+    return begin.elapsed_time(end) / 1000 / calls
 
 
 def in_turns(

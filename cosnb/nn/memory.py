@@ -1,4 +1,4 @@
-"""How much memory a network keeps between forward and backward: an exact count, no measurement."""
+"""Exact count of the memory that a network keeps between forward and backward."""
 
 from collections.abc import Callable
 

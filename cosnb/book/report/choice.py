@@ -92,7 +92,7 @@ class Candidates:
                 torch.autograd.grad(function(x).sum(), x)
                 if number:
                     taken[name].append(time.perf_counter() - start)
-        return {name: cost.ratio(seconds, taken["relu"]) for name, seconds in taken.items()}
+        return {name: timing.quartiles(seconds, taken["relu"]) for name, seconds in taken.items()}
 
     def operations(self, name: str) -> list[int]:
         """Return the number of operations of f and of f′ in the code that is made of the formula."""

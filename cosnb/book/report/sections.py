@@ -15,7 +15,6 @@ from cosnb.analysis.findings import show
 from cosnb.book import parameters
 from cosnb.codegen import sources
 from cosnb.display import Markdown, Table
-from cosnb.experiments.diagnostics import cost
 from cosnb.experiments.results.summary import Record, Row, differences, summarize, title
 from cosnb.experiments.results.tables import name_pair
 from cosnb.experiments.statistics import Comparison, Direction, Verdict, judge
@@ -148,7 +147,7 @@ def speed_table(times: Mapping[str, Mapping[str, list[float]]]) -> Markdown:
 
 
 def _quartiles(times: list[float], base: list[float]) -> str:
-    low, middle, high = cost.ratio(times, base)
+    low, middle, high = timing.quartiles(times, base)
     return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
 
@@ -215,7 +214,7 @@ def summary(
     slope = found["lipschitz"]
     steep = f"Its largest slope is {show(slope.value)} ({slope.how})"
     key = f"{own.name}, cosnb"
-    ratios = [cost.ratio(taken[key], taken["swish"]) for taken in times.values()]
+    ratios = [timing.quartiles(taken[key], taken["swish"]) for taken in times.values()]
     lines = [f"The function {', '.join(shape)}. {steep if slope.value.is_finite else 'Its slope has no bound'}."]
     if all(high <= _BUSY * low for low, _, high in ratios):
         lines.append(

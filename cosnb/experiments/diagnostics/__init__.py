@@ -1,1 +1,1 @@
-"""What is measured without training, or after it: landscapes, loss surfaces, cost."""
+"""Measurements without training or after it: landscapes, loss surfaces, cost."""

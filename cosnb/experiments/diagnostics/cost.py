@@ -1,8 +1,7 @@
-"""What an activation costs in a network: time of a training step and of inference, bytes kept for backward."""
+"""Cost of an activation in a network: time of a training step and of inference, bytes kept for backward."""
 
-import time
 from collections.abc import Callable, Mapping
-from statistics import median, quantiles
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +11,8 @@ from torch.nn import functional as F  # noqa: N812
 from cosnb.activations import activation
 from cosnb.errors import CosnbError
 from cosnb.experiments.models import activation_name, build, input_shape
+from cosnb.kernels import timing
+from cosnb.nn.memory import saved_bytes
 
 # As the papers write them, one PyTorch operation after another; the last is CoS without its square.
 PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
@@ -47,61 +48,28 @@ def make(network: str, name: str, kind: str) -> nn.Module:
     return build(network, Plain(real) if kind == "plain" else activation(real).module())
 
 
-def saved_bytes(net: nn.Module, inputs: Tensor) -> int:
-    """Return the bytes of distinct storage that a forward pass keeps for backward, parameters not counted."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in net.parameters()}
-    kept: dict[int, int] = {}
-    alive = []
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-            alive.append(tensor)
-        return tensor
-
-    net.train()
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = net(inputs)
-    del output
-    return sum(kept.values())
-
-
 def compare(
     network: str, contestants: Mapping[str, tuple[str, str]], batch: int, rounds: int, device: str | torch.device
 ) -> dict[str, dict[str, Any]]:
     """Return {contestant: {"step": seconds a round, "inference": seconds a round, "saved": bytes}} of one network.
 
     `contestants` {label: (activation, kind)} take turns in every round, so that a busy machine slows all of them;
-    a first round is not counted. A step is forward, backward and Adam on `batch` images; inference is forward alone.
+    a first call is not counted. A step is forward, backward and Adam on `batch` images; inference is forward alone.
     """
-    device = torch.device(device)
     inputs = torch.randn(batch, *input_shape(network), device=device)
     labels = torch.arange(batch, device=device) % 10
-    nets = {}
+    calls: dict[tuple[str, str], Callable[[], None]] = {}
     found: dict[str, dict[str, Any]] = {}
     for label, (name, kind) in contestants.items():
         torch.manual_seed(0)
         net = make(network, name, kind).to(device)
-        nets[label] = (net, torch.optim.Adam(net.parameters(), lr=1e-3, fused=True))
-        found[label] = {"step": [], "inference": [], "saved": saved_bytes(net, inputs)}
-    for number in range(rounds + 1):
-        for label, (net, optimizer) in nets.items():
-            taken = {"step": _time(lambda: _step(net, optimizer, inputs, labels), device)}  # noqa: B023
-            taken["inference"] = _time(lambda: _infer(net, inputs), device)  # noqa: B023
-            if number:
-                for what, seconds in taken.items():
-                    found[label][what].append(seconds)
+        optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+        found[label] = {"saved": saved_bytes(net.train(), partial(net, inputs))}
+        calls[label, "step"] = partial(_step, net, optimizer, inputs, labels)
+        calls[label, "inference"] = partial(_infer, net, inputs)
+    for (label, what), seconds in timing.turns(calls, rounds, device, warm_up=1).items():
+        found[label][what] = seconds
     return found
-
-
-def ratio(times: list[float], base: list[float]) -> tuple[float, float, float]:
-    """Return lower quartile, median and upper quartile of times / base, round by round."""
-    ratios = [a / b for a, b in zip(times, base, strict=True)]
-    if len(ratios) < 2:
-        return (ratios[0],) * 3
-    low, _, high = quantiles(ratios, n=4, method="inclusive")
-    return low, median(ratios), high
 
 
 def _step(net: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, labels: Tensor) -> None:
@@ -115,16 +83,6 @@ def _step(net: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, labe
 def _infer(net: nn.Module, inputs: Tensor) -> None:
     net.eval()
     net(inputs)
-
-
-def _time(call: Callable[[], None], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
 
 
 def compare_all(network: str, batch: int, rounds: int, device: str | torch.device) -> dict[str, dict[str, Any]]:
@@ -142,4 +100,4 @@ def over_relu(found: Mapping[str, Mapping[str, Any]], label: str, what: str) -> 
 def over(found: Mapping[str, Mapping[str, Any]], label: str, base: str, what: str) -> tuple[float, float, float]:
     """Return lower quartile, median and upper quartile of `label` over `base`; of "saved", the one ratio thrice."""
     a, b = found[label][what], found[base][what]
-    return ratio(a, b) if isinstance(a, list) else (a / b,) * 3
+    return timing.quartiles(a, b) if isinstance(a, list) else (a / b,) * 3

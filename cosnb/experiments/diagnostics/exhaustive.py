@@ -1,4 +1,4 @@
-"""Errors at every number of a format, recorded: an activation a record, so that a campaign can stop between two."""
+"""Records of the errors at every number of a format, one per activation, so that a campaign can be interrupted."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Figure 16 in numbers: the output of a random network over a square of the plane, and how its gradient turns."""
+"""Output landscape of a random network over a square of the plane (Figure 16), and the turning of its gradient."""
 
 from dataclasses import dataclass
 

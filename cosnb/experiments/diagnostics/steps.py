@@ -1,4 +1,4 @@
-"""A whole training step of the networks, activation against activation: its time, launches and memory.
+"""Time, launches and memory of a whole training step of the networks, activation against activation.
 
 A step is forward, cross-entropy, backward and fused Adam on one batch, channels last, eager or compiled as in training.
 On CUDA each is also captured as one CUDA graph, which leaves the device's time alone: where a step as Python launches
@@ -23,7 +23,7 @@ from cosnb.errors import CosnbError
 from cosnb.experiments.diagnostics.cost import Plain
 from cosnb.experiments.models import build, input_shape
 from cosnb.experiments.training.device import memory_kept
-from cosnb.kernels.timing import in_turns
+from cosnb.kernels import timing
 from cosnb.nn.memory import saved_bytes
 
 Measured = dict[str, Any]
@@ -162,7 +162,7 @@ def measure(
                 found[name] = {"error": (str(error).strip().splitlines() or [type(error).__name__])[0]}
         say("rounds")
         counts = {key: _steps_a_sample(step, device) for key, step in steps.items()}
-        taken = in_turns(steps, lambda key, _: _seconds(steps[key], counts[key], device), rounds)
+        taken = timing.in_turns(steps, lambda key, _: timing.seconds(steps[key], device, counts[key]), rounds)
     for (name, way), seconds in taken.items():
         found[name][way] = [float(f"{value:.5g}") for value in seconds]
     return found
@@ -200,26 +200,11 @@ def free(device: str | torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _seconds(step: Step, count: int, device: torch.device) -> float:
-    if device.type != "cuda":
-        start = time.perf_counter()
-        step()
-        return time.perf_counter() - start
-    start_event, end_event = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    torch.cuda.synchronize(device)
-    start_event.record()
-    for _ in range(count):
-        step()
-    end_event.record()
-    end_event.synchronize()
-    return start_event.elapsed_time(end_event) / 1000 / count
-
-
 def _steps_a_sample(step: Step, device: torch.device) -> int:
     if device.type != "cuda":
         return 1
-    _seconds(step, 1, device)
-    return min(_MOST_STEPS, max(1, math.ceil(_SAMPLE / _seconds(step, 2, device))))
+    step()
+    return min(_MOST_STEPS, max(1, math.ceil(_SAMPLE / timing.seconds(step, device, 2))))
 
 
 def _launches(step: Step, device: torch.device) -> Measured:

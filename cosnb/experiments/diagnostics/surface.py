@@ -1,4 +1,4 @@
-"""Loss along filter-normalised random directions around a network's weights (Li et al. 2018), and how rough it is."""
+"""Loss along filter-normalised random directions around a network's weights (Li et al. 2018), and its roughness."""
 
 from collections.abc import Sequence
 

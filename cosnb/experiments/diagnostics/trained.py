@@ -1,4 +1,4 @@
-"""What is measured of one trained network: dead units, gradients, losses without augmentation, and lines of loss."""
+"""Measurements of a trained network: dead units, gradients, losses without augmentation, and lines of loss."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ from cosnb.experiments.data import ImageData
 from cosnb.experiments.diagnostics import surface
 from cosnb.experiments.training import probes
 from cosnb.experiments.training.config import PROBES, TrainingConfig
-from cosnb.experiments.training.loop import evaluate, fitted
+from cosnb.experiments.training.evaluation import evaluate
+from cosnb.experiments.training.loop import fitted
 from cosnb.experiments.training.state import State
 
 CODE = f"{__name__} {surface.__name__} {probes.__name__}"  # the modules that decide the numbers

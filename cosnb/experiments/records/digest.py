@@ -16,7 +16,10 @@ from cosnb.paths import repository_root
 
 _PACKAGE = repository_root() / "cosnb"
 _FILES = (
-    *(f"experiments/training/{name}.py" for name in ("loop", "state", "dropout", "protocol", "execution", "probes")),
+    *(
+        f"experiments/training/{name}.py"
+        for name in ("loop", "evaluation", "state", "dropout", "protocol", "execution", "probes")
+    ),
     "experiments/data/augment.py",
 )
 # Code that decides the numbers of one execution alone.

@@ -29,7 +29,7 @@ from cosnb.experiments.training.execution import resolve_execution
 from cosnb.experiments.training.loop import train
 from cosnb.experiments.training.processes import in_processes
 from cosnb.experiments.training.state import Epoch
-from cosnb.experiments.training.streams import EXECUTION, Job, Outcome, train_streams
+from cosnb.experiments.training.streams import EXECUTION, Job, Outcome, execution_on, train_streams
 from cosnb.paths import results_dir
 
 EXECUTORS = ("auto", "processes", "streams")
@@ -67,6 +67,11 @@ def run_missing(
     if max_parallel < 1:
         raise CosnbError(f"max_parallel must be at least 1, got {max_parallel}")
     executor = resolve_executor(executor, device, max_parallel)
+    if executor == "streams" and execution != "auto":
+        raise CosnbError(
+            f"executor 'streams' has an execution of its own, so execution {execution!r} needs executor 'processes', "
+            "or 'auto' with max_parallel 1"
+        )
     results.require_writable(experiment, root)
 
     def missing(jobs: Iterable[Job]) -> list[Job]:
@@ -219,7 +224,7 @@ def run_streams(
             *job,
             data,
             device,
-            EXECUTION,
+            execution_on(device),
             outcome.status,
             outcome.error,
             outcome.epochs,

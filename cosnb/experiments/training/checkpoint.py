@@ -1,4 +1,4 @@
-"""Checkpoints: a run's state on disk, so that a run that was killed goes on where it was.
+"""Checkpoints: a run's state on disk, from which a killed run goes on.
 
 A file is the SHA-256 of all that follows, then what torch.save writes. It is written aside and put in its place by one
 rename, so what stands there is whole, or was damaged later and is found out.

@@ -1,4 +1,4 @@
-"""What a device can do, and how it is called in a record."""
+"""Capabilities of a device, and its description in a record."""
 
 import ctypes
 import platform

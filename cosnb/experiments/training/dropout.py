@@ -1,4 +1,4 @@
-"""Dropout whose masks come from a run's own generator and stand in a buffer before the network is called."""
+"""Dropout with masks from a run's own generator, drawn before the network is called."""
 
 import torch
 from torch import Tensor, nn

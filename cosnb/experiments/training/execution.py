@@ -1,4 +1,4 @@
-"""How a network is run (operation by operation, compiled, compiled into CUDA graphs), and the warm-up before the clock.
+"""Execution of a network, operation by operation or compiled, and the warm-up before the clock starts.
 
 On a CPU operation by operation is the default: the activations run as C code there, convolutions as oneDNN's, and
 compiling a whole SqueezeNet took 60 to 160 s on two busy cores to save less than the noise of its step.
@@ -13,26 +13,24 @@ from torch.nn import functional as F  # noqa: N812
 from cosnb.errors import CosnbError
 from cosnb.experiments.data.augment import normalize
 
-EXECUTIONS = ("auto", "eager", "compile", "graphs")
+EXECUTIONS = ("auto", "eager", "compile")
 Forward = Callable[[Tensor], Tensor]
 
 
 def resolve_execution(execution: str, device: str | torch.device) -> str:
-    """Return `execution`, or for "auto" "compile" on CUDA and "eager" elsewhere; CosnbError for what cannot be."""
-    cuda = torch.device(device).type == "cuda"
+    """Return `execution`, or for "auto" "compile" on CUDA and "eager" elsewhere; CosnbError for an unknown one."""
     if execution not in EXECUTIONS:
         raise CosnbError(f"unknown execution {execution!r}: choose one of {', '.join(EXECUTIONS)}")
-    if execution == "graphs" and not cuda:
-        raise CosnbError("execution 'graphs' needs a CUDA device: choose 'eager' or 'compile'")
-    return ("compile" if cuda else "eager") if execution == "auto" else execution
+    if execution != "auto":
+        return execution
+    return "compile" if torch.device(device).type == "cuda" else "eager"
 
 
 def make_forward(net: nn.Module, execution: str) -> Forward:
     """Return what maps normalised images to logits: `net` itself, or `net` compiled for each batch size by itself."""
     if execution == "eager":
         return net
-    mode = "reduce-overhead" if execution == "graphs" else None
-    compiled: Forward = torch.compile(net, dynamic=False, mode=mode)
+    compiled: Forward = torch.compile(net, dynamic=False)
     return compiled
 
 
@@ -52,15 +50,13 @@ def warm_up(net: nn.Module, forward: Forward, images: Tensor, train: set[int], t
     net.train()
     for size in sorted(train):
         blank = torch.zeros((size, *images.shape[1:]), dtype=torch.uint8, device=images.device)
-        for _ in range(3 if images.is_cuda else 1):  # CUDA graphs are recorded at the second and third call
-            out = logits(forward, blank, precision)
-            F.cross_entropy(out, torch.zeros(size, dtype=torch.int64, device=images.device)).backward()
-            net.zero_grad()
+        out = logits(forward, blank, precision)
+        F.cross_entropy(out, torch.zeros(size, dtype=torch.int64, device=images.device)).backward()
+        net.zero_grad()
     net.eval()
     with torch.no_grad():
         for size in sorted(test):
             blank = torch.zeros((size, *images.shape[1:]), dtype=torch.uint8, device=images.device)
-            for _ in range(3 if images.is_cuda else 1):
-                logits(forward, blank, precision)
+            logits(forward, blank, precision)
         for buffer, value in zip(net.buffers(), buffers, strict=True):
             buffer.copy_(value)

@@ -1,12 +1,11 @@
-"""One training run, from top to bottom."""
+"""Training loop for one run or several side by side."""
 
-import base64
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -15,15 +14,86 @@ from cosnb.errors import CosnbError
 from cosnb.experiments import models
 from cosnb.experiments.data import ImageData
 from cosnb.experiments.data.augment import batches
-from cosnb.experiments.training import probes
+from cosnb.experiments.training import evaluation, probes
 from cosnb.experiments.training.checkpoint import Checkpoint
 from cosnb.experiments.training.config import TrainingConfig
 from cosnb.experiments.training.device import memory_kept
+from cosnb.experiments.training.evaluation import Sums, evaluate, mirrored
 from cosnb.experiments.training.execution import Forward, logits, make_forward, resolve_execution, warm_up
 from cosnb.experiments.training.protocol import PROTOCOLS
 from cosnb.experiments.training.state import Epoch, State
 
-TEST_BATCH = 500
+Job = tuple[TrainingConfig, int]  # a configuration and a seed
+
+
+@dataclass
+class Outcome:
+    """How one run ended: status "ok", "diverged" or "failed" (then with its error and no network), and its epochs."""
+
+    status: str
+    error: str | None
+    epochs: list[Epoch]
+    net: nn.Module | None
+
+
+class Run:
+    """One run: its state, and the steps of its next epoch.
+
+    `data` are those that the network takes, on the device to train on. `trained` and `tested` are the mean loss and
+    accuracy of the last `training` and `testing`.
+    """
+
+    trained: tuple[float, float]
+    tested: tuple[float, float]
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        seed: int,
+        data: ImageData,
+        checkpoint: Checkpoint | None = None,
+        execution: str = "eager",
+    ) -> None:
+        self.config, self.data, self.checkpoint = config, data, checkpoint
+        self.state = State(config, seed, data)
+        saved = checkpoint.load() if checkpoint is not None else None
+        if saved is not None:
+            self.state.load_state_dict(saved)
+        self.forward = self._prepare(execution)
+
+    def _prepare(self, execution: str) -> Forward:
+        """Return what maps images to logits, its code built."""
+        forward = make_forward(self.state.net, execution)
+        sizes = _batch_sizes(self.config, self.data, execution)
+        warm_up(self.state.net, forward, self.data.train_images, *sizes, self.config.precision)
+        return forward
+
+    def net(self) -> nn.Module:
+        """Return the network as the protocol builds it, trained so far."""
+        return self.state.net
+
+    def is_going(self) -> bool:
+        """Say whether there is an epoch left to train."""
+        return len(self.state.epochs) < self.config.epochs and not diverged(self.state.epochs)
+
+    def training(self) -> Iterator[None]:
+        """Train for an epoch, step by step."""
+        state, config = self.state, self.config
+        state.net.train()
+        sums = Sums(self.data.train_images.device)
+        for images, labels, rate in epoch_batches(state, config, self.data):
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
+            state.draw_masks()
+            training_step(state, config, self.forward, images, labels, sums)
+            yield
+        self.trained = sums.means(len(self.data.train_images))
+
+    def testing(self) -> Iterator[None]:
+        """Evaluate on the test images."""
+        data = self.data
+        self.tested = evaluate(self.state.net, data.test_images, data.test_labels, self.config.precision, self.forward)
+        yield
 
 
 def train(
@@ -45,125 +115,108 @@ def train(
     the run goes on from it, first handing over the epochs that it holds, and renews it. Raises CosnbError where data
     and network do not fit.
     """
-    device = torch.device(device)
-    execution = resolve_execution(execution, device)
-    data = fitted(data, config.network).to(device)
-    with memory_kept(device):
-        return _train(config, seed, data, after_epoch, checkpoint, execution)
+    job, make = (config, seed), partial(Run, execution=resolve_execution(execution, device))
+    checkpoints = {} if checkpoint is None else {job: checkpoint}
+    outcome = train_together([job], data, device, lambda _, epoch: after_epoch(epoch), checkpoints, make)[job]
+    assert outcome.net is not None
+    return outcome.status, outcome.epochs, outcome.net
 
 
-def _train(
-    config: TrainingConfig,
-    seed: int,
+def train_together(
+    jobs: Iterable[Job],
     data: ImageData,
-    after_epoch: Callable[[Epoch], None],
-    checkpoint: Checkpoint | None,
-    execution: str,
-) -> tuple[str, list[Epoch], nn.Module]:
-    device = data.train_images.device
-    state = State(config, seed, data)
-    saved = checkpoint.load() if checkpoint is not None else None
-    if saved is not None:
-        state.load_state_dict(saved)
-    for entry in state.epochs:
-        after_epoch(entry)
-    forward = make_forward(state.net, execution)
-    warm_up(state.net, forward, data.train_images, *_batch_sizes(config, data, execution), config.precision)
-    while len(state.epochs) < config.epochs and not diverged(state.epochs):
-        extra = {} if state.epochs else probes.measure(state.net, config, data, "_at_start")
-        start = now(device)
-        train_loss, train_accuracy = _train_epoch(state, config, data, forward)
-        middle = now(device)
-        test_loss, test_accuracy = evaluate(state.net, data.test_images, data.test_labels, config.precision, forward)
-        extra |= mirrored(state, config, data, forward)
-        times = {"train_seconds": middle - start, "test_seconds": now(device) - middle}
-        state.epochs.append(
-            {
-                "epoch": len(state.epochs) + 1,
-                "train_loss": train_loss,
-                "train_accuracy": train_accuracy,
-                "test_loss": test_loss,
-                "test_accuracy": test_accuracy,
-                **times,
-                **extra,
-                **probes.measure(state.net, config, data),
-            }
-        )
-        if checkpoint is not None:
-            checkpoint.save(state.state_dict())
-        after_epoch(state.epochs[-1])
-    return ("diverged" if diverged(state.epochs) else "ok"), state.epochs, state.net
+    device: str | torch.device,
+    after_epoch: Callable[[Job, Epoch], None] = lambda job, epoch: None,
+    checkpoints: Mapping[Job, Checkpoint] | None = None,
+    make: Callable[[TrainingConfig, int, ImageData, Checkpoint | None], Run] = Run,
+) -> dict[Job, Outcome]:
+    """Train a network for each (configuration, seed), step by step in turns, and return {job: Outcome}; see `train`.
+
+    The configurations share network and batch size, and may differ in all else. An entry's train_seconds and
+    test_seconds are those of all runs together divided by their number. A run that diverges ends alone. Raises
+    CosnbError where data and network do not fit, or the configurations each other.
+    """
+    device, jobs, checkpoints = torch.device(device), list(dict.fromkeys(jobs)), checkpoints or {}
+    shapes = {(config.network, config.batch_size) for config, _ in jobs}
+    if len(shapes) != 1:
+        raise CosnbError(f"runs beside each other need one network and batch size, got {sorted(shapes) or 'no run'}")
+    data = fitted(data, jobs[0][0].network).to(device)
+    with memory_kept(device):
+        runs = {job: make(*job, data, checkpoints.get(job)) for job in jobs}
+        for job, run in runs.items():
+            for entry in run.state.epochs:
+                after_epoch(job, entry)
+        while going := {job: run for job, run in runs.items() if run.is_going()}:
+            for (job, run), entry in zip(going.items(), train_epoch(list(going.values())), strict=True):
+                run.state.epochs.append(entry)
+                if run.checkpoint is not None:
+                    run.checkpoint.save(run.state.state_dict())
+                after_epoch(job, entry)
+    return {
+        job: Outcome("diverged" if diverged(run.state.epochs) else "ok", None, run.state.epochs, run.net())
+        for job, run in runs.items()
+    }
 
 
-def _train_epoch(state: State, config: TrainingConfig, data: ImageData, forward: Forward) -> tuple[float, float]:
-    state.net.train()
-    loss_sum = torch.zeros((), dtype=torch.float64, device=data.train_images.device)
-    correct = torch.zeros((), dtype=torch.int64, device=data.train_images.device)
-    for images, labels, rate in epoch_batches(state, config, data):
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        state.draw_masks()
-        out = logits(forward, images, config.precision)
-        loss = F.cross_entropy(out, labels, label_smoothing=config.label_smoothing)
-        state.optimizer.zero_grad()
-        loss.backward()
-        state.optimizer.step()
-        loss_sum += loss.detach() * len(labels)
-        correct += (out.detach().argmax(1) == labels).sum()
-    return loss_sum.item() / len(data.train_images), correct.item() / len(data.train_images)
+def train_epoch(runs: Sequence[Run]) -> list[Epoch]:
+    """Train and test the next epoch of each run, which may be another one for each, and return their entries."""
+    device = runs[0].data.train_images.device
+    at_start = [
+        {} if run.state.epochs else probes.measure(run.state.net, run.config, run.data, "_at_start") for run in runs
+    ]
+    start = now(device)
+    take_turns(run.training() for run in runs)
+    middle = now(device)
+    take_turns(run.testing() for run in runs)
+    at_end = [mirrored(run.state, run.config, run.data, run.forward) for run in runs]
+    end = now(device)
+    return [
+        {
+            "epoch": len(run.state.epochs) + 1,
+            "train_loss": run.trained[0],
+            "train_accuracy": run.trained[1],
+            "test_loss": run.tested[0],
+            "test_accuracy": run.tested[1],
+            "train_seconds": (middle - start) / len(runs),
+            "test_seconds": (end - middle) / len(runs),
+            **before,
+            **after,
+            **probes.measure(run.state.net, run.config, run.data),
+        }
+        for run, before, after in zip(runs, at_start, at_end, strict=True)
+    ]
+
+
+def take_turns(steps: Iterable[Iterator[None]]) -> None:
+    """Let each of `steps` take its first step, then each its second, until all, equally long, are done."""
+    for _ in zip(*steps, strict=True):
+        pass
+
+
+def training_step(
+    state: State, config: TrainingConfig, forward: Forward, images: Tensor, labels: Tensor, sums: Sums
+) -> None:
+    """Take a training step on a batch, images uint8 (B, C, H, W) and labels (B,), and add it to `sums`."""
+    out = logits(forward, images, config.precision)
+    loss = F.cross_entropy(out, labels, label_smoothing=config.label_smoothing)
+    state.optimizer.zero_grad()
+    loss.backward()
+    state.optimizer.step()
+    sums.add(loss.detach() * len(labels), out.detach(), labels)
 
 
 def epoch_batches(state: State, config: TrainingConfig, data: ImageData) -> Iterator[tuple[Tensor, Tensor, float]]:
     """Yield (images uint8, labels, learning rate) for each step of the next epoch."""
-    protocol = PROTOCOLS[config.protocol]
-    steps = math.ceil(len(data.train_images) / config.batch_size)
     shown = batches(data.train_images, data.train_labels, state.draw_epoch(), config.batch_size)
-    for step, (images, labels) in enumerate(shown, len(state.epochs) * steps):
-        yield images, labels, protocol.rate(config.lr, step, config.epochs * steps)
+    for (images, labels), rate in zip(shown, epoch_rates(state, config, data), strict=True):
+        yield images, labels, rate
 
 
-@torch.no_grad()
-def evaluate(
-    net: nn.Module, images: Tensor, labels: Tensor, precision: str = "float32", forward: Forward | None = None
-) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy (0 … 1) of `net` over uint8 `images` (N, C, H, W) and `labels` (N,).
-
-    forward: `net` compiled, where it is.
-    """
-    net.eval()
-    loss_sum = torch.zeros((), dtype=torch.float64, device=images.device)
-    correct = torch.zeros((), dtype=torch.int64, device=images.device)
-    for part, truth in batches(images, labels, None, TEST_BATCH):
-        out = logits(net if forward is None else forward, part, precision)
-        loss_sum += F.cross_entropy(out.double(), truth, reduction="sum")
-        correct += (out.argmax(1) == truth).sum()
-    return loss_sum.item() / len(labels), correct.item() / len(labels)
-
-
-@torch.no_grad()
-def mirrored(state: State, config: TrainingConfig, data: ImageData, forward: Forward | None = None) -> Epoch:
-    """Return what a protocol with `mirror` adds to its last epoch's entry; nothing else.
-
-    mirrored_test_loss and mirrored_test_accuracy: of the mean of the logits of a test image and its mirror image.
-    right: which images those got right, a bit each from the highest of the first byte on, in base64.
-    """
-    if not PROTOCOLS[config.protocol].mirror or len(state.epochs) + 1 < config.epochs:
-        return {}
-    state.net.eval()
-    call = state.net if forward is None else forward  # a compiled network refuses to be asked whether it is true
-    loss_sum = torch.zeros((), dtype=torch.float64, device=data.test_images.device)
-    right = []
-    for images, labels in batches(data.test_images, data.test_labels, None, TEST_BATCH):
-        seen, seen_mirrored = (logits(call, shown, config.precision).double() for shown in (images, images.flip(-1)))
-        out = (seen + seen_mirrored) / 2
-        loss_sum += F.cross_entropy(out, labels, reduction="sum")
-        right.append(out.argmax(1) == labels)
-    bits = torch.cat(right).cpu().numpy()
-    return {
-        "mirrored_test_loss": loss_sum.item() / len(bits),
-        "mirrored_test_accuracy": int(bits.sum()) / len(bits),
-        "right": base64.b64encode(np.packbits(bits).tobytes()).decode(),
-    }
+def epoch_rates(state: State, config: TrainingConfig, data: ImageData) -> list[float]:
+    """Return the learning rate of each step of the next epoch."""
+    protocol = PROTOCOLS[config.protocol]
+    steps, done = math.ceil(len(data.train_images) / config.batch_size), len(state.epochs)
+    return [protocol.rate(config.lr, step, config.epochs * steps) for step in range(done * steps, (done + 1) * steps)]
 
 
 def fitted(data: ImageData, network: str) -> ImageData:
@@ -199,6 +252,6 @@ def _batch_sizes(config: TrainingConfig, data: ImageData, execution: str) -> tup
     if execution == "eager" and data.train_images.device.type == "cpu":
         return {2}, set()  # the activations' code serves every size
     train, test = len(data.train_images), len(data.test_images)
-    sizes = [(train, config.batch_size), (test, min(TEST_BATCH, test))]
+    sizes = [(train, config.batch_size), (test, min(evaluation.TEST_BATCH, test))]
     of_training, of_test = ({size, count % size or size} for count, size in sizes)
     return of_training, of_test

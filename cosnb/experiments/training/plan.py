@@ -1,4 +1,4 @@
-"""The configurations of one experiment: the same settings for each activation."""
+"""Configurations of an experiment: the same settings for each activation."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""What a run measures of its network beside losses: dead units, and the norms of the weights' gradients.
+"""Probes of a network during a run: dead units, and the norms of the weights' gradients.
 
 A unit is a channel of a convolution's output, at all its places, or an output of a linear layer. It is dead where the
 derivative of its activation is exactly 0 on every training image.

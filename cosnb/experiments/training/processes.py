@@ -1,4 +1,4 @@
-"""Calls beside each other on a CPU: each in a process of its own, with an equal share of the threads."""
+"""Parallel calls on a CPU, each in a process of its own with an equal share of the threads."""
 
 import os
 import queue

@@ -1,4 +1,4 @@
-"""The protocols: what an experiment fixes besides its network, activation, data and seed."""
+"""Training protocols: optimiser, augmentation, schedule and evaluation."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What one run changes as it goes: weights, optimiser, generators and the epochs' entries."""
+"""State of a run between epochs: weights, optimiser, generators and the epochs' entries."""
 
 from functools import partial
 from typing import Any
