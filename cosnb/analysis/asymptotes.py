@@ -1,4 +1,4 @@
-"""What a function does at ±∞: limits, lines that it approaches, and from where on the line stands for it."""
+"""Behaviour at ±∞: limits, asymptotes, and the point from which an asymptote may replace the function."""
 
 from fractions import Fraction
 from functools import lru_cache

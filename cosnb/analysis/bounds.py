@@ -1,4 +1,4 @@
-"""Minimum, maximum, range and Lipschitz constant: the values compared at which they may lie."""
+"""Minimum, maximum, range and Lipschitz constant, by comparison of all candidates."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""The zeros of a function and its signs between them: of polynomials exact, of the normal form certified, else a scan.
+"""Zeros of a function and its signs between them: exact for polynomials, certified for normal forms, else by a scan.
 
 The scan takes [−40, 40] in steps of 0.02: of two zeros that lie closer together it may miss both.
 """

@@ -1,4 +1,4 @@
-"""What is found out about one function, step by step: its pieces, charts, limits and what is read off their signs."""
+"""Study of one function: its pieces, charts, limits, and what their signs imply."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache

@@ -1,4 +1,4 @@
-"""What formula text may say, as SymPy: its functions, its bounds, and how each step is built within them."""
+"""Grammar of formula text: its functions, its bounds, and a builder of expressions within them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

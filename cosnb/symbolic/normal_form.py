@@ -1,4 +1,4 @@
-"""The normal form: an activation as one rational function of x and t = e^(−g|x|) for x ≥ 0 and one for x < 0.
+"""Normal form: an activation as one rational function of x and t = e^(−g|x|) for x ≥ 0 and one for x < 0.
 
 Each branch is (a(t)·x + b(t) + c(t)·ln(1 + t)) / d(t), t in (0, 1], d without a zero on [0, 1]: one exponential, one
 division, no overflow at any finite x; the logarithm only in softplus and its like. SymPy finds it: rewrite to exp, put

@@ -1,1 +1,1 @@
-"""A report on one activation: what its notebook shows, the HTML page made of it, and the command that does both."""
+"""Report on one activation: the content of its notebook, its HTML page, and the command that makes both."""

@@ -1,4 +1,4 @@
-"""`cosnb report`: the formula checked, its notebook run, its page put where it is wanted, whole or not at all."""
+"""The command `cosnb report`: checks the formula, runs its notebook, writes its page."""
 
 import os
 import platform
