@@ -155,7 +155,7 @@ class LearnableModule(nn.Module):
     """A module that applies an activation whose parameters learn, beginning at the values that it was made with.
 
     Each parameter is a float32 `nn.Parameter` without dimensions, named as in the formula, with an underscore after it
-    where `nn.Module` has the name already. It goes the general way (PyTorch operations, several times slower in eager
+    where `nn.Module` has the name already. It takes the fallback (PyTorch operations, several times slower in eager
     mode than the activation itself, which is compiled for its numbers; under torch.compile it is fused as well).
     A parameter in a condition alone (`theta` of threshold) gets the gradient 0 and never moves. At ±inf gradients may
     be NaN, as in PyTorch's own functions. Raises CosnbError for an activation without parameters.

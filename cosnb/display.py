@@ -1,4 +1,4 @@
-"""What a notebook shows besides figures and formulas: tables and short texts in Markdown."""
+"""Markdown output of notebooks: tables and short texts."""
 
 import re
 from collections.abc import Iterable, Sequence

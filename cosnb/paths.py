@@ -1,10 +1,36 @@
-"""Where everything lives: the only module that knows folders."""
+"""Folders of the project, and files that are written whole or not at all."""
 
 import os
 import re
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import pooch
+
+BEGUN = ".new-"  # begins the names of files that are being written
+
+
+def write_atomically(path: Path, content: str | bytes, *, replace: bool = True, sync: bool = False) -> None:
+    """Write a file (text as UTF-8) beside its place and rename it: whoever reads sees all of it or none.
+
+    sync: whether it has to outlast a loss of power. Raises FileExistsError for an existing file unless `replace`, and
+    OSError where the folder refuses; nothing is left behind.
+    """
+    beside = path.with_name(f"{BEGUN}{os.getpid()}-{secrets.token_hex(8)}")
+    try:
+        with beside.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        if replace:
+            os.replace(beside, path)
+        else:
+            os.link(beside, path)  # unlike a rename it refuses to replace, whoever else writes
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def repository_root() -> Path:

@@ -12,7 +12,8 @@ from oracles import NAMES, oracle
 from torch import Tensor, nn
 
 from cosnb.errors import CosnbError
-from cosnb.symbolic.catalogue import CATALOGUE, Formula, a, c, get, names, x
+from cosnb.symbolic.catalogue import CATALOGUE, Formula, get, names, x
+from cosnb.symbolic.catalogue.formula import a, c
 from cosnb.symbolic.functions import erfc, sigmoid, softplus
 
 POINTS = torch.cat([torch.linspace(-20, 20, 161), torch.tensor([-1e-9, 1e-9, 5.999999, 6.000001])]).double()

@@ -8,7 +8,8 @@ from sympy import Piecewise, Rational, atan, cos, cosh, exp, log, pi, sin, sinh,
 
 from cosnb.errors import CosnbError
 from cosnb.symbolic import catalogue
-from cosnb.symbolic.catalogue import CATALOGUE, a, b, c, x
+from cosnb.symbolic.catalogue import CATALOGUE, x
+from cosnb.symbolic.catalogue.formula import a, b, c
 from cosnb.symbolic.functions import erfc, sigmoid, softplus
 from cosnb.symbolic.grammar import FUNCTIONS
 from cosnb.symbolic.parsing import from_text, parse

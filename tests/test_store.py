@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cosnb.kernels import store
+from cosnb.paths import BEGUN, write_atomically
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ def test_the_longest_unused_go_first(folder: Path, monkeypatch: pytest.MonkeyPat
 
 def test_what_a_killed_writer_left_goes_after_an_hour(folder: Path) -> None:
     store.put("key", ".so", b"content")
-    old, fresh = folder / f"{store._BEGUN}old", folder / f"{store._BEGUN}fresh"
+    old, fresh = folder / f"{BEGUN}old", folder / f"{BEGUN}fresh"
     for path, age in ((old, 3700), (fresh, 10)):
         path.write_bytes(b"begun")
         os.utime(path, (time.time() - age,) * 2)
@@ -67,3 +68,16 @@ def test_where_nothing_can_be_written_the_process_has_a_folder_of_its_own(
     assert "takes nothing" in caplog.text
     assert folder not in path.parents
     assert store.get("key", ".so") == path
+
+
+def test_a_file_is_written_whole_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    write_atomically(path, "∞")
+    write_atomically(path, b"new", sync=True)
+    assert path.read_bytes() == b"new"
+    with pytest.raises(FileExistsError):
+        write_atomically(path, "late", replace=False)
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "\ud800")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]

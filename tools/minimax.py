@@ -22,7 +22,7 @@ _DENSITY = 16
 
 @dataclass(frozen=True)
 class Fit:
-    """The wish for a polynomial near `function` on [low, high], with weight(x)·|error| as small as can be.
+    """Specification of a weighted minimax fit to `function` on [low, high]: weight(x)·|error| is minimised.
 
     `terms`: number of coefficients for each dtype that needs the polynomial.
     """
@@ -34,17 +34,17 @@ class Fit:
     terms: dict[str, int]
 
 
-def fit(wish: Fit, dtype: str) -> tuple[list[float], float]:
+def fit(spec: Fit, dtype: str) -> tuple[list[float], float]:
     """Return the coefficients, lowest power first, each a number of `dtype`, and the largest weighted error.
 
     Remez exchange on a Chebyshev grid. The lowest coefficient is rounded, then the rest is fitted anew to what
     remains, and so on, so that each takes up the rounding errors of those before it.
     """
-    count = wish.terms[dtype]
+    count = spec.terms[dtype]
     with mpmath.workdps(_WORKING_DIGITS):
-        grid = _grid(wish.low, wish.high, _DENSITY * (count + 1))
-        rest = [wish.function(x) for x in grid]
-        weight = [abs(wish.weight(x)) for x in grid]
+        grid = _grid(spec.low, spec.high, _DENSITY * (count + 1))
+        rest = [spec.function(x) for x in grid]
+        weight = [abs(spec.weight(x)) for x in grid]
         coefficients: list[float] = []
         for free in range(count, 0, -1):
             lowest = float(_round(_exchange(grid, rest, weight, free)[0], DIGITS[dtype]))

@@ -1,4 +1,4 @@
-"""What code gives at −∞, ∞ and NaN, held against the formula's limits."""
+"""Values at −∞, ∞ and NaN, compared with the formula's limits."""
 
 import math
 from collections.abc import Sequence

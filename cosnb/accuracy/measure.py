@@ -53,13 +53,7 @@ def measure(
     """
     chosen = tuple(target_names) or targets.available(full)
     names = tuple(formats) or tuple(targets.FORMATS)
-    for name in names:
-        if name not in targets.FORMATS:
-            raise CosnbError(f"unknown format {name!r}: the formats are {', '.join(targets.FORMATS)}")
-    for target in chosen:
-        if target not in targets.available(True):
-            known = ", ".join(targets.available(True))
-            raise CosnbError(f"the target {target!r} does not run here: those that do are {known}")
+    _check_names(chosen, names)
     measurements = []
     for order in orders:
         if any(target in targets.COMPILED for target in chosen):
@@ -75,6 +69,16 @@ def measure(
                     functions = {target: targets.function(activation, target, order) for target in there}
                     measurements += _measure(activation, truth, order, name, functions, device, full, stride)
     return measurements
+
+
+def _check_names(target_names: Sequence[str], formats: Sequence[str]) -> None:
+    for name in formats:
+        if name not in targets.FORMATS:
+            raise CosnbError(f"unknown format {name!r}: the formats are {', '.join(targets.FORMATS)}")
+    runs_here = targets.available(True)
+    for target in target_names:
+        if target not in runs_here:
+            raise CosnbError(f"the target {target!r} does not run here: those that do are {', '.join(runs_here)}")
 
 
 def measure_own(

@@ -1,4 +1,4 @@
-"""The inputs of a measurement: every 16-bit number; for wider formats random ones and the neighbourhoods that matter.
+"""Inputs of a measurement: every 16-bit number; for wider formats random ones and critical neighbourhoods.
 
 Numbers of a format are counted in order by integers, so that neighbours differ by one: see `ordinal`.
 """

@@ -1,4 +1,4 @@
-"""Measurements as a table in Markdown, which is what the terminal shows, and as a record for JSON."""
+"""Measurements as a Markdown table for the terminal and as a record for JSON."""
 
 import platform
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The code that is measured: each target's function x ↦ f⁽ⁿ⁾(x) as users run it."""
+"""Code under measurement: each target's function x ↦ f⁽ⁿ⁾(x) as users run it."""
 
 from collections.abc import Callable
 from functools import partial

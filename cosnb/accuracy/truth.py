@@ -1,4 +1,4 @@
-"""The true value of a formula and of its largest term: float64 with a bound where that decides, else mpmath.
+"""True value of a formula and of its largest term: float64 with a bound where that suffices, else mpmath.
 
 The terms are the addends of the expression as SymPy writes it. Both ways evaluate an equal formula in which the
 differences that cancel are written as functions: 1 − σ(u) as σ(−u), σ(u) − 1/2 as tanh(u/2)/2, 1 − tanh²u as

@@ -1,4 +1,4 @@
-"""What a function does at ±∞: limits, lines that it approaches, and from where on the line stands for it."""
+"""Behaviour at ±∞: limits, asymptotes, and the point from which an asymptote may replace the function."""
 
 from fractions import Fraction
 from functools import lru_cache
@@ -101,23 +101,27 @@ def _far_behaviour(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple
         values = [mp.mpmathify(f(point)) for point in points]
         if not all(mpmath.isfinite(value) and mp.im(value) == 0 for value in values):
             return "slow", "slow"
-        first, *_, last = values = [mp.re(value) for value in values]
-        grows = len({mpmath.sign(value) for value in values}) == 1 and abs(last) > 2**20 * abs(first)
-        infinite = sympy.oo if last > 0 else -sympy.oo
-        slope = (values[2] - values[0]) / (points[2] - points[0])
-        if abs(slope) > 2**64:
-            return None, infinite if grows else "slow"
-        slope, m = _number(slope)
-        offsets = [value - m * point for value, point in zip(values, points, strict=True)]
-        intercept, c = _number(offsets[-1])
-        if all(abs(offset - c) <= mpmath.ldexp(max(1, abs(c)), -80) for offset in offsets):
-            return (slope, intercept), infinite if slope else intercept
-        oscillates = {mpmath.sign(b - a) for a, b in pairwise(offsets)} >= {-1, 1}
-        # ln x changes by as much from 2²²⁰ to 2²⁴⁰ as from 2²⁰⁰ to 2²²⁰, 1/ln x by 0.83 of that.
-        diverges = abs(offsets[-1] - offsets[4]) > 0.98 * abs(offsets[4] - offsets[0])
-        if oscillates:
-            return None, infinite if grows else None
-        return (None, infinite) if diverges else ("slow", "slow")
+        return _read_off(points, [mp.re(value) for value in values])
+
+
+def _read_off(points: list[mpmath.mpf], values: list[mpmath.mpf]) -> tuple[_Line, _Limit]:
+    """Return line and limit from eight values far out."""
+    first, *_, last = values
+    grows = len({mpmath.sign(value) for value in values}) == 1 and abs(last) > 2**20 * abs(first)
+    infinite = sympy.oo if last > 0 else -sympy.oo
+    slope = (values[2] - values[0]) / (points[2] - points[0])
+    if abs(slope) > 2**64:
+        return None, infinite if grows else "slow"
+    slope, m = _number(slope)
+    offsets = [value - m * point for value, point in zip(values, points, strict=True)]
+    intercept, c = _number(offsets[-1])
+    if all(abs(offset - c) <= mpmath.ldexp(max(1, abs(c)), -80) for offset in offsets):
+        return (slope, intercept), infinite if slope else intercept
+    if {mpmath.sign(b - a) for a, b in pairwise(offsets)} >= {-1, 1}:  # it oscillates
+        return None, infinite if grows else None
+    # ln x changes by as much from 2²²⁰ to 2²⁴⁰ as from 2²⁰⁰ to 2²²⁰, 1/ln x by 0.83 of that.
+    diverges = abs(offsets[-1] - offsets[4]) > 0.98 * abs(offsets[4] - offsets[0])
+    return (None, infinite) if diverges else ("slow", "slow")
 
 
 def _number(value: mpmath.mpf) -> tuple[sympy.Expr, mpmath.mpf]:

@@ -1,4 +1,4 @@
-"""Minimum, maximum, range and Lipschitz constant: the values compared at which they may lie."""
+"""Minimum, maximum, range and Lipschitz constant, by comparison of all candidates."""
 
 from functools import lru_cache
 
@@ -51,25 +51,7 @@ def lipschitz(study: Study) -> Finding:
     if jumps:
         return Finding(sympy.oo, found.how, f"f jumps at {', '.join(map(show, jumps))}")
     slopes, bends, limits = study.order(1), study.charts[2], study.limits(1)
-    numbers: list[Candidate] = []
-    for place in bends.zeros():
-        piece = next(p for p in slopes if lies_in(p, place) or place.exact in (p.low, p.high))
-        with mp.workdps(WORKING_DIGITS):
-            number = mp.re(piece.number(place.value))
-        exact = None if place.exact is None else piece.at(place.exact)
-        numbers.append(Candidate(number, exact, sympy.Float(place.value, DIGITS), True))
-    for piece in slopes:
-        numbers += [candidate(piece.at(end), end, True) for end in (piece.low, piece.high) if end.is_finite]
-        if piece.is_zero():
-            numbers.append(candidate(sympy.Integer(0), piece.low, True))
-        elif not piece.expr.has(study.x):
-            numbers.append(candidate(piece.expr, piece.low, True))
-    for side, value in zip(SIDES, limits.value, strict=True):
-        if value is not None:
-            numbers.append(candidate(value, side, False))
-        else:
-            numbers += _swings(study, 1, -1 if side == sympy.oo else 0, side, numbers)
-    best = max(numbers, key=lambda c: (abs(c.value), c.exact is not None))
+    best = max(_slopes(study), key=lambda c: (abs(c.value), c.exact is not None))
     how = weakest([bends.how, limits.how])
     where = f"{'at' if best.attained else 'for'} x {'=' if best.attained else '→'} {show(best.at)}"
     reason = f"largest |f′| at a zero of f″, a border or an end: {where}"
@@ -81,6 +63,29 @@ def lipschitz(study: Study) -> Finding:
         how, reason = "numerical", f"{reason}; f′ has no limit at an end"
     value, decimal = _number(best)
     return Finding(abs(value), how, reason, DIGITS if decimal else None)
+
+
+def _slopes(study: Study) -> list[Candidate]:
+    """Return where |f′| may be largest: at zeros of f″, at both sides of borders, on straight pieces, at the ends."""
+    pieces, found = study.order(1), []
+    for place in study.charts[2].zeros():
+        piece = next(p for p in pieces if lies_in(p, place) or place.exact in (p.low, p.high))
+        with mp.workdps(WORKING_DIGITS):
+            number = mp.re(piece.number(place.value))
+        exact = None if place.exact is None else piece.at(place.exact)
+        found.append(Candidate(number, exact, sympy.Float(place.value, DIGITS), True))
+    for piece in pieces:
+        found += [candidate(piece.at(end), end, True) for end in (piece.low, piece.high) if end.is_finite]
+        if piece.is_zero():
+            found.append(candidate(sympy.Integer(0), piece.low, True))
+        elif not piece.expr.has(study.x):
+            found.append(candidate(piece.expr, piece.low, True))
+    for side, value in zip(SIDES, study.limits(1).value, strict=True):
+        if value is not None:
+            found.append(candidate(value, side, False))
+        else:
+            found += _swings(study, 1, -1 if side == sympy.oo else 0, side, found)
+    return found
 
 
 def _inside(piece: Piece) -> str:

@@ -1,4 +1,4 @@
-"""Properties of a function from its formula: each proven, certified or found numerically, and saying which.
+"""Properties of a function from its formula: each proven, certified or numerical, and marked as such.
 
 The function is taken as pieces (pieces.py), its zeros and signs and those of its derivatives as charts (charts.py), its
 behaviour at ±∞ as limits and lines (asymptotes.py); a study (study.py) holds them, and the properties are read off it.

@@ -1,4 +1,4 @@
-"""The zeros of a function and its signs between them: of polynomials exact, of the normal form certified, else a scan.
+"""Zeros of a function and its signs between them: exact for polynomials, certified for normal forms, else by a scan.
 
 The scan takes [−40, 40] in steps of 0.02: of two zeros that lie closer together it may miss both.
 """
@@ -6,6 +6,7 @@ The scan takes [−40, 40] in steps of 0.02: of two zeros that lie closer togeth
 import contextlib
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import mpmath
 import sympy
@@ -115,42 +116,62 @@ def _between(low: sympy.Expr, high: sympy.Expr) -> sympy.Rational:
 
 
 def _chart_certified(piece: Piece, halves: tuple[HalfLine, HalfLine]) -> Chart:
-    low, high = (None if end.is_infinite else float(end) for end in (piece.low, piece.high))
-    if any(
-        number is not None and sympy.Rational(number) != end for number, end in ((low, piece.low), (high, piece.high))
-    ):
-        raise Uncertified("an end of the piece is no binary number")
-    found: list[tuple[list[Place], tuple[int, ...]]] = []
-    isolations = []
-    for negative, half in ((True, halves[0]), (False, halves[1])):
-        near, far = (high, low) if negative else (low, high)
-        sign = -1 if negative else 1
+    low, high = (_binary(end) for end in (piece.low, piece.high))
+    found, isolations = [], []
+    for sign, half in zip((-1, 1), halves, strict=True):
+        near, far = (low, high)[::sign]
         if far is not None and sign * far <= 0:
             continue  # the piece lies on the other side of 0
         start = 0.0 if near is None or sign * near <= 0 else sign * near
         isolation = isolate(half.numerator, start, None if far is None else sign * far)
-        exact = _exact_zeros(half, isolation)
-        with mp.workdps(WORKING_DIGITS):  # else the product is rounded to a double
-            places = [
-                Place(sign * z, None if e is None else sign * e, True)
-                for z, e in zip(isolation.zeros, exact, strict=True)
-            ]
-        signs = isolation.signs
-        found.append((places[::-1], signs[::-1]) if negative else (places, signs))
+        found.append((_places(half, isolation, sign), isolation.signs[::sign]))
         isolations.append(isolation)
     places, signs = found[0]
     if len(found) == 2:
-        zero = halves[0].numerator.at_zero() == 0
-        middle = [Place(mpmath.mpf(0), sympy.Integer(0), True)] if zero else []
-        if not zero and signs[-1] != found[1][1][0]:
-            raise Uncertified("the two branches differ in sign at 0")
-        places, signs = places + middle + found[1][0], signs + found[1][1][0 if zero else 1 :]
+        negative, positive = found
+        places, signs = _joined(negative, positive, zero=halves[0].numerator.at_zero() == 0)
+    return Chart(tuple(places), signs, "certified", _certificate(low, high, isolations))
+
+
+def _certificate(low: float | None, high: float | None, isolations: list[Isolation]) -> str:
     boxes, radius = sum(i.boxes for i in isolations), max(i.radius for i in isolations)
     ends = [f"{-radius:.3g}" if low is None else f"{low:.3g}", f"{radius:.3g}" if high is None else f"{high:.3g}"]
     reason = f"interval Newton on [{', '.join(ends)}], {boxes} box{'es' if boxes > 1 else ''}"
     if low is None or high is None:
         reason += "; outside it the leading term keeps its sign"
-    return Chart(tuple(places), signs, "certified", reason.replace("-", "−"))
+    return reason.replace("-", "−")
+
+
+def _binary(end: sympy.Expr) -> float | None:
+    """Return a piece's end as a float, None for ±oo; Uncertified where no float is the very number."""
+    if end.is_infinite:
+        return None
+    if sympy.Rational(float(end)) != end:
+        raise Uncertified("an end of the piece is no binary number")
+    return float(end)
+
+
+def _places(half: HalfLine, isolation: Isolation, sign: int) -> list[Place]:
+    """Return the zeros of a half line by ascending x = sign·y."""
+    exact = _exact_zeros(half, isolation)
+    with mp.workdps(WORKING_DIGITS):  # else the product is rounded to a double
+        places = [
+            Place(sign * z, None if e is None else sign * e, True) for z, e in zip(isolation.zeros, exact, strict=True)
+        ]
+    return places[::sign]
+
+
+_Half: TypeAlias = tuple[list[Place], tuple[int, ...]]
+
+
+def _joined(negative: _Half, positive: _Half, zero: bool) -> _Half:
+    """Return the places and signs of both half lines, with 0 between them where it is a `zero`."""
+    if zero:
+        middle = Place(mpmath.mpf(0), sympy.Integer(0), True)
+        return [*negative[0], middle, *positive[0]], negative[1] + positive[1]
+    if negative[1][-1] != positive[1][0]:
+        raise Uncertified("the two branches differ in sign at 0")
+    return negative[0] + positive[0], negative[1] + positive[1][1:]
 
 
 def _exact_zeros(half: HalfLine, isolation: Isolation) -> list[sympy.Expr | None]:
@@ -197,33 +218,30 @@ def _scan(piece: Piece) -> Chart:
         if piece.high.is_finite:
             grid = grid[:-1]
         values = [mp.re(piece.number(g)) for g in grid]
-        count_left = len(values) - 1
         signs = [int(mp.sign(v)) if abs(v) > _NOISE else 0 for v in values]
-        places: list[Place] = []
-        between: list[int] = []
-        last: int | None = None
-        for i, sign in enumerate(signs):
-            if not sign:
-                continue
-            if last is None:
-                between.append(sign)
-            elif i - last == 2 and values[i - 1] == 0:
-                places.append(Place(grid[i - 1], _exact_root(piece, grid[i - 1]), True))
-                between.append(sign)
-            elif signs[last] != sign:
-                short = i - last <= 2
-                bracket = (grid[last], grid[i])
-                zero = _refine(piece, *bracket) if short else sum(bracket) / 2
-                places.append(Place(zero, _exact_root(piece, zero), short, not short))
-                between.append(sign)
-            elif 0 < i < count_left and _dips(values, i):
-                touching = _touching_zero(piece, grid[i - 1], grid[i + 1])
-                if touching is not None:
-                    places.append(Place(touching, _exact_root(piece, touching), True))
-                    between.append(sign)
-            last = i
+        known = [i for i, sign in enumerate(signs) if sign]
+        places, between = [], [signs[i] for i in known[:1]]
+        for last, i in pairwise(known):
+            place = _place_between(piece, grid, values, last, i)
+            if place is not None:
+                places.append(place)
+                between.append(signs[i])
     reason = f"scan of [{float(low):.3g}, {float(high):.3g}] in steps of 0.02, refined"
     return Chart(tuple(places), tuple(between) or (0,), "numerical", reason.replace("-", "−"))
+
+
+def _place_between(piece: Piece, grid: list[mpmath.mpf], values: list[mpmath.mpf], last: int, i: int) -> Place | None:
+    """Return the zero between two points of the grid whose signs are known, or at the second."""
+    if i - last == 2 and values[i - 1] == 0:
+        return Place(grid[i - 1], _exact_root(piece, grid[i - 1]), True)
+    if values[last] * values[i] < 0:
+        short = i - last <= 2
+        zero = _refine(piece, grid[last], grid[i]) if short else (grid[last] + grid[i]) / 2
+        return Place(zero, _exact_root(piece, zero), short, not short)
+    if i < len(grid) - 1 and _dips(values, i):
+        touching = _touching_zero(piece, grid[i - 1], grid[i + 1])
+        return None if touching is None else Place(touching, _exact_root(piece, touching), True)
+    return None
 
 
 def _refine(piece: Piece, left: mpmath.mpf, right: mpmath.mpf) -> mpmath.mpf:

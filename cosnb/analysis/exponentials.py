@@ -10,7 +10,7 @@ from typing import cast
 
 import sympy
 
-from cosnb.symbolic.normal_form import Branch, NormalForm, s, t
+from cosnb.symbolic.normal_form import Branch, NormalForm, exponents, s, t
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,12 @@ def half_lines(form: NormalForm | None) -> tuple[HalfLine, HalfLine] | None:
 def half_line_of(expr: sympy.Expr, x: sympy.Symbol, negative: bool) -> HalfLine | None:
     """Return the branch of `expr` for x < 0 or x ≥ 0 alone, None where it is no such quotient."""
     plain = expr.rewrite(sympy.exp)
-    exponents = {e: sympy.Poly(e.args[0], x) for e in plain.atoms(sympy.exp) if e.args[0].is_polynomial(x)}
-    slopes = [p.nth(1) for p in exponents.values() if p.degree() == 1 and p.nth(0) == 0 and p.nth(1).is_Rational]
-    if not slopes or len(slopes) < len(plain.atoms(sympy.exp)):
+    slopes = exponents(plain, x)
+    if not slopes:
         return None
-    rate = reduce(sympy.gcd, map(abs, slopes))
+    rate = reduce(sympy.gcd, map(abs, slopes.values()))
     sign = 1 if negative else -1  # t = e^(sign·rate·x)
-    in_t = plain.xreplace({e: t ** (sign * p.nth(1) / rate) for e, p in exponents.items()})
+    in_t = plain.xreplace({e: t ** (sign * slope / rate) for e, slope in slopes.items()})
     numerator, denominator = sympy.fraction(sympy.cancel(sympy.together(in_t)))
     if denominator.has(x) or not numerator.is_polynomial(x, t) or not denominator.is_polynomial(t):
         return None

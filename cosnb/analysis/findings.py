@@ -1,4 +1,4 @@
-"""What is found out about a function: a value, how it was found, and a line that says why to believe it."""
+"""Findings about a function: a value, its grade of evidence, and one line of justification."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

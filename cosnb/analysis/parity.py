@@ -1,4 +1,4 @@
-"""Whether a function is even, odd, or differs from its mirror image by x, as Swish and CoS do."""
+"""Parity: even, odd, or different from its mirror image by x, as Swish and CoS are."""
 
 from itertools import pairwise
 

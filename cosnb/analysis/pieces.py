@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import mpmath
 import sympy
@@ -138,20 +138,35 @@ def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sy
         return (Piece(expr, x, -sympy.oo, sympy.oo, _halves(expr, x)),), {}
     pairs = limited.call(_pairs, expr, x, seconds=_SECONDS)
     parts = [(part, e) for e, where in pairs for part in (where.args if isinstance(where, sympy.Union) else [where])]
-    values = {point: e.subs(x, point) for part, e in parts if isinstance(part, sympy.FiniteSet) for point in part}
     intervals = sorted(((p, e) for p, e in parts if isinstance(p, sympy.Interval)), key=lambda pair: pair[0].start)
-    merged: list[tuple[sympy.Expr, sympy.Expr, sympy.Expr]] = []  # low, high, formula
-    for interval, e in intervals:
-        for end in (interval.start, interval.end):
-            if end.is_finite and interval.contains(end) == sympy.true:
-                values[end] = e.subs(x, end)
-        merged.append((interval.start, interval.end, e))
+    values: dict[sympy.Expr, sympy.Expr] = {}
+    for part, e in parts:
+        values |= {point: e.subs(x, point) for point in _own_borders(part)}
+    merged = _merged([(interval.start, interval.end, e) for interval, e in intervals], values, x)
+    pieces = tuple(Piece(e, x, low, high, _one_half(e, x, low, high) or _halves(e, x)) for low, high, e in merged)
+    return pieces, {piece.low: values[piece.low] for piece in pieces[1:]}
+
+
+def _own_borders(part: sympy.Set) -> list[sympy.Expr]:
+    """Return the points of a finite set, or the ends that an interval holds."""
+    if isinstance(part, sympy.FiniteSet):
+        return list(part)
+    if not isinstance(part, sympy.Interval):
+        return []
+    return [end for end in (part.start, part.end) if end.is_finite and part.contains(end) == sympy.true]
+
+
+_Part: TypeAlias = tuple[sympy.Expr, sympy.Expr, sympy.Expr]  # low, high, formula
+
+
+def _merged(parts: list[_Part], values: dict[sympy.Expr, sympy.Expr], x: sympy.Symbol) -> list[_Part]:
+    """Return the parts with neighbours of the same formula, whose value at the border is the formula's, as one."""
+    merged = list(parts)
     for i in reversed(range(1, len(merged))):
         (low, border, before), (_, high, after) = merged[i - 1 : i + 1]
         if before == after and is_null(values[border] - after.subs(x, border)):
             merged[i - 1 : i + 1] = [(low, high, after)]
-    pieces = tuple(Piece(e, x, low, high, _one_half(e, x, low, high) or _halves(e, x)) for low, high, e in merged)
-    return pieces, {piece.low: values[piece.low] for piece in pieces[1:]}
+    return merged
 
 
 def _pairs(expr: sympy.Expr, x: sympy.Symbol) -> list[tuple[sympy.Expr, sympy.Set]]:

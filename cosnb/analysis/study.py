@@ -1,4 +1,4 @@
-"""What is found out about one function, step by step: its pieces, charts, limits and what is read off their signs."""
+"""Study of one function: its pieces, charts, limits, and what their signs imply."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -70,14 +70,7 @@ class Study:
 
     def points(self, n: int) -> Finding:
         """Return the roots of f (n = 0), its critical points (1: f′ is 0 or changes sign), its inflections (2)."""
-        found = self.charts[n]
-        _, jumps, kinks = self.smoothness
-        places = list(found.zeros() if n < 2 else found.crossings())
-        if n == 1:
-            places += [p for p in found.crossings() if p.is_border and not p.is_zero and p.exact not in jumps]
-        if n == 2:
-            places = [p for p in places if p.exact not in (*jumps, *kinks)]
-        places.sort(key=lambda p: p.value)
+        found, places = self.charts[n], self._places(n)
         digits = DIGITS if any(p.exact is None for p in places) else None
         points: list[Point | sympy.Set] = [self._point(p, n) for p in places]
         flat, reason = self._flat(n), found.reason
@@ -86,6 +79,16 @@ class Study:
         elif n == 1 and flat:
             reason += f"; f′ is 0 on {', '.join(map(show, flat))}"
         return Finding(tuple(points), found.how, reason, digits)
+
+    def _places(self, n: int) -> list[Place]:
+        found = self.charts[n]
+        _, jumps, kinks = self.smoothness
+        if n == 0:
+            return list(found.zeros())
+        if n == 2:
+            return [p for p in found.crossings() if p.exact not in (*jumps, *kinks)]
+        kinked = [p for p in found.crossings() if p.is_border and not p.is_zero and p.exact not in jumps]
+        return sorted([*found.zeros(), *kinked], key=lambda p: p.value)
 
     def _flat(self, n: int) -> list[sympy.Interval]:
         """Return the intervals on which the n-th derivative is 0, open for n > 0."""

@@ -1,4 +1,4 @@
-"""The process that does the algebra: `python -m cosnb.analysis.worker`, the other end of limited.py.
+"""Worker process for the algebra: `python -m cosnb.analysis.worker`, the other end of limited.py.
 
 Each message is its length in 8 bytes and a pickle: (function, args) comes in, (True, value) or (False,
 exception) goes out; an empty one at the start says that SymPy is imported. The process ends when its input does, in the

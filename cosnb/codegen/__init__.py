@@ -1,1 +1,1 @@
-"""One module a target; each turns a SymPy expression into code that computes it."""
+"""Code generation: a SymPy expression into a `Program`, and a `Program` into the code of each target."""

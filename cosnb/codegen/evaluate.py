@@ -1,4 +1,4 @@
-"""Printed Python source as a function, and a `Program` as one of NumPy, by which lowering tries what it has made."""
+"""Functions from printed Python source, and from a `Program` by NumPy, which lowering uses for trial runs."""
 
 import linecache
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the general way needs at the edges: NaN stays NaN, ±inf gives the limit, and nothing overflows on the way.
+"""Guards for the fallback lowering: NaN, ±inf, overflow.
 
 A formula printed operation by operation may form ∞ − ∞ or ∞·0 although its value is finite (x·tanh(e^x) has the
 derivative … + x·e^x·(1 − tanh²(e^x))). The program is tried in float32 and float64 on a grid up to the largest number;

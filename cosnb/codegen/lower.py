@@ -1,4 +1,4 @@
-"""From a SymPy expression to a `Program`: through the normal form where there is one, else head by head."""
+"""Lowering of a SymPy expression to a `Program`: through the normal form where there is one, else head by head."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -11,7 +11,7 @@ from cosnb.codegen.quotient import lower_form
 from cosnb.codegen.tree import Tree
 from cosnb.symbolic.normal_form import normal_form
 
-GENERAL = "general way: printed operation by operation, for the formula is outside the normal form's class"
+FALLBACK = "fallback: printed operation by operation, for the formula is outside the normal form's class"
 
 
 @lru_cache(maxsize=512)
@@ -25,8 +25,8 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
     form = normal_form(expr, x)
     if form is not None:
         return lower_form(form, expr, x)
-    program = Program(note=GENERAL)
-    program.result = _general(program, expr, x)
+    program = Program(note=FALLBACK)
+    program.result = _fallback(program, expr, x)
     return program
 
 
@@ -35,23 +35,23 @@ def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Progr
 
     No normal form and no care for ±inf, NaN and overflow: shorter, and the symbols may be several.
     """
-    program = Program(note=GENERAL)
+    program = Program(note=FALLBACK)
     program.result = Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(expr)
     return program
 
 
 @lru_cache(maxsize=512)
 def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -> Program:
-    """Return the program of `expr` whose symbols are inputs, each with its name: the general way, without guards.
+    """Return the program of `expr` whose symbols are inputs, each with its name: the fallback, without guards.
 
     For parameters that change while a network learns: no normal form holds for every value, and no limit is known.
     """
-    program = Program(note=GENERAL)
+    program = Program(note=FALLBACK)
     program.result = Tree(program, {symbol: program.input(name) for symbol, name in inputs}).lower(expr)
     return program
 
 
-def _general(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
+def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
     """Emit `expr` head by head, with what the edges need: see `guards`."""
     trial = Program()
     trial.result = Tree(trial, {x: trial.input("x")}).lower(expr)

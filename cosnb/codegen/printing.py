@@ -1,4 +1,4 @@
-"""The one printer: a `Program` as assignments in a target's syntax, by the target's table {operation: template}."""
+"""Printer shared by all targets: a `Program` as assignments, by the target's table {operation: template}."""
 
 import keyword
 from collections.abc import Callable, Collection, Mapping

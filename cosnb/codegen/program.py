@@ -1,4 +1,4 @@
-"""The intermediate form: a straight-line program of elementary operations, each shared part computed once.
+"""Intermediate form: a straight-line program of elementary operations, each shared part computed once.
 
 All targets print the same `Program`. An operation's arguments are earlier steps; a number stays exact (a SymPy number)
 until a target writes it in its own format. Operations besides + − * / and their meanings:

@@ -1,4 +1,4 @@
-"""Intervals that hold every value of a program's steps, so that a target may use an operation of limited range."""
+"""Interval bounds of a program's steps, which permit operations of limited range."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Autograd of an elementwise function and of its derivatives, each order when it is first needed.
+"""Autograd of an elementwise function and its derivatives, each order made on first use.
 
 Order n has y = f⁽ⁿ⁾(x) and its product dy·f⁽ⁿ⁺¹⁾(x), both one pass over memory; only x is kept, so the derivative is
 computed anew in backward. Two Functions an order: an eager one, differentiable as often as asked and with forward mode,

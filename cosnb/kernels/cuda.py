@@ -1,4 +1,4 @@
-"""The Triton target on CUDA devices: kernels printed into the user's cache, compiled by Triton at their first call.
+"""Triton target on CUDA devices: kernels printed into the user's cache, compiled by Triton on first use.
 
 One launch a call, on the current stream of the tensor's device; nothing is tuned at run time. Instructions an element
 by ptxas for compute capability 9.0, forward and backward: Swish 28 and 35 in float32, 16 and 25 in bfloat16; CoS 36 and

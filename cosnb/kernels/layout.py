@@ -1,4 +1,4 @@
-"""Memory layout of what the compiled loops read: elements that fill their memory, taken in memory's order."""
+"""Memory layouts that the compiled loops accept: elements that fill their memory, in memory's order."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The PyTorch operators behind eager mode: y = f(x) and dx = dy·f′(x) by the fastest code the device has.
+"""PyTorch operators behind eager mode: y = f(x) and dx = dy·f′(x) by the fastest code the device has.
 
 C on the CPU, Triton on CUDA, PyTorch's operations elsewhere. `cosnb::forward(x, kernel)` and
 `cosnb::backward(dy, x, kernel)` take the key of a `Kernel`; as registered operators they work under fake tensors, vmap

@@ -1,4 +1,4 @@
-"""Built kernels in the user's cache: files that are whole or not there, whatever was killed, shared by all processes.
+"""On-disk kernel cache: atomic writes, shared between processes.
 
 A file's name ends in the digest of its content, so one that was cut short or changed is found out before it is loaded:
 the dynamic linker would end the process where a page of the file is missing.
@@ -15,11 +15,10 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from cosnb.paths import cache_dir
+from cosnb.paths import BEGUN, cache_dir, write_atomically
 
 _KEPT = 1000  # files, each about 60 KB
 _STALE = 3600.0  # seconds after which a file begun is one whose writer was killed
-_BEGUN = ".new-"
 logger = logging.getLogger(__name__)
 
 
@@ -48,15 +47,7 @@ def put(key: str, suffix: str, content: bytes) -> Path:
 
 def _write(folder: Path, name: str, content: bytes) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor, begun = tempfile.mkstemp(prefix=_BEGUN, dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(begun, folder / name)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(begun)
-        raise
+    write_atomically(folder / name, content)
     _tidy(folder)
     return folder / name
 
@@ -68,7 +59,7 @@ def _tidy(folder: Path) -> None:
         with suppress(OSError):  # another process tidies, too
             used.append((path.stat().st_mtime, path))
     oldest = sorted(used)[:-_KEPT]
-    oldest += [(at, path) for at, path in used if path.name.startswith(_BEGUN) and at < time.time() - _STALE]
+    oldest += [(at, path) for at, path in used if path.name.startswith(BEGUN) and at < time.time() - _STALE]
     for _, path in oldest:
         with suppress(OSError):
             path.unlink()

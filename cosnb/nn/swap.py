@@ -1,4 +1,4 @@
-"""Activations swapped into a model."""
+"""Replacement of activations inside a model."""
 
 from torch import nn
 

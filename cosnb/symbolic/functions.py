@@ -1,4 +1,4 @@
-"""The logistic sigmoid, softplus and erfc as SymPy functions, so that formulas keep the form they are written in."""
+"""SymPy functions sigmoid, softplus and erfc, which keep formulas in the form they are written in."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What formula text may say, as SymPy: its functions, its bounds, and how each step is built within them."""
+"""Grammar of formula text: its functions, its bounds, and a builder of expressions within them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,12 +172,12 @@ class Builder:
 
     def measure(self, expr: sympy.Basic) -> Measure:
         """Return the measure of `expr`, each part measured once; refuse what is out of bounds."""
-        if expr in self._measures:
-            return self._measures[expr]
-        if expr.is_Rational and max(expr.p.bit_length(), expr.q.bit_length()) > MAX_BITS:
-            raise OutOfBoundsError("a number here has more than 100 digits: use smaller or rounder numbers")
-        if expr in _NO_NUMBERS:
-            raise OutOfBoundsError("this is not a finite real number for any x: is there a division by 0 or √(−1)?")
+        if expr not in self._measures:
+            self._measures[expr] = self._measure(expr)
+        return self._measures[expr]
+
+    def _measure(self, expr: sympy.Basic) -> Measure:
+        _check_number(expr)
         parts = [self.measure(part) for part in expr.args]
         size = 1 + sum(part.size for part in parts)
         power = max((part.power for part in parts), default=sympy.Integer(1))
@@ -193,8 +193,7 @@ class Builder:
             raise OutOfBoundsError(f"the formula grows to more than {MAX_SIZE} terms and factors: shorten it")
         if isinstance(expr, Relational) and not symbols:
             raise OutOfBoundsError("this compares constants that cannot be told apart: leave the comparison out")
-        self._measures[expr] = Measure(size, power, symbols, absolute)
-        return self._measures[expr]
+        return Measure(size, power, symbols, absolute)
 
 
 _EXPONENT = (
@@ -202,6 +201,13 @@ _EXPONENT = (
     f"to {MAX_ROOT}; only e**u, that is exp(u), has any"
 )
 _NO_NUMBERS = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
+
+
+def _check_number(expr: sympy.Basic) -> None:
+    if expr.is_Rational and max(expr.p.bit_length(), expr.q.bit_length()) > MAX_BITS:
+        raise OutOfBoundsError("a number here has more than 100 digits: use smaller or rounder numbers")
+    if expr in _NO_NUMBERS:
+        raise OutOfBoundsError("this is not a finite real number for any x: is there a division by 0 or √(−1)?")
 
 
 def _constant(expr: sympy.Expr) -> sympy.Expr:

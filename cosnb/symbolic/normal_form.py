@@ -1,4 +1,4 @@
-"""The normal form: an activation as one rational function of x and t = e^(−g|x|) for x ≥ 0 and one for x < 0.
+"""Normal form: an activation as one rational function of x and t = e^(−g|x|) for x ≥ 0 and one for x < 0.
 
 Each branch is (a(t)·x + b(t) + c(t)·ln(1 + t)) / d(t), t in (0, 1], d without a zero on [0, 1]: one exponential, one
 division, no overflow at any finite x; the logarithm only in softplus and its like. SymPy finds it: rewrite to exp, put
@@ -60,18 +60,11 @@ def normal_form(expr: sympy.Expr, x: sympy.Symbol) -> NormalForm | None:
     Outside are constants, and formulas whose exponents have a common part more than 32 times smaller than the largest.
     """
     plain = expr.rewrite(sympy.exp)
-    arguments = {e.args[0] for e in plain.atoms(sympy.exp)}
-    rates = [sympy.Poly(arg, x) for arg in arguments] if all(arg.is_polynomial(x) for arg in arguments) else []
-    if not rates or any(p.degree() != 1 or p.nth(0) != 0 or not p.nth(1).is_Rational for p in rates):
-        return None
-    slopes = [abs(p.nth(1)) for p in rates]
-    rate = reduce(sympy.gcd, slopes)
-    if max(slopes) > _MAX_POWER * rate:
+    rate = _common_rate(plain, x)
+    if rate is None:
         return None
     branches = [b for negative in (False, True) if (b := _branch(plain, x, rate, negative)) is not None]
-    if len(branches) < 2:
-        return None
-    if all(b.slope == 0 and b.log == 0 and b.offset.is_number and b.denominator.is_number for b in branches):
+    if len(branches) < 2 or all(map(_is_constant, branches)):
         return None
     powers = [m[0] for b in branches for e in b.parts() for m in sympy.Poly(e, t).monoms()]
     step = sympy.Integer(reduce(sympy.gcd, powers, 0) or 1)
@@ -79,6 +72,31 @@ def normal_form(expr: sympy.Expr, x: sympy.Symbol) -> NormalForm | None:
         branches = [_map(b, lambda e: _with_power(e, step)) for b in branches]
         rate = rate * step
     return NormalForm(rate, *branches)
+
+
+def _common_rate(plain: sympy.Expr, x: sympy.Symbol) -> sympy.Rational | None:
+    """Return the g of which all exponents are rational multiples g·n·x, n ≤ 32; None where there is none."""
+    slopes = [abs(slope) for slope in exponents(plain, x).values()]
+    if not slopes:
+        return None
+    rate = reduce(sympy.gcd, slopes)
+    return None if max(slopes) > _MAX_POWER * rate else rate
+
+
+def exponents(expr: sympy.Expr, x: sympy.Symbol) -> dict[sympy.Expr, sympy.Rational]:
+    """Return {e^(c·x): c} of the exponentials in `expr`; empty where one of them has another exponent."""
+    found = {}
+    for exponential in expr.atoms(sympy.exp):
+        (exponent,) = exponential.args
+        p = sympy.Poly(exponent, x) if exponent.is_polynomial(x) else None
+        if p is None or p.degree() != 1 or p.nth(0) != 0 or not p.nth(1).is_Rational:
+            return {}
+        found[exponential] = p.nth(1)
+    return found
+
+
+def _is_constant(branch: Branch) -> bool:
+    return branch.slope == 0 and branch.log == 0 and branch.offset.is_number and branch.denominator.is_number
 
 
 def with_s(form: NormalForm) -> NormalForm:

@@ -1,4 +1,4 @@
-"""Formula text to SymPy: a whitelist over Python's `ast`; the text is never executed, nor given to SymPy to read.
+"""Parser of formula text: a whitelist over Python's `ast`; the text is never executed, nor read by SymPy.
 
 Grammar: `x`, named parameters, `pi`, `e`, decimal numbers, + − * / **, the functions of `grammar.FUNCTIONS`, every name
 of the catalogue as a function of one argument with its default parameters (`mish(x)`, `swish(2*x)`; `cos` and `sin` are

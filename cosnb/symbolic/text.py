@@ -1,4 +1,4 @@
-"""From an expression back to formula text: the inverse of `parsing.parse`."""
+"""Printer of formula text: the inverse of `parsing.parse`."""
 
 from typing import Any
 

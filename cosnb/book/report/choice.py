@@ -1,9 +1,8 @@
 """Choice of an activation: what formulas, times and records say of each candidate, for the page `which-to-choose`."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import sympy
@@ -18,6 +17,7 @@ from cosnb.experiments.results.summary import differences, network_title
 from cosnb.experiments.results.tables import EXPERIMENTS, configurations
 from cosnb.experiments.statistics import LEAST_RUNS, Comparison, Direction, judge
 from cosnb.experiments.training.device import describe_device
+from cosnb.kernels import timing
 
 _FADING = ("sigmoid", "tanh")  # their slopes fade, so they are no choice for hidden layers
 Ratio = tuple[float, float, float]  # lower quartile, median, upper quartile
@@ -85,13 +85,11 @@ class Candidates:
         All take turns in every round; one round more goes before, which compiles.
         """
         x = torch.randn(elements, requires_grad=True)
-        taken: dict[str, list[float]] = {name: [] for name in self.activations}
-        for number in range(rounds + 1):
-            for name, function in self.activations.items():
-                start = time.perf_counter()
-                torch.autograd.grad(function(x).sum(), x)
-                if number:
-                    taken[name].append(time.perf_counter() - start)
+
+        def call(function: Activation) -> object:
+            return torch.autograd.grad(function(x).sum(), x)
+
+        taken = timing.turns({n: partial(call, f) for n, f in self.activations.items()}, rounds, warm_up=1)
         return {name: timing.quartiles(seconds, taken["relu"]) for name, seconds in taken.items()}
 
     def operations(self, name: str) -> list[int]:

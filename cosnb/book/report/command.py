@@ -1,4 +1,4 @@
-"""`cosnb report`: the formula checked, its notebook run, its page put where it is wanted, whole or not at all."""
+"""The command `cosnb report`: checks the formula, runs its notebook, writes its page."""
 
 import os
 import platform
@@ -15,6 +15,7 @@ from cosnb.book.notebooks import executed_path, plan, pool
 from cosnb.book.report.sections import curve, trainable
 from cosnb.errors import CosnbError
 from cosnb.kernels import timing
+from cosnb.paths import write_atomically
 
 NOTEBOOK = "your-own-activation"
 
@@ -50,7 +51,7 @@ def report(
 
         title = f"{formula.strip()}" + (f"  ({given['parameters']})" if values else "")
         html = page.render(executed, title, _facts())
-    _write(target, html)
+    write_atomically(target, html)
     return target
 
 
@@ -69,12 +70,3 @@ def _check(target: Path) -> None:
         raise CosnbError(f"{target} is a folder: give --output a file's name, for example report.html")
     if not os.access(target.parent, os.W_OK):
         raise CosnbError(f"{target.parent} is no folder that can be written: give --output a file in another one")
-
-
-def _write(target: Path, html: str) -> None:
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        partial.write_text(html, encoding="utf-8")
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The accuracy part of a report: what can be measured in a bounded time, and what is left out."""
+"""Accuracy section of a report: measurements in bounded time, and a list of those left out."""
 
 import math
 import time

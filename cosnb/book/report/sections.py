@@ -1,4 +1,4 @@
-"""Contents of the notebook `your-own-activation` besides figures: formulas, code, speed, and the verdicts."""
+"""Sections of the notebook `your-own-activation` besides its figures: formulas, code, speed, verdicts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

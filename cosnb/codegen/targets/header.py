@@ -1,4 +1,4 @@
-"""A self-contained C99 header of one activation: f and f′ as functions and as loops, for float and double.
+"""Self-contained C99 header of one activation: f and f′ as functions and as loops, for float and double.
 
 Every loop becomes vector instructions under plain `cc -std=c99 -O3 -ffp-contract=off`: selections are masks, which
 need no -fno-trapping-math, and the square root is the project's own where the C library's would have to set errno.

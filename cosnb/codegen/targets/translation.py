@@ -1,4 +1,4 @@
-"""The elementary functions of the C target as Triton functions, statement by statement: one algorithm, the same bits.
+"""Translation of the C target's elementary functions to Triton, statement by statement, with the same bits.
 
 Triton's own exp is an approximation, its libdevice takes subnormal numbers for 0 and is missing under its interpreter;
 the C functions need only + − ×, division, fma and the bits of a number, which Triton has. Their text is a small part of

@@ -187,7 +187,7 @@ def _helpers(programs: Sequence[Program], given: Sequence[Program], arithmetic: 
     used = [_operations(program) for program in programs]
     ops = used[0] | used[1]
     exponentials = _approximate_exponentials(used, given) if arithmetic == "half" else {}
-    exact = [op for op in FUNCTIONS if op in ops and op not in exponentials]
+    exact = ops & FUNCTIONS.keys() - exponentials.keys()
     elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
     if any("cosnb_max" in text for text in exponentials.values()):
         ops.add("max")

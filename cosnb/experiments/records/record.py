@@ -13,7 +13,7 @@ from typing import Any
 import fastjsonschema
 
 from cosnb.errors import CosnbError
-from cosnb.paths import repository_root, results_dir
+from cosnb.paths import repository_root, results_dir, write_atomically
 
 SCHEMA = 1
 READ_LOG = "COSNB_READ_LOG"  # names a file that gets the experiments whose records were read, a line each
@@ -32,20 +32,11 @@ def write(record: Record, root: Path | None = None) -> Path:
     """
     if problem := _problem(record):
         raise CosnbError(f"this is no record, and was not written: {problem}")
-    folder = require_writable(record["experiment"], root)
+    require_writable(record["experiment"], root)
     path = _path(record, root)
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=True) + "\n"
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, prefix=".", suffix=".tmp", delete=False, encoding="utf-8"
-        ) as file:
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                os.link(file.name, path)  # unlike rename, refuses to replace what another process has recorded
-            finally:
-                os.unlink(file.name)
+        write_atomically(path, text, replace=False, sync=True)
     except FileExistsError:
         raise CosnbError(
             f"{path} exists already: a record is never replaced; delete it to run this seed again"

@@ -1,0 +1,38 @@
+"""A row of the catalogue, and the symbols in which rows are written."""
+
+from dataclasses import dataclass, field
+
+import sympy
+
+x = sympy.Symbol("x", real=True)
+a, b, c, alpha, beta, lambd, omega, theta, value = sympy.symbols("a b c alpha beta lambd omega theta value", real=True)
+slope, weight, low, high = sympy.symbols("negative_slope weight min_val max_val", real=True)
+scale, bias = sympy.symbols("scale bias", real=True)
+
+# How a formula writes the parameters whose names, which are those of PyTorch's arguments, would be set as products.
+SIGNS = {
+    lambd: sympy.Symbol("lambda", real=True),
+    value: sympy.Symbol("v", real=True),
+    slope: sympy.Symbol("s", real=True),
+    weight: sympy.Symbol("w", real=True),
+    low: sympy.Symbol("m", real=True),
+    high: sympy.Symbol("M", real=True),
+    scale: sympy.Symbol("s", real=True),
+    bias: sympy.Symbol("b", real=True),
+}
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One activation: `expr` in the real symbol `x` and in `parameters` (symbol → default), with its `source`.
+
+    `torch_name` is the class of torch.nn that computes the same with its default arguments, where there is one.
+    """
+
+    name: str
+    title: str
+    expr: sympy.Expr
+    source: str
+    aliases: tuple[str, ...] = ()
+    parameters: dict[sympy.Symbol, sympy.Expr] = field(default_factory=dict)
+    torch_name: str = ""
