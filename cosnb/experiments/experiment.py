@@ -139,10 +139,9 @@ class Experiment:
 
     @staticmethod
     def loop() -> Markdown:
-        """Return the functions that train, printed from their own source, so that what is shown is what runs."""
-        functions = [f for name, f in vars(loop).items() if inspect.isfunction(f) and "train" in name]
-        own = [inspect.getsource(f).rstrip() for f in functions if f.__module__ == loop.__name__]
-        return Markdown("```python\n" + "\n\n\n".join(own) + "\n```")
+        """Return the code that trains, printed from its own source, so that what is shown is what runs."""
+        parts = (loop.train_epoch, loop.Run, loop.training_step, loop.epoch_batches)
+        return Markdown("```python\n" + "\n\n\n".join(inspect.getsource(part).rstrip() for part in parts) + "\n```")
 
     def frame(self) -> "DataFrame":
         """Return the runs' epochs, one a row; see `cosnb.experiments.results.frames.epoch_frame`."""

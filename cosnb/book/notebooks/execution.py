@@ -4,7 +4,6 @@ import getpass
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import psutil
 
 from cosnb.book.notebooks import cache
 from cosnb.experiments.records.record import READ_LOG
+from cosnb.paths import write_atomically
 
 KERNEL = "cosnb"
 _WORKER = Path(__file__).with_name("worker.py")
@@ -206,21 +206,14 @@ def _finish(job: Job, process: subprocess.Popen[bytes], folder: Path) -> Failure
     if error is None:
         if job.fingerprint:
             cache.stamp(written, job, folder / "read")
-        _move(written, job.output)
+        write_atomically(job.output, written.read_bytes())
         kept.unlink(missing_ok=True)
         return None
     if not written.exists():
         return Failure(job.name, error, None, "", None)
     cell, line = _last_started(written)
-    _move(written, kept)
+    write_atomically(kept, written.read_bytes())
     return Failure(job.name, error, cell, line, kept)
-
-
-def _move(source: Path, target: Path) -> None:
-    # The scratch folder may be on another file system, where a rename is a copy: so copy beside, then rename.
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.copyfile(source, partial)
-    os.replace(partial, target)
 
 
 def _last_started(notebook: Path) -> tuple[int | None, str]:
