@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import torch
 
+from cosnb.kernels.torch_internals import let_device_sleep
+
 Key = TypeVar("Key", bound=Hashable)
 Sample = TypeVar("Sample")
 REPEATS = 15
@@ -68,7 +70,7 @@ def seconds(
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize(device)
     if asleep:
-        torch.cuda._sleep(asleep)
+        let_device_sleep(asleep)
     begin.record()
     kept = [function() for _ in range(calls)]
     end.record()

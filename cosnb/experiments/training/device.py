@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from cosnb.kernels.timing import cpu_name
+from cosnb.kernels.torch_internals import cpu_multiplies_bfloat16
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of mallopt's parameters in glibc
 _LARGEST = 1 << 30  # bytes
@@ -51,7 +52,7 @@ def multiplies_bfloat16(device: str | torch.device) -> bool:
     """
     if torch.device(device).type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return cpu_multiplies_bfloat16()
 
 
 def describe_device(device: str | torch.device) -> dict[str, Any]:
