@@ -119,7 +119,9 @@ def notebooks_configurations(name: str, monkeypatch: pytest.MonkeyPatch, **given
         return {}  # there already
 
     def load(name: str, count: int | None = None, held_out: int = 0) -> ImageData:
-        images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(data.TRAIN_IMAGES[name] - held_out, 3, 32, 32)
+        images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(
+            count or data.TRAIN_IMAGES[name] - held_out, 3, 32, 32
+        )
         return ImageData(name, (), images, images, images, images, "", held_out)
 
     monkeypatch.setattr(results, "find", find)
