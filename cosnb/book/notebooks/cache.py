@@ -1,4 +1,4 @@
-"""Which executed notebooks still stand: those whose source, parameters, code, packages and records are as they were.
+"""Cache of executed notebooks, valid while source, parameters, code, packages and records are as they were.
 
 The stamp lies in the executed notebook's own metadata, so that it comes and goes with it.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cosnb.book.notebooks.execution import Job
 
 KEY = "cosnb"  # of the stamp in a notebook's metadata
-ALL = "*"  # stands for every experiment, where a notebook has asked which there are
+ALL = "*"  # every experiment, where a notebook has asked which there are
 PACKAGE = Path(__file__).resolve().parents[2]
 # They run notebooks and build the site, and no notebook imports them.
 _RUNNERS = (

@@ -1,4 +1,4 @@
-"""Definitions of all campaigns: the registry's experiments in the order in which their records are wanted."""
+"""Definitions of all campaigns: the registry's experiments in order of priority."""
 
 from typing import Any
 

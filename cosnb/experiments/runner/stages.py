@@ -38,7 +38,7 @@ class RunOptions:
 
 
 class Stage(Protocol):
-    """Work that is wanted before that of the next stage: records of one or several experiments."""
+    """Work of higher priority than the next stage's: records of one or several experiments."""
 
     @property
     def experiment(self) -> str:
@@ -55,7 +55,7 @@ class Stage(Protocol):
         """Yield the seeds of each call of `carry_out`."""
 
     def carry_out(self, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]) -> None:
-        """Do what has no record yet of these seeds; `should_stop` is called again and again."""
+        """Do what has no record yet of these seeds; `should_stop` is called often."""
 
     def estimate(self, root: Path | None) -> Estimate:
         """Return what tells from the records how long the work for one of `wanted` takes, in seconds, or None."""
