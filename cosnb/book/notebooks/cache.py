@@ -67,9 +67,9 @@ def fingerprint(source: Path, parameters: Mapping[str, Any]) -> str:
     return digest("\0".join(parts).encode())
 
 
-def record_digests(root: Path | None = None) -> dict[str, str]:
+def record_digests() -> dict[str, str]:
     """Return a digest of each experiment's records, by experiment."""
-    folder = root or results_dir()
+    folder = results_dir()
     found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     return {path.name: folder_digest(sorted(path.glob("*.json")), path) for path in found}
 
