@@ -6,23 +6,8 @@ from typing import Any
 from cosnb.experiments import registry
 from cosnb.experiments.results.frames import epoch_frame
 from cosnb.experiments.results.paper import TABLES
-from cosnb.experiments.results.summary import (
-    Record,
-    by_activation,
-    differences,
-    format_mean,
-    group,
-    title,
-)
-from cosnb.experiments.statistics import (
-    Comparison,
-    Direction,
-    Verdict,
-    alike,
-    judge,
-    more_runs_alike,
-    t_interval,
-)
+from cosnb.experiments.results.summary import Record, by_activation, differences, format_mean, group, title
+from cosnb.experiments.statistics import Comparison, Direction, Verdict, alike, judge, more_runs_alike, t_interval
 
 EXPERIMENTS = registry.tables()  # by network
 ACTIVATIONS = ("relu", "swish", "mish", "cos")
