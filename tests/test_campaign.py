@@ -13,7 +13,7 @@ from cosnb import cli
 from cosnb.errors import CosnbError
 from cosnb.experiments import data, results
 from cosnb.experiments.data import ImageData, cifar10, mnist
-from cosnb.experiments.registry import read_runs
+from cosnb.experiments.registry import FILE, read_runs, tables
 from cosnb.experiments.results.provenance import is_older
 from cosnb.experiments.results.tables import EXPERIMENTS
 from cosnb.experiments.runner import campaign, campaigns, study
@@ -25,20 +25,20 @@ from cosnb.paths import repository_root
 
 POINT = {"protocol": "depth", "network": "depth_mlp", "depth": 1, "epochs": 2, "batch_size": 32}
 STAGES = (
-    Runs("figure-15-depth", "digits", "relu,cos", "0", (POINT,)),
-    Runs("figure-15-depth", "digits", "relu,cos", "0:2", (POINT,)),
+    Runs("figure-15-depth", "digits", "relu,cos", "0", (POINT,), 64),
+    Runs("figure-15-depth", "digits", "relu,cos", "0:2", (POINT,), 64),
 )
 
 
 def run(root: Path, minutes: float | None = None, **more: object) -> tuple[bool, list[str]]:
     """Carry STAGES out and return whether they are done, and the lines."""
     lines: list[str] = []
-    done = campaign.carry_out(STAGES, minutes, train_images=64, root=root, say=lines.append, **more)  # type: ignore[arg-type]
+    done = campaign.carry_out(STAGES, minutes, root=root, say=lines.append, **more)  # type: ignore[arg-type]
     return done, lines
 
 
 def standing(root: Path) -> list[tuple[int, int]]:
-    found = campaign.progress(STAGES, train_images=64, root=root)
+    found = campaign.progress(STAGES, root=root)
     return [(step.recorded, step.wanted) for step in found]
 
 
@@ -69,9 +69,9 @@ def test_a_piece_ends_on_time_and_the_next_goes_on(tmp_path: Path, monkeypatch: 
 
 
 def test_the_time_left_is_that_of_the_records_of_the_same_network(tmp_path: Path) -> None:
-    assert campaign.progress(STAGES, train_images=64, root=tmp_path)[0].seconds is None
-    campaign.carry_out(STAGES[:1], train_images=64, root=tmp_path, say=str)
-    first, second = campaign.progress(STAGES, train_images=64, root=tmp_path)
+    assert campaign.progress(STAGES, root=tmp_path)[0].seconds is None
+    campaign.carry_out(STAGES[:1], root=tmp_path, say=str)
+    first, second = campaign.progress(STAGES, root=tmp_path)
     assert first.seconds == 0
     assert second.seconds is not None
     assert second.seconds > 0
@@ -101,7 +101,7 @@ def test_a_run_that_fails_fails_the_rehearsal(monkeypatch: pytest.MonkeyPatch) -
 def test_a_rehearsals_stages_are_small(name: str) -> None:
     for stage in CAMPAIGNS[name]:
         small = stage.small()
-        assert len(small.wanted(64, RunOptions())) <= 2 * 2 * 4  # points, seeds, activations
+        assert len(small.wanted(RunOptions())) <= 2 * 2 * 4  # points, seeds, activations
         if isinstance(small, Costs):
             assert small.timed == {"batch": 2, "rounds": 1}
         else:
@@ -119,7 +119,9 @@ def notebooks_configurations(name: str, monkeypatch: pytest.MonkeyPatch, **given
         return {}  # there already
 
     def load(name: str, count: int | None = None, held_out: int = 0) -> ImageData:
-        images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(data.TRAIN_IMAGES[name] - held_out, 3, 32, 32)
+        images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(
+            count or data.TRAIN_IMAGES[name] - held_out, 3, 32, 32
+        )
         return ImageData(name, (), images, images, images, images, "", held_out)
 
     monkeypatch.setattr(results, "find", find)
@@ -149,7 +151,7 @@ ALONE = ("figure-15-depth", "sensitivity", "dead-units", "gradient-flow", "proto
 def digests(*stages: Runs) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for stage in stages:
-        found.setdefault(stage.experiment, set()).update(digest for digest, _ in stage.wanted(None, FLOAT32))
+        found.setdefault(stage.experiment, set()).update(digest for digest, _ in stage.wanted(FLOAT32))
     return found
 
 
@@ -172,7 +174,7 @@ def test_so_do_those_that_train_for_two_experiments_or_measure(monkeypatch: pyte
 @pytest.mark.parametrize("name", ["tables", "depth", "probes", "modern", "trained", "precision"])
 def test_a_campaign_ends_with_all_that_the_notebooks_train(name: str) -> None:
     def keys(stages: Iterable[Stage]) -> set[tuple[str, str, int]]:
-        return {(stage.experiment, *key) for stage in stages for key in stage.wanted(None, FLOAT32)}
+        return {(stage.experiment, *key) for stage in stages for key in stage.wanted(FLOAT32)}
 
     stages = CAMPAIGNS[name]
     full = {stage.experiment for stage in stages} - (set(EXPERIMENTS.values()) if name == "precision" else set())
@@ -195,7 +197,7 @@ def test_a_list_needs_neither_data_nor_network(
 
 
 def wanted_records(name: str) -> set[tuple[str, str, int]]:
-    return {(stage.experiment, *key) for stage in CAMPAIGNS[name] for key in stage.wanted(None, RunOptions())}
+    return {(stage.experiment, *key) for stage in CAMPAIGNS[name] for key in stage.wanted(RunOptions())}
 
 
 def test_the_numbers_of_images_are_those_of_the_data() -> None:
@@ -203,12 +205,32 @@ def test_the_numbers_of_images_are_those_of_the_data() -> None:
     assert data.TRAIN_IMAGES["cifar10"] == 5 * cifar10.OFFICIAL.records
     assert (data.TRAIN_IMAGES["mnist"], 28, 28) in [file.shape for file in mnist.OFFICIAL.files]
     (stage, *_) = CAMPAIGNS["answer"]
-    assert {settings["train_images"] for settings in stage.wanted(None, RunOptions()).values()} == {45_000}
+    assert {settings["train_images"] for settings in stage.wanted(RunOptions()).values()} == {45_000}
+
+
+def test_a_stage_trains_on_as_many_images_as_the_registry_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = {**read_runs()["dead-units"].parameters["full"], "dataset": "digits", "train_images": 160}
+    entry = dataclasses.replace(read_runs()["dead-units"], parameters={"full": full})
+    monkeypatch.setitem(campaigns._REGISTRY, "dead-units", entry)
+    stage = campaigns._runs("dead-units")
+    assert {settings["train_images"] for settings in stage.wanted(RunOptions()).values()} == {160}
+    assert len(stage.images().train_images) == 160
+
+
+def test_a_fourth_table_takes_no_paper_tables_place(tmp_path: Path) -> None:
+    entries = (repository_root() / FILE).read_text(encoding="utf-8")
+    fourth = entries[entries.index("[table-3-") : entries.index("[table-1-")].replace(
+        "table-3-squeezenet", "table-4-new"
+    )
+    (tmp_path / FILE).parent.mkdir(parents=True)
+    (tmp_path / FILE).write_text(entries + fourth, encoding="utf-8")
+    assert "table-4-new" in read_runs(tmp_path)
+    assert list(tables(tmp_path).values()) == ["table-1-shufflenet", "table-2-mobilenet", "table-3-squeezenet"]
 
 
 def test_costs_have_the_settings_of_their_records() -> None:
     (stage,) = CAMPAIGNS["cost"]
-    (chosen, *_) = stage.wanted(None, RunOptions()).values()
+    (chosen, *_) = stage.wanted(RunOptions()).values()
     assert all(chosen.keys() == record["config"].keys() for record in results.read("cost"))
 
 
@@ -218,10 +240,10 @@ STUDY = Study("loss-surface", "digits", "cos", "0", ({"epochs": 1, "batch_size":
 def test_a_trained_network_is_measured_and_its_run_counts_among_the_tables(tmp_path: Path) -> None:
     def carry_out() -> list[str]:
         lines: list[str] = []
-        assert campaign.carry_out([STUDY], train_images=64, root=tmp_path, say=lines.append)
+        assert campaign.carry_out([STUDY], root=tmp_path, say=lines.append)
         return lines
 
-    assert campaign.progress([STUDY], train_images=64, root=tmp_path)[0].seconds is None
+    assert campaign.progress([STUDY], root=tmp_path)[0].seconds is None
     assert [line.split(":")[0] for line in carry_out()] == ["loss-surface", "table-3-squeezenet"]
     (record,), (run,) = (results.read(name, tmp_path) for name in STUDY.experiments)
     assert run["config"].items() <= record["config"].items()
@@ -233,7 +255,7 @@ def test_a_trained_network_is_measured_and_its_run_counts_among_the_tables(tmp_p
     assert not is_older(record)
     assert carry_out() == []
     (tmp_path / "loss-surface" / next((tmp_path / "loss-surface").glob("*.json")).name).unlink()
-    assert campaign.progress([STUDY], train_images=64, root=tmp_path)[0].seconds > 0  # type: ignore[operator]
+    assert campaign.progress([STUDY], root=tmp_path)[0].seconds > 0  # type: ignore[operator]
     assert [line.split(":")[0] for line in carry_out()] == ["loss-surface"]  # the run has its record
 
 
@@ -244,10 +266,10 @@ def test_a_study_that_the_end_of_the_time_interrupts_goes_on(tmp_path: Path, mon
     for times, runs in (([0.0, 1.0, 99.0], 0), ([0.0, 1.0, 2.0, 3.0, 99.0], 1)):
         with monkeypatch.context() as patch:
             patch.setattr(campaign, "time", SimpleNamespace(monotonic=iter(times).__next__))
-            assert not campaign.carry_out([stage], 1.0, train_images=64, root=tmp_path, say=str)
+            assert not campaign.carry_out([stage], 1.0, root=tmp_path, say=str)
         assert len(results.read("table-3-squeezenet", tmp_path)) == runs
         assert not results.read("loss-surface", tmp_path)
-    assert campaign.carry_out([stage], train_images=64, root=tmp_path, say=str)
+    assert campaign.carry_out([stage], root=tmp_path, say=str)
     (run,) = results.read("table-3-squeezenet", tmp_path)
     assert run["timing"]["resumed"]
     assert len(results.read("loss-surface", tmp_path)) == 1
@@ -255,7 +277,7 @@ def test_a_study_that_the_end_of_the_time_interrupts_goes_on(tmp_path: Path, mon
 
 def test_a_precision_of_its_own_goes_before_the_campaigns(tmp_path: Path) -> None:
     stages = [stage.small() for stage in CAMPAIGNS["precision"][:2]]
-    given = [{settings["precision"] for settings in stage.wanted(64, RunOptions()).values()} for stage in stages]
+    given = [{settings["precision"] for settings in stage.wanted(RunOptions()).values()} for stage in stages]
     assert given == [{"bfloat16"}, {"float32"}]
 
 

@@ -12,6 +12,7 @@ from oracles import NAMES, oracle
 from torch import Tensor, nn
 
 from cosnb.errors import CosnbError
+from cosnb.paths import repository_root
 from cosnb.symbolic.catalogue import CATALOGUE, Formula, get, names, x
 from cosnb.symbolic.catalogue.formula import a, c
 from cosnb.symbolic.functions import erfc, sigmoid, softplus
@@ -61,6 +62,7 @@ def torch_module(name: str, **parameters: float) -> nn.Module:
 def test_the_catalogue_has_the_seven_functions_of_the_sources_and_what_is_elementwise_in_torch() -> None:
     assert {*NAMES} < set(CATALOGUE)
     assert len(CATALOGUE) >= 40
+    assert f"one of {len(CATALOGUE)} in the catalogue" in (repository_root() / "README.md").read_text(encoding="utf-8")
     others = {"GLU", "LogSoftmax", "MultiheadAttention", "RReLU", "Softmax", "Softmax2d", "Softmin", "Threshold"}
     assert {row.torch_name for row in CATALOGUE.values()} - {""} == set(nn.modules.activation.__all__) - others
 

@@ -82,7 +82,7 @@ def records(root: Path) -> list[dict[str, object]]:
 
 
 def test_the_newest_record_s_code_goes_on_and_another_commit_can_be_named(clone: Path) -> None:
-    assert record(clone, "answer", "--together", "3") == 0
+    assert record(clone, "answer", "--max-parallel", "3") == 0
     change(clone, 2)
     assert record(clone, "answer") == 0
     assert record(clone, "answer", "--commit", "HEAD", "--minutes", "5") == 0

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 from synthetic import full_table, run
-from test_pages import rows
+from test_result_pages import rows
 
 from cosnb.book import claims
 from cosnb.book.report import cost_tables, gradient_flow, landscapes, own_functions, surface

@@ -114,6 +114,17 @@ def test_a_notebooks_first_cell_prepares_colab(path: Path) -> None:
     assert cell["metadata"] == {"tags": ["remove-cell"]}
 
 
+def test_the_map_of_the_house_names_each_room_once() -> None:
+    """The first column of CONTRIBUTING's table, against the folders of the package."""
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = contributing.partition("| room |")[2].partition("\n\n")[0].splitlines()
+    named = [name.rstrip("/") for row in rows[1:] for name in re.findall(r"`([\w/]+)`", row.split("|")[1])]
+    wings = ("", "experiments", "book")
+    rooms = [path for wing in wings for path in (ROOT / "cosnb" / wing).iterdir() if (path / "__init__.py").exists()]
+    rooms += [path for wing in wings for path in (ROOT / "cosnb" / wing).glob("[!_]*.py")]
+    assert sorted(named) == sorted({path.stem for path in rooms} - set(wings))
+
+
 def test_the_public_address_stands_in_one_place() -> None:
     address = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
     name = address.removeprefix("https://")

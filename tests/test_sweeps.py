@@ -26,7 +26,8 @@ from cosnb.book.notebooks import runs as book_runs
 from cosnb.errors import CosnbError
 from cosnb.experiments import cluster, gpus, results
 from cosnb.experiments.data import load
-from cosnb.experiments.runner import remote, run_missing, runs, study, task, training_device
+from cosnb.experiments.runner import remote, run_missing, runs, study, task
+from cosnb.experiments.runner.remote import training_device
 from cosnb.paths import repository_root
 
 sys.path.insert(0, str(repository_root() / "benchmarks"))

@@ -1,6 +1,6 @@
 """Record a campaign in the background: at low priority, from a worktree of its own at one commit, commit by commit.
 
-    python tools/record.py answer [--commit HASH] [--together 2] [--every 30] [--minutes 120]
+    python tools/record.py answer [--commit HASH] [--max-parallel 2] [--every 30] [--minutes 120]
 
 Its records go into this clone's `results/`; every half hour, and at the end, the new ones are committed there, and
 nothing else. The worktree, `_build/recorder`, is at the commit that made the newest record, so that one code makes all
@@ -27,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("campaign", help="for example answer")
     parser.add_argument("--commit", help="the code that records (default: that of the newest record, else HEAD)")
-    parser.add_argument("--together", default="2", help="runs at once (default: 2)")
+    parser.add_argument("--max-parallel", "--together", default="2", help="runs at once (default: 2)")
     parser.add_argument("--every", type=float, default=30, help="minutes between two commits of records (default: 30)")
     parser.add_argument("--minutes", help="stop after so many (default: when all is done)")
     options = parser.parse_args()
@@ -41,7 +41,8 @@ def main() -> int:
         git("worktree", "prune")
         git("worktree", "add", "--detach", "--quiet", str(worktree), commit)
     command = [sys.executable, "-c", RUN, "campaign", options.campaign, "--device", "cpu"]
-    command += ["--together", options.together, *(["--minutes", options.minutes] if options.minutes else [])]
+    # The older spelling, which the code of an earlier commit knows too.
+    command += ["--together", options.max_parallel, *(["--minutes", options.minutes] if options.minutes else [])]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: the campaign is stopped, records are committed
     with (ROOT / "_build" / "recorder.log").open("a") as log:
         print(f"{time.ctime()}: {options.campaign} at {commit}", file=log, flush=True)

@@ -88,7 +88,7 @@ def configurations() -> Iterable[Case]:
     for folder in sorted(path.name for path in results_dir().iterdir() if path.is_dir()):
         yield from (record["config"] for record in results.read(folder) if "measured" not in record)
     for stage in (stage for stages in CAMPAIGNS.values() for stage in stages if isinstance(stage, Runs)):
-        yield from (config.as_dict() for config in stage.configs(None, RunOptions()))
+        yield from (config.as_dict() for config in stage.configs(RunOptions()))
 
 
 def cases(settings: Iterable[Case]) -> list[Case]:

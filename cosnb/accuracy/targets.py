@@ -14,12 +14,7 @@ from cosnb.kernels import cpu, operators
 
 TARGETS = ("c", "pytorch", "compiled", "numpy", "triton", "inductor")
 COMPILED = ("compiled", "inductor")
-FORMATS = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
+FORMATS = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Rows that a class of torch.nn computes when it is given arguments; a row's `torch_name` computes by default ones.
 _WITH_ARGUMENTS: dict[str, Callable[[], torch.nn.Module]] = {
     "gelu_tanh": lambda: torch.nn.GELU(approximate="tanh"),

@@ -142,7 +142,7 @@ def _end_piece(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> Piece | N
 
 @lru_cache(maxsize=512)
 def tail_bound(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr, bits: int) -> float | None:
-    """Return the smallest X = 2^(k/8) ≤ 1e4 from which on the asymptote stands for `expr` to `bits` bits.
+    """Return the smallest X = 2^(k/8) ≤ 1e4 from which on the asymptote equals `expr` to `bits` bits.
 
     That is |f − asymptote| ≤ 2^−bits·|f| at every X·2^(j/8) up to 1e4, or |f| < 2^−160 where the asymptote is 0; None
     where there is no asymptote or no such X. Found at those points: between them it is taken for granted.

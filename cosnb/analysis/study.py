@@ -48,11 +48,7 @@ class Study:
     @cached_property
     def charts(self) -> tuple[Chart, Chart, Chart]:
         """The charts of f, f′ and f″."""
-        return (
-            chart(self.order(0), self.values),
-            chart(self.order(1), None),
-            chart(self.order(2), None),
-        )
+        return (chart(self.order(0), self.values), chart(self.order(1), None), chart(self.order(2), None))
 
     @cached_property
     def smoothness(self) -> tuple[Finding, tuple[sympy.Expr, ...], tuple[sympy.Expr, ...]]:

@@ -1,4 +1,4 @@
-"""What a notebook's first cell says on Colab: the device, the full profile's parameters, where records go."""
+"""First cell of a notebook on Colab: the device, the full profile's parameters, where records go."""
 
 import os
 import sys

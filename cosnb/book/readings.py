@@ -1,4 +1,4 @@
-"""Equation (5) of P is a picture: what P says of it in words, as predicates on a SymPy expression.
+"""Statements of P on its equation (5), which is a picture, as predicates on a SymPy expression.
 
 Each of the five statements of section "Equation (5)" becomes a function of an expression in `x` that answers with a
 `Finding`: whether the statement holds and the figures that decide it. `table` puts all readings to all statements.

@@ -1,6 +1,6 @@
 """Elementary functions in C99 for generated headers: branch-free, without tables, vectorised by the compiler.
 
-The C text stands in elementary.h and selections.h, templates for float and double, and for what the formats do
+The C text is in elementary.h and selections.h, templates for float and double, and for what the formats do
 differently in elementary_float.h and elementary_double.h; the polynomials in coefficients.json, from tools.minimax.
 """
 

@@ -1,1 +1,1 @@
-"""The commands of `cosnb`, a module a group: what each is called with, and what it does."""
+"""The commands of `cosnb` with their arguments, a module a group."""

@@ -69,13 +69,7 @@ def _run(options: argparse.Namespace) -> int:
 
     overrides = dict(notebooks.parse_override(text) for text in options.parameter)
     overrides |= {name: given for name in ("seeds", "activations") if (given := getattr(options, name)) is not None}
-    failures = notebooks.run(
-        options.name,
-        options.profile,
-        overrides,
-        options.jobs,
-        scheduler=options.scheduler,
-    )
+    failures = notebooks.run(options.name, options.profile, overrides, options.jobs, scheduler=options.scheduler)
     failed = {failure.name for failure in failures}
     for name in dict.fromkeys(options.name):
         if name not in failed:

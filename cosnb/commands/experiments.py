@@ -12,7 +12,7 @@ def add_to(commands: Any) -> None:
     campaign = commands.add_parser(
         "campaign",
         help="train the recorded runs that are still wanted, for some minutes",
-        description="Train, or measure, what has no record yet of a campaign, what is wanted most first; said again, "
+        description="Train, or measure, what has no record yet of a campaign, in order of priority; repeated, "
         "the command goes on where it stopped. Then print what is left.",
     )
     campaign.add_argument(

@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
         "every 16-bit number, 2^18 float32 ones (with --full 2^24, on CUDA all), 2^12 float64 ones (2^16). Class 1: "
         "|f| is at least 2^-6 of its largest term, error in ulp of f; class 2: elsewhere, in ulp of the largest term. "
         "The table is Markdown. With --record every float32, bfloat16 and float16 number is tried, on CUDA with the "
-        "Triton kernels and Inductor's, and each activation is kept under results/; said again, it goes on with those "
+        "Triton kernels and Inductor's, and each activation is kept under results/; repeated, it goes on with those "
         "that have no record.",
     )
     accuracy.add_argument(

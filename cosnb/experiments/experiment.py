@@ -69,7 +69,7 @@ class Experiment:
     def configs(self) -> list[TrainingConfig]:
         """The configurations: network by network, point by point, activation by activation; CosnbError if one is wrong.
 
-        A point's own network stands in place of the experiment's.
+        A point's own network replaces the experiment's.
         """
         points = [{"network": network} | point for network in self.networks for point in self._points]
         return [self._config(name, point) for point in points for name in self.activations]

@@ -1,6 +1,7 @@
 """The registry of notebooks and experiments, `runs.toml`, which campaigns, notebooks and commands read."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -64,9 +65,9 @@ def read_runs(root: Path | None = None) -> dict[str, Run]:
 
 
 def tables(root: Path | None = None) -> dict[str, str]:
-    """Return the experiments of the paper's tables by network, Table 1 first."""
+    """Return the experiments of the paper's three tables by network, Table 1 first; `root` as in `read_runs`."""
     runs = read_runs(root)
-    return {runs[name].settings["network"]: name for name in sorted(runs) if name.startswith("table-")}
+    return {runs[name].settings["network"]: name for name in sorted(runs) if re.match("table-[123]-", name)}
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

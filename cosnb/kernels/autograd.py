@@ -1,7 +1,7 @@
 """Autograd of an elementwise function and its derivatives, each order made on first use.
 
 Order n has y = f⁽ⁿ⁾(x) and its product dy·f⁽ⁿ⁺¹⁾(x), both one pass over memory; only x is kept, so the derivative is
-computed anew in backward. Two Functions an order: an eager one, differentiable as often as asked and with forward mode,
+computed again in backward. Two Functions an order: an eager one, differentiable at any order and with forward mode,
 and a traced one for torch.compile, without the jvp that Dynamo refuses. The rules for vmap are written out: in a rule
 that PyTorch generates, jvp would get batched tensors, from which no tangent can be taken off (jacfwd of jacrev).
 

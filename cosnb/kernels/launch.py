@@ -1,6 +1,6 @@
 """Launches of Triton kernels that skip Triton's own look-up of the compiled code: 1 µs of Python a launch instead of 6.
 
-Triton finds a kernel's code anew at each call, from a text made of all argument types. A network launches hundreds of
+Triton looks a kernel's code up at each call, from a text made of all argument types. A network launches hundreds of
 kernels a step, at small batches faster than the device takes to run them, so what the host does between two launches is
 what a step takes.
 """
@@ -34,7 +34,7 @@ class Launcher:
         constants: tuple[Any, ...],
     ) -> None:
         """Launch on the current stream of the current device, on which `tensors` are."""
-        # What Triton compiles anew for: formats, alignment, whether an integer is 1, a multiple of 16, of 32 bits.
+        # What Triton compiles a kernel for: formats, alignment, whether an integer is 1, a multiple of 16, of 32 bits.
         addresses = [tensor.data_ptr() & 15 for tensor in tensors]
         key = (
             tensors[0].device,

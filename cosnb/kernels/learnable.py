@@ -4,7 +4,7 @@
 
 Only x and the parameters are kept for backward, and the partial derivatives are SymPy's: dx = dy·∂f/∂x and
 dpᵢ = Σ dy·∂f/∂pᵢ, all in PyTorch operations, float16 and bfloat16 computed in float32 and rounded once. A partial
-derivative is such a function again, so there are derivatives of every order. A parameter that stands in a piece's
+derivative is such a function again, so there are derivatives of every order. A parameter that occurs in a piece's
 condition alone has the derivative 0, as SymPy gives it: the value where the piece begins is not differentiated.
 """
 

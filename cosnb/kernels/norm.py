@@ -1,4 +1,4 @@
-"""A batch normalisation and the activation after it by the Triton kernels of norm_triton.py: what each launch is given.
+"""A batch normalisation and the activation after it by the Triton kernels of norm_triton.py, launch by launch.
 
 Against PyTorch's kernels for a normalisation and ReLU, a training step reads and writes 8 times the bytes of x instead
 of 13: forward two reads and a write, not three reads and two writes; backward four and one, not five and three.

@@ -32,7 +32,7 @@ def get(key: str, suffix: str) -> Path | None:
                         os.utime(path)  # the last use decides what is kept
                     return path
                 # Not removed: another process may have just put a whole one in its place, as the caller is about to.
-                logger.warning("%s is damaged: it is made anew", path)
+                logger.warning("%s is damaged: it is built again", path)
     return None
 
 

@@ -82,7 +82,7 @@ def seconds(
 def in_turns(
     keys: Iterable[Key], one: Callable[[Key, int], Sample | None], rounds: int, seconds: float = 0.0
 ) -> dict[Key, list[Sample]]:
-    """Return each key's samples: in every round each has its turn, in an order drawn anew, without garbage collection.
+    """Return each key's samples: in every round each has its turn, in a fresh random order, without garbage collection.
 
     At least `rounds` rounds, up to 51 as long as they fit into so many `seconds`. `one(key, round)` returns a sample,
     or None where the key sits that round out.

@@ -59,12 +59,12 @@ def _settings(evidence: Evidence, parameter: str, *names: str) -> str:
     return f"{kept} of {places} settings, at the others not every run learnt; " if kept < places else ""
 
 
-def deep(evidence: Evidence, network: str = "depth_mlp") -> dict[str, list[float]]:
+def deep(evidence: Evidence) -> dict[str, list[float]]:
     """Return CoS − ReLU and CoS − Swish, seed by seed, in mean accuracy over the deeper half of Figure 15's depths.
 
     Depths at which some run of the three did not learn judge nothing.
     """
-    records = [r for r in evidence.get("figure-15-depth", ()) if r["config"]["network"] == network]
+    records = [r for r in evidence.get("figure-15-depth", ()) if r["config"]["network"] == "depth_mlp"]
     found = curves.curves(curves.varied(records, "depth"), "depth")
     found = curves.learnt({name: found.get(name, curves.Curve()) for name in ("relu", "swish", "cos")})
     depths = sorted({depth for curve in found.values() for depth in curve})

@@ -1,4 +1,4 @@
-"""The book's notebooks: the registry says what to run, parameters are checked first, papermill does the work."""
+"""Execution of the registry's notebooks: parameters checked first, papermill in processes of its own."""
 
 from cosnb.book.notebooks.execution import Failure, Job
 from cosnb.book.notebooks.runs import available_cores, executed_path, plan, run

@@ -1,4 +1,4 @@
-"""Which executed notebooks still stand: those whose source, parameters, code, packages and records are as they were.
+"""Cache of executed notebooks, valid while source, parameters, code, packages and records are as they were.
 
 The stamp lies in the executed notebook's own metadata, so that it comes and goes with it.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cosnb.book.notebooks.execution import Job
 
 KEY = "cosnb"  # of the stamp in a notebook's metadata
-ALL = "*"  # stands for every experiment, where a notebook has asked which there are
+ALL = "*"  # every experiment, where a notebook has asked which there are
 PACKAGE = Path(__file__).resolve().parents[2]
 # They run notebooks and build the site, and no notebook imports them.
 _RUNNERS = (
@@ -67,9 +67,9 @@ def fingerprint(source: Path, parameters: Mapping[str, Any]) -> str:
     return digest("\0".join(parts).encode())
 
 
-def record_digests(root: Path | None = None) -> dict[str, str]:
+def record_digests() -> dict[str, str]:
     """Return a digest of each experiment's records, by experiment."""
-    folder = root or results_dir()
+    folder = results_dir()
     found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     return {path.name: folder_digest(sorted(path.glob("*.json")), path) for path in found}
 

@@ -1,4 +1,4 @@
-"""One notebook in a worker process with a time limit; nothing half-written or running stays."""
+"""Execution of a notebook in a worker process with a time limit, leaving nothing half-written or running."""
 
 import getpass
 import json

@@ -3,7 +3,7 @@
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,9 +12,7 @@ from types import FrameType
 from cosnb.book.notebooks.execution import Failure, Job, Outcome, end_all, perform
 
 
-def execute(
-    jobs: Sequence[Job], workers: int, cores: int, gpus: Sequence[str] = (), say: Callable[[str], object] = print
-) -> list[Failure]:
+def execute(jobs: Sequence[Job], workers: int, cores: int, gpus: Sequence[str] = ()) -> list[Failure]:
     """Run `jobs`, `workers` at a time on `cores` cores, and return the failures in the order they happened.
 
     Exclusive ones run one at a time, or one for each of several `gpus` (names for CUDA_VISIBLE_DEVICES), which it has
@@ -33,7 +31,7 @@ def execute(
         try:
             with slots:
                 if not stop.is_set():
-                    say(f"{job.name}: started")
+                    print(f"{job.name}: started")
                 return perform(replace(job, environment=job.environment | own), stop, threads, live)
         finally:
             if job.exclusive:
@@ -47,7 +45,7 @@ def execute(
                 calls[(owners if job.exclusive else others).submit(work, job)] = job
             for call in as_completed(calls):
                 outcome = call.result()
-                say(f"{calls[call].name}: {'failed' if outcome.failure else 'done'} after {outcome.seconds:.0f} s")
+                print(f"{calls[call].name}: {'failed' if outcome.failure else 'done'} after {outcome.seconds:.0f} s")
                 failures += [outcome.failure] if outcome.failure else []
         finally:
             stop.set()

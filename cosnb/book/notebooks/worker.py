@@ -1,4 +1,4 @@
-"""Runs one notebook with papermill in a process of its own: `python worker.py JOB.json` (see execution.py).
+"""Worker process that runs one notebook with papermill: `python worker.py JOB.json` (see execution.py).
 
 It imports nothing of cosnb, so that it starts quickly. The report says only what was raised: papermill's metadata
 call a cell complete after its kernel died.

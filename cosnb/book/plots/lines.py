@@ -78,9 +78,7 @@ def profiles(values: Mapping[str, Sequence[float]], reach: float, xlabel: str, y
     return figure
 
 
-def pictures(
-    images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str, center: float | None = None
-) -> Figure:
+def pictures(images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str) -> Figure:
     """Return one panel an activation of {name: heights (rows y, columns x)} over a square, one colour scale for all.
 
     They stand two beside one another: four would be as small as stamps on a telephone.

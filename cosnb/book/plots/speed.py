@@ -19,7 +19,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
 }
 
 
-def speed(record: Mapping[str, Any], dtype: str = "float32", activations: Sequence[str] | None = None) -> Figure:
+def speed(record: Mapping[str, Any], dtype: str = "float32") -> Figure:
     """Return the figure of a record's medians in number format `dtype`: a row of panels an activation, a column a pass.
 
     Each line is an implementation, its height the time divided by that of copying the bytes that must move. Where
@@ -27,7 +27,7 @@ def speed(record: Mapping[str, Any], dtype: str = "float32", activations: Sequen
     """
     rows = [row for row in record["rows"] if row["dtype"] == dtype]
     medians = {(row["activation"], row["kind"], row["pass"], row["size"]): row["median"] for row in rows}
-    names = _drawn(rows, activations)
+    names = list(dict.fromkeys(row["activation"] for row in rows if row["kind"] == "cosnb"))
     if not names:
         raise CosnbError(f"The record has no {dtype} times to draw: it has {', '.join(record_formats(record))}.")
     passes = list(dict.fromkeys(row["pass"] for row in rows))
@@ -52,12 +52,6 @@ def speed(record: Mapping[str, Any], dtype: str = "float32", activations: Sequen
         keys += [_key(mark["label"], mark) for mark in _OTHERS.values()]
         figure.legend(handles=keys, loc="outside upper center", ncols=4)
     return figure
-
-
-def _drawn(rows: Sequence[Mapping[str, Any]], activations: Sequence[str] | None) -> list[str]:
-    """Return those of `activations` that have times of ours, or all that have."""
-    measured = list(dict.fromkeys(row["activation"] for row in rows if row["kind"] == "cosnb"))
-    return measured if activations is None else [name for name in activations if name in measured]
 
 
 def _ratios(

@@ -73,7 +73,7 @@ class Picture(Figure):
 
     def _repr_svg_(self) -> str:
         buffer = io.StringIO()
-        _write_svg(self, buffer)
+        save_svg(self, buffer)
         return buffer.getvalue()
 
 
@@ -82,12 +82,8 @@ def style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_RC)
 
 
-def save_svg(figure: Figure, path: str | Path) -> None:
+def save_svg(figure: Figure, target: str | Path | io.StringIO) -> None:
     """Write the figure as SVG without date or random ids, so that equal figures are equal files."""
-    _write_svg(figure, path)
-
-
-def _write_svg(figure: Figure, target: str | Path | io.StringIO) -> None:
     with style():
         if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
             figure.draw_without_rendering()

@@ -1,4 +1,4 @@
-"""Figures of computed curves in panels one above another, and of losses over two weights with the way of a descent."""
+"""Figures of computed curves in panels one above another, and of losses over two weights with a descent's path."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

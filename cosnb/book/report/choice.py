@@ -112,14 +112,14 @@ class Candidates:
         heads = ["operations of f", "of f′", "time / ReLU, here", "training step / PyTorch's own ReLU, recorded"]
         return Table(["", *heads], rows)
 
-    def cost_sentence(self, ratios: Mapping[str, Ratio], a: str = "cos", b: str = "swish") -> Markdown:
-        """Return on what device was measured, and whether operations tell the time of `a` and `b`."""
+    def cost_sentence(self, ratios: Mapping[str, Ratio]) -> Markdown:
+        """Return on what device was measured, and whether operations tell the time of CoS and Swish."""
         line = f"Measured on: {describe_device('cpu')['name']}."
-        if {a, b} <= set(self.titles):
+        if {"cos", "swish"} <= set(self.titles):
             line += (
-                f" {self.titles[a]} takes {self.operations(a)[0]} operations where {self.titles[b]} takes "
-                f"{self.operations(b)[0]}; its median time is {ratios[a][1] / ratios[b][1]:.2f} times "
-                f"{self.titles[b]}'s. Operations alone do not set the time: both move the same memory."
+                f" CoS takes {self.operations('cos')[0]} operations where Swish takes {self.operations('swish')[0]}; "
+                f"its median time is {ratios['cos'][1] / ratios['swish'][1]:.2f} times Swish's. Operations alone do "
+                "not set the time: both move the same memory."
             )
         return Markdown(line)
 

@@ -82,10 +82,10 @@ def spread_table(records: Sequence[Record]) -> Table:
     return Table(["spread (decades)", "before training", "after"], rows)
 
 
-def first_batch(images: ImageData, count: int = 128) -> Batch:
-    """Return the first training images and labels, in the shape of the depth networks."""
+def first_batch(images: ImageData) -> Batch:
+    """Return the first 128 training images and labels, in the shape of the depth networks."""
     data = fitted(images, "depth_mlp")
-    return data.train_images[:count], data.train_labels[:count]
+    return data.train_images[:128], data.train_labels[:128]
 
 
 def bare_norms(batch: Batch, seeds: str, depth: int) -> tuple[Lines, Lines]:

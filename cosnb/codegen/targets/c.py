@@ -5,6 +5,7 @@ contracts expressions; the elementary functions are the project's own (codegen.e
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy
 import sympy
@@ -38,13 +39,12 @@ def target(dtype: str) -> Target:
     templates |= {op: f"cosnb_mask{f}({{0}} {sign} {{1}})" for op, sign in COMPARISONS.items()}
     templates |= {name: f"cosnb_{name}{f}({{0}})" for name in FUNCTIONS}
 
-    def number(value: sympy.Expr) -> str:
-        return literal(value, dtype)
-
     def edge(single: sympy.Expr, double: sympy.Expr) -> str:
         return literal(single if dtype == "float" else double, dtype)
 
-    return Target(f"C ({dtype})", templates, number, edge, inline_comparisons=True, inline_edges=True)
+    return Target(
+        f"C ({dtype})", templates, partial(literal, dtype=dtype), edge, inline_comparisons=True, inline_edges=True
+    )
 
 
 def literal(value: sympy.Expr, dtype: str) -> str:

@@ -23,7 +23,7 @@ class ImageData:
     Images: uint8 (N, C, H, W), contiguous; labels: int64 (N,), indices into `classes`. digest: SHA-256 in hex over
     the bytes of training images, training labels (int64, little-endian), test images and test labels of the whole
     set, in the order read, also where fewer training images were asked for. held_out: 0, or how many of the last
-    training images stand in the test images' place, to choose settings by.
+    training images replace the test images, to choose settings by.
     """
 
     name: str
@@ -51,7 +51,7 @@ def load(name: str, train_images: int | None = None, download: bool = True, held
 
     name: "cifar10" and "mnist" from the data folder (`COSNB_DATA`, else the user's cache), downloaded there where
     files are missing and `download` is True; "digits", bundled with scikit-learn; "auto", CIFAR-10 where all its
-    files stand in the data folder, else digits, never downloading. train_images: keep the first so many, all by None.
+    files are in the data folder, else digits, never downloading. train_images: keep the first so many, all by None.
     held_out: take the last so many training images away from these, to be tested on in place of the test images.
 
     Raises CosnbError on an unknown name, on counts outside 1 to N, and on missing, wrong or unreachable files.

@@ -40,7 +40,7 @@ OFFICIAL = Release(
 
 
 def present(root: Path) -> bool:
-    """Tell whether all six files stand in `root`/cifar-10-batches-bin, whatever they hold."""
+    """Tell whether all six files are in `root`/cifar-10-batches-bin, whatever they hold."""
     return not _missing(root)
 
 
@@ -92,7 +92,7 @@ def _read_part(root: Path, names: tuple[str, ...], records: int, digest: str) ->
     if set_digest(row.data for row in flat) != digest:
         raise CosnbError(
             f"{root / FOLDER} does not hold CIFAR-10: the digest over all records of {', '.join(names)} differs from "
-            f"the published set's, so at least one byte is wrong; delete these files, and cosnb downloads them anew."
+            f"the published set's, so at least one byte is wrong; delete these files, and cosnb downloads them again."
         )
     images = torch.from_numpy(np.ascontiguousarray(flat[:, 1:]).reshape(-1, 3, 32, 32))
     return images, torch.from_numpy(flat[:, 0].astype(np.int64))

@@ -14,7 +14,7 @@ import requests
 from cosnb.errors import CosnbError
 
 TIMEOUT = 30  # s, of one silence of the server, not of the whole download
-REPLACE = "delete it, and cosnb downloads it anew, or copy it again from where it came."
+REPLACE = "delete it, and cosnb downloads it again, or copy it again from where it came."
 
 
 def is_missing(path: Path) -> bool:

@@ -23,10 +23,7 @@ Settings = Mapping[str, Any]
 # What the first records, which lack "code", came from.
 _BEFORE = {"figure-16-landscape": "cosnb.experiments.diagnostics.landscape"}
 # Where code lies that records name by the place it had then.
-_MOVED = {
-    "cosnb.measure.": "cosnb.experiments.diagnostics.",
-    "cosnb.training.": "cosnb.experiments.training.",
-}
+_MOVED = {"cosnb.measure.": "cosnb.experiments.diagnostics.", "cosnb.training.": "cosnb.experiments.training."}
 # Modules that measure what compiled activations do, so that the code of these decides their numbers too.
 _OF_KERNELS = ("cosnb.experiments.diagnostics.cost", "cosnb.experiments.diagnostics.steps", "cosnb.accuracy.errors")
 

@@ -170,11 +170,11 @@ def beside(found: Runs) -> Table:
     return Table(heads, rows)
 
 
-def means(found: Runs, seeds: Iterable[int] | None = None) -> Table:
+def means(found: Runs) -> Table:
     """Return each arm's mean accuracy, mirrored and of the image alone, its loss and the wall time of a run."""
     rows = []
     for name, by_seed in in_order(found).items():
-        records = [by_seed[seed] for seed in by_seed if seeds is None or seed in set(seeds)]
+        records = list(by_seed.values())
         last = [record["epochs"][-1] for record in records]
         minutes = [sum(e["train_seconds"] + e["test_seconds"] for e in record["epochs"]) / 60 for record in records]
         cells = [[100 * entry[key] for entry in last] for key in ("mirrored_test_accuracy", "test_accuracy")]

@@ -75,13 +75,12 @@ def _final(record: Record, metric: str) -> float:
     return figures(record)["final"][metric]
 
 
-def areas(curve: Curve, log: bool = True) -> pd.Series:
+def areas(curve: Curve) -> pd.Series:
     """Return the mean height of each seed's curve: the area under it by trapezoids, over its width.
 
-    Of seeds that have every value of the parameter. With `log` the axis is the logarithm of the parameter, so each
-    factor counts alike.
+    Of seeds that have every value of the parameter. The axis is its logarithm, so each factor counts alike.
     """
-    x = [math.log(value) if log else value for value in curve]
+    x = [math.log(value) for value in curve]
     whole = curve.dropna() if len(x) > 1 else curve.iloc[:0]
     return pd.Series(trapezoid(whole, x) / (x[-1] - x[0]) if len(whole) else [], whole.index, dtype=float)
 

@@ -1,6 +1,6 @@
 """Dead units: shares over epochs and by learning rate, and where slopes are zero by rounding."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 
@@ -32,11 +32,11 @@ def rate_table(records: Iterable[Record]) -> Table:
     return Table(["learning rate", "", "n", "dead units (%)"], rows)
 
 
-def zero_slope_table(names: Sequence[str] = ACTIVATIONS) -> Table:
+def zero_slope_table() -> Table:
     """Return from where on to the left each slope is exactly 0 in float32."""
     x = -torch.cat([torch.zeros(1), torch.logspace(-3, 4, 7001)])
     rows = []
-    for name in names:
+    for name in ACTIVATIONS:
         zero = x[activation(name).elementwise(1)(x) == 0]
         rows.append([title(name), f"{float(zero.max()) + 0:.3g}".replace("-", "−") if len(zero) else "never"])
     return Table(["", "slope is exactly 0 in float32 at and left of"], rows)

@@ -96,10 +96,10 @@ def conclusion(records: Sequence[Record]) -> Markdown:
     )
 
 
-def gap_table(records: Iterable[Record], activations: Sequence[str] = ACTIVATIONS) -> Table:
+def gap_table(records: Iterable[Record]) -> Table:
     """Return training loss, test loss and gap by activation, means with their 95 % half widths."""
     rows = []
-    for name, runs in finished(records, activations).items():
+    for name, runs in finished(records, ACTIVATIONS).items():
         line: list[str | int] = [title(name), len(runs)]
         for key in ("train_loss", "test_loss"):
             line.append(format_mean(t_interval([mean_of_last(record, key) for record in runs]), 2))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import factorial, prod
 from typing import Any
 
 import numpy as np
@@ -143,7 +143,6 @@ def all_tables(draws: Mapping[str, Draw], what: str) -> float | None:
     return None if any(chance is None for chance in chances) else prod(chances)
 
 
-def by_chance(tables: int = 3, arms: Sequence[str] = ORDER) -> dict[str, float]:
-    """Return the chances in so many tables if the activation made no difference at all."""
-    orders = prod(range(1, len(arms) + 1))
-    return {"order": (1 / orders) ** tables, "best": (1 / len(arms)) ** tables}
+def by_chance() -> dict[str, float]:
+    """Return the chances in all three tables if the activation made no difference at all."""
+    return {"order": factorial(len(ORDER)) ** -len(EXPERIMENTS), "best": len(ORDER) ** -len(EXPERIMENTS)}

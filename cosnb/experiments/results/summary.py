@@ -35,7 +35,7 @@ class Row:
 
     `values[metric][seed]` and `intervals[metric]` (metric 'accuracy' in percent, or 'loss') hold finished runs only;
     `diverged`, `failed` and `missing` name the seeds of the others. `seconds_per_epoch` is the median training time
-    over all epochs of the finished runs (NaN without one), taken on `devices` by `timing_methods`.
+    over all epochs of the finished runs (NaN without one).
     """
 
     activation: str
@@ -47,9 +47,6 @@ class Row:
     failed: tuple[int, ...]
     missing: tuple[int, ...]
     seconds_per_epoch: float
-    devices: tuple[str, ...]
-    timing_methods: tuple[str, ...]
-    code_digests: tuple[str, ...]
 
     @property
     def n(self) -> int:
@@ -120,7 +117,6 @@ def summarize(
     figure: str = "last",
     activations: Sequence[str] | None = None,
     seeds: Iterable[int] | None = None,
-    level: float = 0.95,
 ) -> list[Row]:
     """Return one Row an activation, from records of one configuration.
 
@@ -131,13 +127,10 @@ def summarize(
         raise CosnbError(f"Unknown figure {figure!r}: choose one of {', '.join(FIGURES)}.")
     runs = by_activation(records)
     planned = sorted({seed for row in runs.values() for seed in row} if seeds is None else set(seeds))
-    return [
-        _row(name, runs.get(name, {}), figure, planned, level)
-        for name in (runs if activations is None else activations)
-    ]
+    return [_row(name, runs.get(name, {}), figure, planned) for name in (runs if activations is None else activations)]
 
 
-def _row(activation: str, runs: Mapping[int, Record], figure: str, planned: Sequence[int], level: float) -> Row:
+def _row(activation: str, runs: Mapping[int, Record], figure: str, planned: Sequence[int]) -> Row:
     seeds: dict[str, tuple[int, ...]] = dict.fromkeys(("ok", "diverged", "failed", "missing"), ())
     for seed in planned:
         seeds[runs[seed]["status"] if seed in runs else "missing"] += (seed,)
@@ -148,15 +141,12 @@ def _row(activation: str, runs: Mapping[int, Record], figure: str, planned: Sequ
         activation=activation,
         figure=figure,
         values=values,
-        intervals={metric: t_interval(list(values[metric].values()), level) for metric in METRICS},
+        intervals={metric: t_interval(list(values[metric].values())) for metric in METRICS},
         seeds=seeds["ok"],
         diverged=seeds["diverged"],
         failed=seeds["failed"],
         missing=seeds["missing"],
         seconds_per_epoch=median(times) if times else math.nan,
-        devices=tuple(sorted({run["device"]["name"] for run in finished})),
-        timing_methods=tuple(sorted({run["timing"]["method"] for run in finished})),
-        code_digests=tuple(sorted({run["code_digest"] for run in finished})),
     )
 
 

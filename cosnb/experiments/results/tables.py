@@ -6,23 +6,8 @@ from typing import Any
 from cosnb.experiments import registry
 from cosnb.experiments.results.frames import epoch_frame
 from cosnb.experiments.results.paper import TABLES
-from cosnb.experiments.results.summary import (
-    Record,
-    by_activation,
-    differences,
-    format_mean,
-    group,
-    title,
-)
-from cosnb.experiments.statistics import (
-    Comparison,
-    Direction,
-    Verdict,
-    alike,
-    judge,
-    more_runs_alike,
-    t_interval,
-)
+from cosnb.experiments.results.summary import Record, by_activation, differences, format_mean, group, title
+from cosnb.experiments.statistics import Comparison, Direction, Verdict, alike, judge, more_runs_alike, t_interval
 
 EXPERIMENTS = registry.tables()  # by network
 ACTIVATIONS = ("relu", "swish", "mish", "cos")
@@ -92,29 +77,27 @@ def claimed(network: str, first: str, second: str, metric: str = "accuracy") -> 
     return round(getattr(column[first], metric) - getattr(column[second], metric), 2 if metric == "accuracy" else 4)
 
 
-def more_alike(records: Sequence[Record], figure: str = "last") -> int | None:
+def more_alike(records: Sequence[Record]) -> int | None:
     """Return how many runs more would show the losses alike, were they so; None where that is resolved."""
-    return more_runs_alike(_loss_gaps(records, figure), ALIKE)
+    return more_runs_alike(_loss_gaps(records), ALIKE)
 
 
-def _loss_gaps(records: Sequence[Record], figure: str) -> dict[str, list[float]]:
+def _loss_gaps(records: Sequence[Record]) -> dict[str, list[float]]:
     names = ("relu", "swish", "cos")
     pairs = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
-    return {name_pair(*pair): list(differences(records, *pair, "loss", figure).values()) for pair in pairs}
+    return {name_pair(*pair): list(differences(records, *pair, "loss").values()) for pair in pairs}
 
 
-def loss_verdicts(
-    records: Sequence[Record], network: str, figure: str = "last", family_size: int | None = None
-) -> dict[str, Verdict]:
+def loss_verdicts(records: Sequence[Record], network: str, family_size: int | None = None) -> dict[str, Verdict]:
     """Return P's claims of loss for a network with their verdicts: alike and CoS above Swish, or CoS lowest.
 
     Alike: the three pairs of ReLU, Swish and CoS lie within ± 0.05, for which P gives no margin.
     """
-    judged = judge_table(records, network, "loss", figure, family_size)
+    judged = judge_table(records, network, "loss", family_size=family_size)
     if claimed(network, "cos", "swish", "loss") < 0:
         return {f"loss, {name}": comparison.verdict for name, comparison in judged.items()}
     return {
-        f"losses alike, within {ALIKE}": alike(_loss_gaps(records, figure), ALIKE),
+        f"losses alike, within {ALIKE}": alike(_loss_gaps(records), ALIKE),
         "loss of CoS above Swish's": judged[name_pair("cos", "swish")].verdict,
     }
 

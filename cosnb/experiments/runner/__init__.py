@@ -1,6 +1,5 @@
 """The runner: trains what has no record yet, one run or many, within a time limit, and writes the records."""
 
-from cosnb.experiments.runner.remote import training_device
-from cosnb.experiments.runner.runs import run, run_missing
+from cosnb.experiments.runner.runs import run_missing
 
-__all__ = ["run", "run_missing", "training_device"]
+__all__ = ["run_missing"]

@@ -46,7 +46,6 @@ def carry_out(
     precision: str = "auto",
     max_parallel: int = 1,
     executor: str = "auto",
-    train_images: int | None = None,
     root: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> bool:
@@ -71,7 +70,7 @@ def carry_out(
                 should_stop()
                 before = {_key(record) for name in stage.experiments for record in results.read(name, root)}
                 try:
-                    stage.carry_out(train_images, seeds, options, should_stop)
+                    stage.carry_out(seeds, options, should_stop)
                 finally:
                     for record in (record for name in stage.experiments for record in results.read(name, root)):
                         if _key(record) not in before:
@@ -98,23 +97,17 @@ def describe(record: Record) -> str:
     return f"{line}, {accuracy:.2%}, {config['train_images'] / seconds:,.0f} images/s"
 
 
-def progress(
-    stages: Sequence[Stage],
-    device: str = "cpu",
-    precision: str = "auto",
-    train_images: int | None = None,
-    root: Path | None = None,
-) -> list[Progress]:
+def progress(stages: Sequence[Stage], device: str = "cpu", root: Path | None = None) -> list[Progress]:
     """Return where each stage stands; a run counts in the first stage that wants it.
 
     The time is estimated from the records of the same network, epoch by epoch; None where there is none to go by.
     """
-    options = RunOptions(device, precision, root=root)
+    options = RunOptions(device, root=root)
     found: list[Progress] = []
     seen: set[tuple[str, str, int]] = set()
     for stage in stages:
         recorded = {_key(record) for record in results.read(stage.experiment, root)}
-        wanted = {(stage.experiment, *key): settings for key, settings in stage.wanted(train_images, options).items()}
+        wanted = {(stage.experiment, *key): settings for key, settings in stage.wanted(options).items()}
         wanted = {key: settings for key, settings in wanted.items() if key not in seen}
         seen |= wanted.keys()
         missing = [settings for key, settings in wanted.items() if key not in recorded]
@@ -145,22 +138,13 @@ def rehearse(
     executor: str = "auto",
     say: Callable[[str], None] = print,
 ) -> bool:
-    """Carry out the stages as their `small` makes them, on 64 images, into a folder that is thrown away.
+    """Carry out the stages as their `small` makes them, into a folder that is thrown away.
 
     Returns whether no run failed.
     """
     with tempfile.TemporaryDirectory(prefix="cosnb-rehearsal-") as folder:
         root = Path(folder)
-        carry_out(
-            [stage.small() for stage in stages],
-            None,
-            device,
-            "auto",
-            max_parallel,
-            executor,
-            train_images=64,
-            root=root,
-            say=say,
-        )
+        small = [stage.small() for stage in stages]
+        carry_out(small, None, device, "auto", max_parallel, executor, root, say)
         records = [record for stage in stages for name in stage.experiments for record in results.read(name, root)]
     return bool(records) and all(record["status"] != "failed" for record in records)

@@ -1,4 +1,4 @@
-"""Definitions of all campaigns: the registry's experiments in the order in which their records are wanted."""
+"""Definitions of all campaigns: the registry's experiments in order of priority."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from cosnb.experiments.results import answer
 from cosnb.experiments.runner.stages import Costs, Runs, Stage, Study
 
 _REGISTRY = registry.read_runs()
-_TABLES = [name for name in _REGISTRY if name.startswith("table-")]
+_TABLES = sorted(registry.tables().values(), key=list(_REGISTRY).index)
 _TABLE_3 = registry.tables()["squeezenet"]
 _ARMS = "relu,swish,cos"
 # For a GPU: Table 3's network in place of the small one that a CPU trains.
@@ -19,23 +19,23 @@ _SENSITIVITY: dict[str, Any] = {
     "batch_size": 128,
     "rates": (1e-3, 1e-4, 1e-2, 3e-4, 3e-3, 3e-2, 1e-1),
 }
-_BFLOAT16: dict[str, Any] = {
-    "precision": "bfloat16"
-}  # what the recorder's processors multiply fastest, the same for all runs
+# What the recorder's processors multiply fastest, the same for all runs
+_BFLOAT16: dict[str, Any] = {"precision": "bfloat16"}
 
 
 def _runs(experiment: str, seeds: str = "", held_out: int = 0, **changes: Any) -> Runs:
     """Return the runs that an experiment's full profile trains, but for `changes` of its parameters."""
     full = _REGISTRY[experiment].parameters["full"] | changes
     points = _REGISTRY[experiment].points(**changes)
-    return Runs(experiment, full["dataset"], full["activations"], seeds or full["seeds"], points, held_out)
+    data = full["dataset"], full["activations"], seeds or full["seeds"], points, full["train_images"], held_out
+    return Runs(experiment, *data)
 
 
 def _trained(network: str, seeds: str = "") -> Study:
     runs, full = _runs("loss-surface", seeds, networks=network), _REGISTRY["loss-surface"].parameters["full"]
     names = {"points": "points", "reach": "reach", "lines": "directions", "on": "loss_images"}
     walk = {key: full[name] for key, name in names.items()}
-    return Study(runs.experiment, runs.dataset, runs.activations, runs.seeds, runs.points, loss_slice=walk)
+    return Study(**vars(runs), loss_slice=walk)
 
 
 def _networks(experiment: str) -> list[str]:

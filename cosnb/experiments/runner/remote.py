@@ -51,7 +51,7 @@ def on_cluster(
     resource GPU. A task whose worker or process dies is begun again. resume: checkpoints lie in the worker's results
     folder. loss_slice: the network is measured too (see `study`). `should_stop` is called every second. Whatever ends
     the iteration ends what runs on the workers. Raises CosnbError where no scheduler answers, where it goes away, and
-    with the run's name where one dies again and again or cannot begin.
+    with the run's name where one keeps dying or cannot begin.
     """
     if not jobs:
         return

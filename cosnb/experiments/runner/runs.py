@@ -21,7 +21,7 @@ from cosnb.experiments.data import ImageData
 from cosnb.experiments.records.digest import code_digest
 from cosnb.experiments.records.record import Record, file_stem
 from cosnb.experiments.runner.jobs import check, group_compatible
-from cosnb.experiments.runner.remote import on_cluster
+from cosnb.experiments.runner.remote import images_identity, on_cluster
 from cosnb.experiments.training.checkpoint import Checkpoint
 from cosnb.experiments.training.config import TrainingConfig, distinct
 from cosnb.experiments.training.device import describe_device
@@ -262,12 +262,7 @@ def make_record(
         "timing": timing,
         **results.checked_out(),
         "code_digest": code_digest(config, execution),
-        "data": {
-            "name": data.name,
-            "train_images": len(data.train_images),
-            "test_images": len(data.test_images),
-            "digest": data.digest,
-        },
+        "data": {"name": data.name, **images_identity(data)},
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

@@ -38,7 +38,7 @@ class RunOptions:
 
 
 class Stage(Protocol):
-    """Work that is wanted before that of the next stage: records of one or several experiments."""
+    """Work of higher priority than the next stage's: records of one or several experiments."""
 
     @property
     def experiment(self) -> str:
@@ -48,16 +48,14 @@ class Stage(Protocol):
     def experiments(self) -> tuple[str, ...]:
         """The experiments that get records."""
 
-    def wanted(self, count: int | None, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
-        """Return the settings of each record that the stage wants, on the first `count` training images or all."""
+    def wanted(self, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
+        """Return the settings of each record that the stage wants."""
 
     def parts(self, max_parallel: int) -> Iterator[list[int]]:
         """Yield the seeds of each call of `carry_out`."""
 
-    def carry_out(
-        self, count: int | None, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]
-    ) -> None:
-        """Do what has no record yet of these seeds; `should_stop` is called again and again."""
+    def carry_out(self, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]) -> None:
+        """Do what has no record yet of these seeds; `should_stop` is called often."""
 
     def estimate(self, root: Path | None) -> Estimate:
         """Return what tells from the records how long the work for one of `wanted` takes, in seconds, or None."""
@@ -71,7 +69,7 @@ class Runs:
     """Runs of one experiment: `points` are settings, with every activation and seed.
 
     A setting may be a mapping, a value for each activation. A point's own precision goes before the campaign's.
-    held_out: of the data, see `cosnb.experiments.data.load`.
+    train_images (0: all) and held_out: see `cosnb.experiments.data.load`.
     """
 
     experiment: str
@@ -79,6 +77,7 @@ class Runs:
     activations: str
     seeds: str
     points: tuple[Mapping[str, Any], ...]
+    train_images: int = 0
     held_out: int = 0
 
     @property
@@ -86,22 +85,22 @@ class Runs:
         """The experiments that get records."""
         return (self.experiment,)
 
-    def images(self, count: int | None) -> ImageData:
-        """Return the data, the first `count` training images or all."""
-        return data.load(self.dataset, count, held_out=self.held_out)
+    def images(self) -> ImageData:
+        """Return the data."""
+        return data.load(self.dataset, self.train_images or None, held_out=self.held_out)
 
-    def configs(self, count: int | None, options: RunOptions) -> list[TrainingConfig]:
+    def configs(self, options: RunOptions) -> list[TrainingConfig]:
         """Return the configurations, for which no image is read."""
-        size = count or data.TRAIN_IMAGES[self.dataset] - self.held_out
+        size = self.train_images or data.TRAIN_IMAGES[self.dataset] - self.held_out
         return [
             TrainingConfig(name, self.dataset, size, held_out=self.held_out, **_settings(point, name, options))
             for point in self.points
             for name in self.activations.split(",")
         ]
 
-    def wanted(self, count: int | None, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
-        """Return the settings of each record that the stage wants, on `count` training images."""
-        configs = self.configs(count, options)
+    def wanted(self, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
+        """Return the settings of each record that the stage wants."""
+        configs = self.configs(options)
         return {(config.digest(), seed): config.as_dict() for seed in parse_seeds(self.seeds) for config in configs}
 
     def parts(self, max_parallel: int) -> Iterator[list[int]]:
@@ -109,16 +108,13 @@ class Runs:
         seeds = parse_seeds(self.seeds)
         yield from [seeds] if max_parallel > 1 else ([seed] for seed in seeds)
 
-    def carry_out(
-        self, count: int | None, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]
-    ) -> None:
+    def carry_out(self, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]) -> None:
         """Do what has no record yet of these seeds; `should_stop` is called after each epoch."""
-        images = self.images(count)
         run_missing(
             self.experiment,
-            self.configs(count, options),
+            self.configs(options),
             seeds,
-            images,
+            self.images(),
             options.device,
             options.root,
             max_parallel=options.max_parallel,
@@ -131,7 +127,7 @@ class Runs:
         return partial(_of_training, results.read(self.experiment, root))
 
     def small(self) -> Self:
-        """Return the stage as a rehearsal has it: two points, one a network, and seeds, an epoch of digits."""
+        """Return the stage as a rehearsal has it: two points, one a network, and seeds, an epoch of 64 digits."""
         networks = {point.get("network"): point for point in reversed(self.points)}
         chosen = [*networks.values()][::-1] if len(networks) > 1 else self.points[:2]
         points = tuple(
@@ -140,7 +136,9 @@ class Runs:
         )
         seeds = ",".join(map(str, parse_seeds(self.seeds)[:2]))
         held_out = min(self.held_out, 64)
-        return dataclasses.replace(self, dataset="digits", seeds=seeds, points=points, held_out=held_out)
+        return dataclasses.replace(
+            self, dataset="digits", seeds=seeds, points=points, train_images=64, held_out=held_out
+        )
 
     def __str__(self) -> str:
         networks = ", ".join(dict.fromkeys(str(point.get("network", "squeezenet")) for point in self.points))
@@ -159,21 +157,18 @@ class Study(Runs):
         """The experiments that get records: the stage's own, and the tables."""
         return (self.experiment, *(EXPERIMENTS[str(point.get("network", "squeezenet"))] for point in self.points))
 
-    def wanted(self, count: int | None, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
+    def wanted(self, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
         """Return the settings of each measurement that the stage wants."""
-        chosen = [study.settings(config, self.loss_slice) for config in self.configs(count, options)]
+        chosen = [study.settings(config, self.loss_slice) for config in self.configs(options)]
         return {(measurement.config_digest(c), seed): c for seed in parse_seeds(self.seeds) for c in chosen}
 
-    def carry_out(
-        self, count: int | None, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]
-    ) -> None:
+    def carry_out(self, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]) -> None:
         """Train and measure what has no measurement yet."""
-        images = self.images(count)
         study.study_missing(
             self.experiment,
-            self.configs(count, options),
+            self.configs(options),
             seeds,
-            images,
+            self.images(),
             options.device,
             self.loss_slice,
             options.root,
@@ -212,7 +207,7 @@ class Costs:
         """The experiments that get records."""
         return (self.experiment,)
 
-    def wanted(self, count: int | None, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
+    def wanted(self, options: RunOptions) -> dict[Key, Mapping[str, Any]]:
         """Return the settings of each measurement that the stage wants; it needs no data."""
         return {(measurement.config_digest(chosen), 0): chosen for chosen in self._settings(options)}
 
@@ -224,9 +219,7 @@ class Costs:
         where = {"device": options.device, "threads": torch.get_num_threads()}
         return [{"activation": "all", "network": name, **self.timed, **where} for name in self.networks]
 
-    def carry_out(
-        self, count: int | None, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]
-    ) -> None:
+    def carry_out(self, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]) -> None:
         """Measure what has no record yet, network by network."""
 
         def measure(settings: Mapping[str, Any], seed: int) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A contrast that is looked at several times while its runs come in, at levels that hold for all looks together."""
+"""Repeated looks at a contrast while its runs come in, at levels that hold for all looks together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

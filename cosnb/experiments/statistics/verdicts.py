@@ -1,4 +1,4 @@
-"""The rule: what paired runs say of a claimed difference, and how many more would decide it.
+"""Rule for paired runs: the verdict on a claimed difference, and the number of runs that would decide it.
 
 A contrast has three answers, each by its own interval, and more than one may hold: there is a lead; the claimed size is
 excluded; there is no lead worth naming. Differences are paired by seed: one difference is (figure under the first

@@ -74,19 +74,9 @@ def choice(name: str, value: str, options: Mapping[str, str], label: str) -> alt
     return alt.param(name=name, value=value, bind=bind)
 
 
-def switch(name: str, label: str, value: bool = True) -> alt.Parameter:
-    """Return a truth value that a checkbox sets."""
-    return alt.param(name=name, value=value, bind=alt.binding_checkbox(name=label))
-
-
-def constant(name: str, value: Any) -> alt.Parameter:
-    """Return a value that expressions may name."""
-    return alt.param(name=name, value=value)
-
-
-def derived(name: str, expression: str) -> alt.Parameter:
-    """Return a value that follows other parameters."""
-    return alt.param(name=name, expr=expression)
+def switch(name: str, label: str) -> alt.Parameter:
+    """Return a truth value that a checkbox sets, true at first."""
+    return alt.param(name=name, value=True, bind=alt.binding_checkbox(name=label))
 
 
 def pick(cases: Mapping[str, str], key: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import sympy
 
-from cosnb.book.plots.interactive.chart import TEXT, Interactive, choice, constant, finish, ink, pick, slider
+from cosnb.book.plots.interactive.chart import TEXT, Interactive, choice, finish, ink, pick, slider
 from cosnb.codegen.targets import vega
 from cosnb.errors import CosnbError
 from cosnb.symbolic.catalogue import CATALOGUE, x
@@ -50,7 +50,7 @@ def gradient_descent(rate: float = 0.3, start: float = -3, hill: str = "bowl", s
         slider("rate", rate, 0.01, 2.5, 0.01, "learning rate η"),
         slider("start", start, -REACH, REACH, 0.05, "start w₀"),
         slider("shown", step, 0, STEPS, 1, "step"),
-        constant("tops", {name: top for name, (_, _, top) in HILLS.items()}),
+        alt.param("tops", {name: top for name, (_, _, top) in HILLS.items()}),
     ]
     across = alt.X("w:Q").scale(domain=[-REACH, REACH], nice=False).title("weight w: the place")
     upright = alt.Y("height:Q").scale(domain=[alt.ExprRef("-0.06 * tops[hill]"), alt.ExprRef("tops[hill]")], nice=False)

@@ -8,8 +8,6 @@ import altair as alt
 from cosnb.book.plots.interactive.chart import (
     Interactive,
     choice,
-    constant,
-    derived,
     finish,
     ink,
     line_inks,
@@ -40,10 +38,10 @@ def explorer(first: str = "cos", second: str = "swish", reach: float = 4) -> Int
     titles = {row.name: row.title for row in sorted(rows, key=lambda row: row.title.lower())}
     chosen = {"first": catalogue.get(first).name, "second": catalogue.get(second).name}
     params = [
-        constant("titles", titles),
-        constant("names", {row.name: [symbol.name for symbol in row.parameters] for row in rows}),
-        constant("defaults", {row.name: [float(value) for value in row.parameters.values()] for row in rows}),
-        constant("inks", {name: list(pair) for name, pair in line_inks(list(LOOKS)).items()}),
+        alt.param("titles", titles),
+        alt.param("names", {row.name: [symbol.name for symbol in row.parameters] for row in rows}),
+        alt.param("defaults", {row.name: [float(value) for value in row.parameters.values()] for row in rows}),
+        alt.param("inks", {name: list(pair) for name, pair in line_inks(list(LOOKS)).items()}),
     ]
     for side, name in chosen.items():
         params += _side(side, name, titles)
@@ -90,7 +88,7 @@ def slope_and_shift(slope: float = 5, shift: float = 0.5, reach: float = 4) -> I
     params = [
         slider("slope", slope, min(0, slope), max(12, slope), 0.1, "slope a"),
         slider("shift", shift, min(-0.5, shift), max(1.5, shift), 0.01, "shift c"),
-        constant("reach", reach),
+        alt.param("reach", reach),
     ]
     return finish([*zero_lines(), _lines(sampled, color)], params)
 
@@ -103,11 +101,11 @@ def _side(side: str, chosen: str, titles: dict[str, str]) -> list[alt.Parameter]
         default, value = f"defaults[{side}][{place}]", f"{side}_{letter}"
         params += [
             slider(control, 0, -1, 1, 0.02, f"{side}: {ordinal} parameter, default × 4^"),
-            derived(value, f"{default} == 0 ? {control} : {default} * pow(4, {control})"),
-            derived(f"{control}_label", f"{name} ? {name} + ' = ' + format({value}, '.3~r') : ''"),
+            alt.param(value, expr=f"{default} == 0 ? {control} : {default} * pow(4, {control})"),
+            alt.param(f"{control}_label", expr=f"{name} ? {name} + ' = ' + format({value}, '.3~r') : ''"),
         ]
         title += f" + ({name} ? ', ' + {control}_label : '')"
-    return [*params, derived(f"{side}_title", title)]
+    return [*params, alt.param(f"{side}_title", expr=title)]
 
 
 @cache  # 4 s of SymPy

@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from cosnb.book.plots.interactive.chart import Interactive, choice, constant, derived, finish, ink, line_inks, switch
+from cosnb.book.plots.interactive.chart import Interactive, choice, finish, ink, line_inks, switch
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import Record, by_activation, title
 
@@ -29,11 +29,11 @@ def training_runs(records: Sequence[Record], activations: Sequence[str] | None =
         raise CosnbError("No finished run to draw: run the experiment first.")
     names = list(dict.fromkeys(row["activation"] for row in rows))
     seeds = sorted({row["seed"] for row in rows})
-    params = [choice("metric", "test_accuracy", METRICS, "metric"), constant("titles", METRICS)]
+    params = [choice("metric", "test_accuracy", METRICS, "metric"), alt.param("titles", METRICS)]
     params += [switch(f"show_{place}", title(name)) for place, name in enumerate(names)]
     params += [switch(f"seed_{seed}", f"seed {seed}") for seed in seeds]
-    params.append(derived("shown", "{" + ", ".join(f"'{name}': show_{n}" for n, name in enumerate(names)) + "}"))
-    params.append(derived("sown", "{" + ", ".join(f"'{seed}': seed_{seed}" for seed in seeds) + "}"))
+    params.append(alt.param("shown", expr="{" + ", ".join(f"'{name}': show_{n}" for n, name in enumerate(names)) + "}"))
+    params.append(alt.param("sown", expr="{" + ", ".join(f"'{seed}': seed_{seed}" for seed in seeds) + "}"))
     drawn = (
         alt.Chart(alt.Data(values=rows))
         .transform_filter("shown[datum.activation] && sown[datum.seed]")
