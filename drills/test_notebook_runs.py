@@ -18,6 +18,7 @@ from tiny_book import code, write_notebook, write_runs
 from cosnb.book import notebooks
 
 ITEM = "4 notebook runs"
+pytestmark = pytest.mark.drill  # a minute of processor time
 # Each: the cell that goes wrong, the notebook's time limit (s), and what the report says.
 FAULTS = {
     "assertion": ("assert count == 2, 'off'", 60, "AssertionError: off"),

@@ -19,6 +19,7 @@ from cosnb.kernels import cpu, operators
 from cosnb.symbolic.catalogue import CATALOGUE
 
 ITEM = "5 numbers"
+pytestmark = pytest.mark.drill  # 40 s of processor time
 FLOATS = (torch.float32, torch.float64)
 TARGETS = [target for target in ("c", "pytorch", "numpy") if target in targets.available()]
 LIMIT = 8.0  # ulp, that of tests/test_targets.py
@@ -64,7 +65,6 @@ def test_the_limits_are_those_that_far_values_show(tally: Tally) -> None:
     tally(4 * len(CATALOGUE), wrong)
 
 
-@pytest.mark.drill
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # PyTorch's own, while it compiles
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_ends_are_the_limits_compiled(name: str, tally: Tally) -> None:
@@ -200,7 +200,6 @@ def test_meta_and_fake_tensors(name: str, tally: Tally) -> None:
     tally(3 * len(targets.FORMATS), wrong)
 
 
-@pytest.mark.drill
 @pytest.mark.parametrize("name", ["relu", "swish", "cos"])
 def test_more_than_2_31_elements(name: str, tally: Tally) -> None:
     count = 2**31 + 4099

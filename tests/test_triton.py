@@ -167,6 +167,7 @@ def test_interpreted_kernels_are_within_10_ulp_of_the_largest_term(name: str, in
 # term, a 32nd of float16's step there, or 64 subnormal numbers of float32: it shows where terms cancel.
 # Measured: 0.504 ulp of the result for f and 0.914 for f′ in bfloat16, in float16 1.7 and 31, at roots of CoS and CoS′.
 @needs_triton
+@pytest.mark.matrix
 @pytest.mark.parametrize("task", ["half", "noisy"])
 def test_16_bit_arithmetic_at_every_number(task: str, tmp_path: Path) -> None:
     formats = {dtype: every_finite(dtype) for dtype in HALVES}
