@@ -1,4 +1,4 @@
-"""The tool that says which code gives equal numbers: code written anew is equal, another constant is not."""
+"""The tool that says which code gives equal numbers: rewritten code is equal, another constant is not."""
 
 import json
 import shutil

@@ -37,7 +37,7 @@ def test_each_has_a_turn_in_every_round_after_the_warm_up_without_garbage_collec
     assert seen[:8] == list("aabbccdd")
     orders = {tuple(seen[start : start + 4]) for start in range(8, len(seen), 4)}
     assert all(sorted(order) == list("abcd") for order in orders)
-    assert len(orders) > 3, "the order is drawn anew in every round"
+    assert len(orders) > 3, "the order is drawn again in every round"
     assert collected == {True, False}
     assert gc.isenabled()
 

@@ -76,11 +76,12 @@ SWEEP = """
 from cosnb.experiments import results
 from cosnb.experiments.data import load
 from cosnb.experiments.runner import remote, run_missing
-from cosnb.experiments.training.plan import plan
+from cosnb.experiments.training.plan import configuration
 
 remote.TASK = "light_task"
 images = load("digits", 64)
-configs = plan(activations, images, "cpu", network="depth_mlp", protocol="depth", depth=1, batch_size=32)
+settings = {"network": "depth_mlp", "protocol": "depth", "depth": 1, "batch_size": 32}
+configs = [configuration(name, images, "cpu", **settings) for name in activations.split(",")]
 with open("executed", "a") as log:
     log.write("once ")
 print(run_missing(NAME, configs, range(seeds), images, "cpu", scheduler=scheduler), "trained")

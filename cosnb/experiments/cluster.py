@@ -118,7 +118,7 @@ def call_module(order: dict[str, Any], module: str, threads: int) -> Any:
 
     The module reads FOLDER/order.json and writes FOLDER/answer.json: {"value": …}, or {"error": a sentence}, which is
     raised here as CosnbError. The process is killed as soon as the task is cancelled, its client or scheduler gone; it
-    has to end by itself when its stdin closes, which tells that the worker was killed. threads: for its numerical
+    has to end on its own when its stdin closes, which tells that the worker was killed. threads: for its numerical
     libraries, where OMP_NUM_THREADS does not say; 0 divides the machine's cores by the worker's threads. Raises
     ProcessDied where a signal ended it.
     """

@@ -1,27 +1,20 @@
-"""Configurations of an experiment: the same settings for each activation."""
+"""Configuration of an activation on given images and a given device."""
 
 import torch
 
 from cosnb.experiments.data import ImageData
-from cosnb.experiments.training.config import TrainingConfig, parse_activations
+from cosnb.experiments.training.config import TrainingConfig
 from cosnb.experiments.training.device import resolve_precision
-
-
-def plan(
-    activations: str, images: ImageData, device: str | torch.device, precision: str = "float32", **settings: object
-) -> list[TrainingConfig]:
-    """Return a configuration for each name in `activations` (commas between), on `images` as they are.
-
-    `precision` may be "auto" (by device); `settings` are further fields of `TrainingConfig`. Raises CosnbError as that
-    does.
-    """
-    return [configuration(name, images, device, precision, **settings) for name in parse_activations(activations)]
 
 
 def configuration(
     activation: str, images: ImageData, device: str | torch.device, precision: str = "float32", **settings: object
 ) -> TrainingConfig:
-    """Return the configuration of one activation, a name of the catalogue or formula text; see `plan`."""
+    """Return the configuration of one activation, a name of the catalogue or formula text, on `images` as they are.
+
+    `precision` may be "auto" (by device); `settings` are further fields of `TrainingConfig`. Raises CosnbError as that
+    does.
+    """
     return TrainingConfig(
         activation=activation,
         dataset=images.name,
