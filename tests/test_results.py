@@ -120,6 +120,19 @@ def test_what_is_no_json_leaves_nothing(tmp_path: Path) -> None:
         ({"config_digest": "../../x"}, "config_digest must match pattern"),
         ({"epochs": [EPOCH | {"test_loss": "2"}]}, r"epochs\[0\].test_loss must be number"),
         ({"device": {"threads": 0}}, "device.threads must be bigger"),
+        (
+            {"epochs": [EPOCH | {"test_accuracy": 55.11}]},
+            r"epochs\[0\].test_accuracy must be smaller than or equal to 1",
+        ),
+        ({"epochs": [EPOCH | {"train_accuracy": -0.1}]}, r"epochs\[0\].train_accuracy must be bigger"),
+        ({"epochs": [EPOCH | {"mirrored_test_accuracy": 90.1}]}, r"epochs\[0\].mirrored_test_accuracy must be smaller"),
+        ({"epochs": [EPOCH | {"test_loss": -1.0}]}, r"epochs\[0\].test_loss must be bigger"),
+        ({"epochs": [EPOCH, EPOCH]}, "its epochs are not 1, 2, 3"),
+        ({"measured": {"test_accuracy": 35.2}}, "measured.test_accuracy must be smaller"),
+        (
+            {"config": CONFIG.as_dict() | {"lr": 0.01}},
+            "its config_digest is .*, that of its config .*: one of them was",
+        ),
     ],
 )
 def test_what_the_schema_does_not_allow_is_neither_written_nor_read(
@@ -132,6 +145,27 @@ def test_what_the_schema_does_not_allow_is_neither_written_nor_read(
     path.write_text(json.dumps(record(**changes)))
     with pytest.warns(UserWarning, match=f"was left out: {problem}"):
         assert results.read("table", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        (f"cos-{CONFIG.digest()}-seed0.json", {"seed": 77}),
+        (f"cos-{CONFIG.digest()}-seed0.json", {"experiment": "another"}),
+        (f"cos-{CONFIG.digest()}-seed0.json", {"status": "failed"}),
+        (f"cos-{CONFIG.digest()}-seed0 (1).json", {}),
+        (f"mish-{CONFIG.digest()}-seed0.json", {}),
+    ],
+)
+def test_a_record_under_another_records_name_is_left_out(tmp_path: Path, name: str, changes: dict[str, Any]) -> None:
+    folder = tmp_path / "table"
+    folder.mkdir()
+    (folder / name).write_text(json.dumps(record(**changes)))
+    with pytest.warns(UserWarning, match="was left out: it holds the record (table|another)/cos-.*-seed(0|77)"):
+        assert results.read("table", tmp_path) == []
+    if "(1)" not in name:  # else it is no file of this seed
+        with pytest.raises(CosnbError, match="is no usable record: it holds the record"):
+            results.find("table", CONFIG.digest(), 0, tmp_path)
 
 
 def test_unknown_fields_are_named_and_kept(tmp_path: Path) -> None:
