@@ -325,6 +325,49 @@ def test_a_failed_run_is_kept_and_tried_again(tmp_path: Path, data: ImageData, m
     assert sorted(r["status"] for r in results.read("table", tmp_path)) == ["failed", "ok", "ok"]
 
 
+def test_a_failed_run_goes_on_from_its_checkpoint(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
+    config, given = dataclasses.replace(CONFIG, epochs=3), ("table", data, "cpu", tmp_path)
+    real, shown = runs.train, []
+
+    def fail(config: TrainingConfig, seed: int, data: ImageData, device: str, after_epoch: Any, *rest: Any) -> Any:
+        def then_fail(epoch: dict[str, Any]) -> None:
+            after_epoch(epoch)
+            if epoch["epoch"] == 2:
+                raise RuntimeError("the device is lost")
+
+        return real(config, seed, data, device, then_fail, *rest)
+
+    monkeypatch.setattr(runs, "train", fail)
+    run_missing(given[0], [config], [0], *given[1:])
+    monkeypatch.setattr(runs, "train", lambda *arguments: real(*arguments[:4], shown.append, *arguments[5:]))
+    run_missing(given[0], [config], [0], *given[1:])
+    assert [epoch["epoch"] for epoch in shown] == [1, 2, 3]
+    found = {record["status"]: record for record in results.read("table", tmp_path)}
+    assert found["ok"]["timing"]["resumed"]
+    assert found["failed"]["error"] == "RuntimeError: the device is lost"
+    assert not (tmp_path / "table" / ".checkpoints").exists()
+
+
+def test_a_device_on_which_all_runs_failed_ends_the_call() -> None:
+    failed, done = {"error": "AcceleratorError: unspecified launch failure"}, {"error": None}
+    with pytest.raises(CosnbError, match=r"every run on cuda failed .*unspecified launch failure"):
+        runs.refuse_a_broken_device([failed, failed], "cuda")
+    runs.refuse_a_broken_device([failed, done], "cuda")
+    runs.refuse_a_broken_device([failed], "cpu")  # where the next may succeed
+    runs.refuse_a_broken_device([], "cuda")
+
+
+def test_a_tree_without_git_has_the_commit_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "repository_root", lambda: tmp_path)
+    monkeypatch.delenv("COSNB_COMMIT", raising=False)
+    assert results.checked_out() == {"commit": None, "dirty": None}
+    monkeypatch.setenv("COSNB_COMMIT", "c" * 40)
+    assert results.checked_out() == {"commit": "c" * 40, "dirty": None}
+
+
 def test_a_diverged_run_counts_as_done(tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "train", lambda *_: ("diverged", [], None))
     assert run_missing("table", [CONFIG], [0], data, "cpu", tmp_path) == 1

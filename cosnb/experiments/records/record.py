@@ -116,7 +116,10 @@ def require_writable(experiment: str, root: Path | None = None) -> Path:
 
 
 def checked_out() -> dict[str, str | bool | None]:
-    """Return the `commit` checked out and whether a tracked file differs, `dirty`; None where there is no git."""
+    """Return the `commit` checked out and whether a tracked file differs, `dirty`.
+
+    A copy of the tree without git has the commit that COSNB_COMMIT names, else None, and nobody knows what differs.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(repository_root()), *arguments]
@@ -125,7 +128,7 @@ def checked_out() -> dict[str, str | bool | None]:
     try:
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
+        return {"commit": os.environ.get("COSNB_COMMIT"), "dirty": None}
 
 
 def config_digest(settings: Mapping[str, Any]) -> str:
