@@ -40,6 +40,8 @@ def train_streams(
     checkpoints: Mapping[Job, Checkpoint] | None = None,
 ) -> dict[Job, Outcome]:
     """Train a network for each (configuration, seed) as `train_together`: as `execution_on` the device says."""
+    if execution_on(device) == EXECUTION:
+        torch.backends.cudnn.allow_tf32 = False  # what a record calls float32 is float32 in convolutions too
     return train_together(jobs, data, device, after_epoch, checkpoints, run_on(device))
 
 
