@@ -67,7 +67,7 @@ def evaluator(program: Program, dtype: type) -> Callable[[numpy.ndarray], numpy.
 
     def evaluate(points: numpy.ndarray) -> numpy.ndarray:
         with numpy.errstate(all="ignore"):
-            values = compiled(points.astype(dtype))  # type: ignore[operator]
-        return numpy.broadcast_to(numpy.asarray(values, dtype), points.shape)
+            values: numpy.ndarray = numpy.asarray(compiled(points.astype(dtype)), dtype)  # type: ignore[operator]
+        return numpy.broadcast_to(values, points.shape)
 
     return evaluate

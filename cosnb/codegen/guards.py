@@ -20,6 +20,7 @@ from cosnb.codegen.evaluate import evaluator
 from cosnb.codegen.program import Program
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
+_TINIEST = 2.0**-1000  # instead of 0, which has no logarithm
 _STEPS = 8  # grid points an octave
 _AGREE = (20, 40)  # bits to which the asymptote must agree with f where it takes over, for float and double
 
@@ -63,15 +64,20 @@ def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, 
     """
     half = numpy.exp2(numpy.linspace(-20, 4, 4000))
     points = numpy.concatenate([-half, half]).astype(numpy.float32)
-    terms = [numpy.asarray(sympy.lambdify(x, term, "numpy")(points.astype(float))) for term in expr.as_ordered_terms()]
+    terms = [_float64(term, x)(points.astype(float)) for term in expr.as_ordered_terms()]
     reference = numpy.abs(exact := evaluator(program, numpy.float64)(points))
     largest = numpy.max([numpy.abs(numpy.broadcast_to(term, points.shape)) for term in terms], axis=0)
     error = numpy.abs(evaluator(program, numpy.float32)(points) - exact)
     by_class = numpy.where(reference >= largest / 64, reference, largest)
-    first, second = (
-        error / numpy.exp2(numpy.floor(numpy.log2(size)) - 23) for size in (by_class, numpy.maximum(reference, largest))
-    )
+    sizes = (numpy.maximum(size, _TINIEST) for size in (by_class, numpy.maximum(reference, largest)))
+    first, second = (error / numpy.exp2(numpy.floor(numpy.log2(size)) - 23) for size in sizes)
     return float(numpy.max(first)), float(numpy.max(second))
+
+
+def _float64(term: sympy.Expr, x: sympy.Symbol) -> Callable[[numpy.ndarray], numpy.ndarray]:
+    """Return `term` by NumPy, which takes an integer beyond 2⁶³ for an object that no function knows."""
+    large = {number: sympy.Float(number, 17) for number in term.atoms(sympy.Integer) if abs(number) >= 2**53}
+    return lambda points: numpy.asarray(sympy.lambdify(x, term.xreplace(large), "numpy")(points))
 
 
 def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> Tail | None:

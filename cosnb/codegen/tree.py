@@ -8,7 +8,8 @@ from sympy.core.relational import Relational
 
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
-from cosnb.symbolic.functions import erfc, sigmoid, softplus
+from cosnb.symbolic.functions import erfc, ln, sigmoid, softplus
+from cosnb.symbolic.vocabulary import closed
 
 FUNCTIONS = {
     sympy.exp: "exp",
@@ -24,11 +25,13 @@ FUNCTIONS = {
     sympy.erf: "erf",
     sympy.erfc: "erfc",
     erfc: "erfc",
+    ln: "log",
     sympy.Abs: "abs",
     sympy.sign: "sign",
     sigmoid: "sigmoid",
     softplus: "softplus",
 }
+_LARGEST, _STEP = sympy.Integer(2) ** 127, sympy.Integer(2) ** 64
 _RELATIONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
 
 
@@ -149,6 +152,8 @@ class Tree:
             base = self.lower(factors[0].base)
             return self.program.mul(self.program.mul(self.lower(constant), base), base)
         result = self._factors(factors) if factors else self.program.number(1)
+        while abs(constant) > _LARGEST:  # 1e40·x, which float can hold where x is small
+            constant, result = constant / _STEP, self.program.mul(self.program.number(_STEP), result)
         return result if constant == 1 else self.program.mul(self.lower(constant), result)
 
     @staticmethod
@@ -170,12 +175,12 @@ class Tree:
             return self.program.power(root, int(exponent.p))
         if base.is_number and base.is_positive:
             return self.lower(sympy.exp(exponent * sympy.log(base), evaluate=False))
-        if exponent.is_number:
-            return self.program.emit("pow", self.lower(base), self.lower(exponent))
-        raise CosnbError(f"no target computes {expr}: a power's exponent must be a number")
+        if exponent.has(next(iter(self.names))):
+            raise CosnbError(f"no target computes {expr}: a power's exponent must be a number")
+        return self.program.emit("pow", self.lower(base), self.lower(exponent))
 
     def _piecewise(self, expr: sympy.Piecewise) -> int:
-        *pieces, (last, condition) = expr.args
+        *pieces, (last, condition) = closed(expr).args
         if condition != sympy.true:
             raise CosnbError(f"{expr} has no value where none of its conditions holds: end it with (value, True)")
         result = self.lower(last)
