@@ -104,17 +104,9 @@ def _has_gap(expr: sympy.Expr) -> bool:
 
 
 def compare(relation: Callable[[sympy.Expr, sympy.Expr], sympy.Basic], u: sympy.Expr, v: sympy.Expr) -> sympy.Basic:
-    """Return relation(u, v), as relation(u − v, 0) where SymPy would turn it round for ever: x >= x/10 + 9/10."""
+    """Return relation(u, v), with parameters as relation(u − v, 0): SymPy turns x >= x/10 + 9*c/10 round for ever."""
     condition = relation(u, v)
-    if not (u.has(x) and v.has(x)):
-        return condition
-    if condition.free_symbols <= {x}:
-        try:
-            Piecewise((0, condition), (1, True))
-            return condition
-        except RecursionError:
-            pass
-    return relation(u - v, sympy.Integer(0))
+    return relation(u - v, sympy.Integer(0)) if u.has(x) and v.has(x) and condition.free_symbols != {x} else condition
 
 
 def _abs(u: sympy.Expr) -> sympy.Expr:
