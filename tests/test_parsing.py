@@ -12,8 +12,8 @@ from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import CATALOGUE, x
 from cosnb.symbolic.catalogue.formula import a, b, c
 from cosnb.symbolic.functions import erfc, ln, sigmoid, softplus
-from cosnb.symbolic.vocabulary import FUNCTIONS
 from cosnb.symbolic.parsing import from_text, parse
+from cosnb.symbolic.vocabulary import FUNCTIONS
 
 ABS = Piecewise((-x, x < 0), (0, x <= 0), (x, True))
 GOOD = {

@@ -9,8 +9,8 @@ from mpmath import mp, mpf
 
 from cosnb.errors import CosnbError
 from cosnb.symbolic.catalogue import x
-from cosnb.symbolic.vocabulary import FUNCTIONS
 from cosnb.symbolic.parsing import parse
+from cosnb.symbolic.vocabulary import FUNCTIONS
 
 
 class NoValueError(Exception):

@@ -116,9 +116,14 @@ class Tree:
     def _stable_sum(self, expr: sympy.Expr) -> int | None:
         """Emit sums that would cancel in a tail: 1 ± erf, 1 − σ, 1 − tanh², c·e^g − c."""
         program = self.program
-        if len(expr.args) != 2:
-            return None
         constant, rest = expr.as_coeff_Add()
+        if len(expr.args) != 2:  # c·e^g − c + more
+            pairs = (constant + term for term in rest.args if abs(term.as_coeff_Mul()[0]) == abs(constant) != 0)
+            for pair in pairs:
+                stable = self._stable_sum(pair)
+                if stable is not None:
+                    return program.add(self.lower(expr - pair), stable)
+            return None
         weight, head = rest.as_coeff_Mul()
         if constant == 0 or abs(weight) != abs(constant):
             return None

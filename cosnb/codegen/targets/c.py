@@ -13,7 +13,6 @@ import sympy
 from cosnb.codegen.elementary import FUNCTIONS, SELECTIONS, definitions
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import COMPARISONS, Program
-from cosnb.errors import CosnbError
 
 _SUFFIX = {"float": "f", "double": ""}
 _ENOUGH = 8.0  # ulp by NumPy, which rounds each product: about 4 in C

@@ -3,9 +3,25 @@
 import sympy
 from sympy import Integer, Piecewise, Rational, cos, exp, log, sin, sqrt, tanh
 
-from cosnb.symbolic.catalogue.formula import Formula, a, alpha, b, beta, bias, omega, scale, x
+from cosnb.symbolic.catalogue.formula import (
+    Formula,
+    a,
+    alpha,
+    alpha_n,
+    alpha_p,
+    b,
+    beta,
+    bias,
+    lower,
+    mu,
+    omega,
+    scale,
+    sigma,
+    upper,
+    x,
+)
 from cosnb.symbolic.catalogue.of_torch import GELU
-from cosnb.symbolic.functions import sigmoid, softplus
+from cosnb.symbolic.functions import erfc, sigmoid, softplus
 
 ROWS = (
     # Kin of Swish and Mish
@@ -88,8 +104,31 @@ ROWS = (
         "smelu",
         "SmeLU",
         Piecewise((0, x <= -beta), (x, x >= beta), ((x + beta) ** 2 / (4 * beta), True)),
-        "Shamir, Lin and Coviello 2020, arXiv:2010.09931",
-        parameters={beta: Integer(1)},
+        "Shamir, Lin and Coviello 2020, arXiv:2010.09931; with beta 1 JAX's sparse_plus",
+        ("sparse_plus",),
+        {beta: Integer(1)},
+    ),
+    Formula(
+        "hard_mish",
+        "Hard Mish",
+        Piecewise((0, x <= -2), (x, x >= 0), (x * (x + 2) / 2, True)),
+        "Misra, H-Mish (software, github.com/digantamisra98/H-Mish); timm's hard_mish",
+        ("hardmish",),
+    ),
+    Formula(
+        "rrelu",
+        "RReLU (in evaluation)",
+        Piecewise(((lower + upper) / 2 * x, x <= 0), (x, True)),
+        "Xu, Wang, Chen and Li 2015, arXiv:1505.00853; in training the slope is drawn between lower and upper",
+        parameters={lower: Rational(1, 8), upper: Rational(1, 3)},
+    ),
+    Formula(
+        # Transformers computes e^min(x, −1e−6) − 1, which is off by up to 8e-7 just below 0
+        "xielu",
+        "xIELU",
+        Piecewise((alpha_n * (exp(x) - 1 - x) + beta * x, x <= 0), (alpha_p * x**2 + beta * x, True)),
+        "Huang and Schlag 2024, arXiv:2411.13010",
+        parameters={alpha_p: Rational(4, 5), alpha_n: Rational(4, 5), beta: Rational(1, 2)},
     ),
     Formula(
         "isrlu",
@@ -106,6 +145,20 @@ ROWS = (
         parameters={beta: Integer(1)},
     ),
     # Kin of tanh, and waves
+    Formula(
+        "sparse_sigmoid",
+        "Sparse sigmoid",
+        Piecewise((0, x <= -1), (1, x >= 1), ((x + 1) / 2, True)),
+        "Martins and Astudillo 2016 (sparsemax of x and 0, at 2x), arXiv:1602.02068; JAX's sparse_sigmoid",
+    ),
+    Formula(
+        # (1 + erf((x − mu) / (sigma·√2))) / 2, in the form that keeps the left tail
+        "laplace",
+        "Laplace",
+        erfc((mu - x) / (sigma * sqrt(2))) / 2,
+        "Ma et al. 2022 (Mega), arXiv:2209.10655",
+        parameters={mu: Rational("0.707107"), sigma: Rational("0.282095")},
+    ),
     Formula(
         "lecun_tanh",
         "LeCun's tanh",
