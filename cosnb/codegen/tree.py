@@ -118,11 +118,10 @@ class Tree:
         program = self.program
         constant, rest = expr.as_coeff_Add()
         if len(expr.args) != 2:  # c·e^g − c + more
-            pairs = (constant + term for term in rest.args if abs(term.as_coeff_Mul()[0]) == abs(constant) != 0)
-            for pair in pairs:
-                stable = self._stable_sum(pair)
-                if stable is not None:
-                    return program.add(self.lower(expr - pair), stable)
+            for weight, head in (term.as_coeff_Mul() for term in rest.args):
+                if isinstance(head, sympy.exp) and weight == -constant != 0:
+                    stable = program.mul(self.lower(weight), program.emit("expm1", self.lower(head.args[0])))
+                    return program.add(self.lower(expr - constant - weight * head), stable)
             return None
         weight, head = rest.as_coeff_Mul()
         if constant == 0 or abs(weight) != abs(constant):
