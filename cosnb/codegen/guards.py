@@ -164,8 +164,8 @@ def _has_died_away(functions: list[Callable], edges: list[float]) -> bool:
 
 
 def _limit(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> sympy.Expr | None:
-    """Return the limit at ±∞ where it exists and the program does not give it."""
+    """Return the limit at ±∞ where there is one and the program does not give it."""
     values = [f(numpy.array([side * numpy.inf], dtype))[0] for f, dtype in zip(functions, _TYPES, strict=True)]
-    if not any(numpy.isnan(values)):
-        return None
+    if not any(numpy.isnan(values)) or numpy.isnan(functions[-1](side * numpy.exp2([20.0, 40.0, 80.0]))).all():
+        return None  # or nowhere real on that side, as √x
     return far_limit(expr, x, sympy.oo if side > 0 else -sympy.oo)

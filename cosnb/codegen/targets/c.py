@@ -10,7 +10,7 @@ from functools import partial
 import numpy
 import sympy
 
-from cosnb.codegen.elementary import FUNCTIONS, SELECTIONS, definitions
+from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, SELECTIONS, arguments, definitions
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import COMPARISONS, Program
 
@@ -36,7 +36,9 @@ def target(dtype: str) -> Target:
         "not": "~{0}",
     }
     templates |= {op: f"cosnb_mask{f}({{0}} {sign} {{1}})" for op, sign in COMPARISONS.items()}
-    templates |= {name: f"cosnb_{name}{f}({{0}})" for name in FUNCTIONS}
+    templates |= {name: f"cosnb_{name}{f}({arguments(name)})" for name in FUNCTIONS}
+    templates["power_of"] = templates["exp_product"]
+    templates["power"] = f"cosnb_pow{f}({{0}}, {{1}}, 0.0{f})"
 
     def edge(single: sympy.Expr, double: sympy.Expr) -> str:
         return literal(single if dtype == "float" else double, dtype)
@@ -85,4 +87,5 @@ def helpers(programs: Sequence[Program], dtype: str) -> str:
     ops = {program.steps[index].op for program in programs for index in program.live()}
     ops |= {"mask"} if ops & COMPARISONS.keys() else set()
     ops |= {"choose"} if "where" in ops else set()
+    ops |= {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}
     return definitions([name for name in (*FUNCTIONS, *SELECTIONS) if name in ops], dtype)
