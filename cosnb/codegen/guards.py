@@ -86,7 +86,10 @@ def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: in
         top = numpy.log2(float(numpy.finfo(dtype).max))
         grid = side * numpy.exp2(numpy.arange(-2 * _STEPS, int(top * _STEPS)) / _STEPS).astype(dtype)
         last = _last_good(evaluate, grid, truth)
-        failed |= 0 <= last < len(grid) - 1
+        fails = 0 <= last < len(grid) - 1
+        if fails and not truth.is_real(grid[last + 1]):
+            return None
+        failed |= fails
         edges.append(float(grid[max(last, 0)]))
     if not failed:
         return None
@@ -117,6 +120,14 @@ class _Truth:
         self.functions = [numeric(term, x) for term in expr.as_ordered_terms()]
         # Exponentials of exponentials take mpmath minutes far out; they overflow rather than be finite and wrong.
         self.is_tower = any(f.args[0].has(sympy.exp, sympy.sinh, sympy.cosh) for f in expr.atoms(sympy.Function))
+
+    def is_real(self, point: float) -> bool:
+        """Say whether f is real at `point`, as log((1 + x)/(1 − x)) is not at 2; True where mpmath has no answer."""
+        try:
+            with mp.workdps(30):
+                return self.is_tower or all(mp.im(f(mpmath.mpf(float(point)))) == 0 for f in self.functions)
+        except (OverflowError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
+            return True
 
     def agrees(self, point: float, value: float) -> bool:
         """Say whether `value` is f(point) to 1/1000 of the largest term; True where mpmath has no answer."""
