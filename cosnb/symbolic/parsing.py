@@ -34,6 +34,7 @@ from cosnb.symbolic.grammar import MAX_BITS, Builder, OutOfBoundsError
 from cosnb.symbolic.spelling import function_name, no_character, respelled, unknown
 from cosnb.symbolic.vocabulary import CONSTANTS, FUNCTIONS, OLDEST, find, takes
 
+TYPED = "formula text"  # the source of what was typed
 MAX_CHARACTERS = 2000
 MAX_NODES = 500
 MAX_DEPTH = 60  # SymPy takes about ten frames of Python's 1,000 for a level
@@ -77,7 +78,7 @@ def from_text(text: str, parameters: Mapping[str, sympy.Rational] | None = None)
         _Reader(text, values).formula()
     digest = hashlib.sha256(sympy.srepr(expr).encode()).hexdigest()[:8]
     defaults = {sympy.Symbol(name, real=True): number for name, number in values.items()}
-    return Formula(f"formula_{digest}", text.strip(), expr, "formula text", parameters=defaults)
+    return Formula(f"formula_{digest}", " ".join(text.split()), expr, TYPED, parameters=defaults)
 
 
 def _parameter_names(parameters: Iterable[str]) -> list[str]:

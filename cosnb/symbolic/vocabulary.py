@@ -44,6 +44,8 @@ DEFINED: dict[str, sympy.Expr] = {
     "exp2": sympy.exp(x * ln(2)),
     "gelu_10": Piecewise((10, x > 10), (GELU, True)),  # min(gelu(x), 10): gelu(10) is 10 − 8e-23
     "identity": x,
+    # (1 + erf((x − mu)/(sigma·√2)))/2 with the numbers of Ma et al. 2022 (Mega), arXiv:2209.10655
+    "laplace": erfc((Rational("0.707107") - x) / (Rational("0.282095") * sympy.sqrt(2))) / 2,
     "log10": sympy.log(x) / sympy.log(10),
     "log1mexp": Piecewise((sympy.log(2 * sympy.sinh(x / 2)) - x / 2, x < 1), (sympy.log(1 - sympy.exp(-x)), True)),
     "log2": sympy.log(x) / sympy.log(2),
@@ -54,6 +56,8 @@ DEFINED: dict[str, sympy.Expr] = {
     "sqrtsoftplus": sympy.sqrt(softplus(x)),
     "square": x**2,
     "step": Piecewise((0, x < 0), (1, True)),
+    # Huang and Schlag 2024, arXiv:2411.13010; Transformers has e^min(x, −1e−6), which is off by 8e-7 just below 0
+    "xielu": Piecewise(((sympy.exp(x) - 1 - x) * 4 / 5 + x / 2, x <= 0), (x**2 * 4 / 5 + x / 2, True)),
 }
 # Other names of functions, as Python's math, NumPy, SciPy, PyTorch, JAX, Keras and Transformers have them.
 ALIASES = {

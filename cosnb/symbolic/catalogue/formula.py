@@ -8,7 +8,6 @@ x = sympy.Symbol("x", real=True)
 a, b, c, alpha, beta, lambd, omega, theta, value = sympy.symbols("a b c alpha beta lambd omega theta value", real=True)
 slope, weight, low, high = sympy.symbols("negative_slope weight min_val max_val", real=True)
 scale, bias, lower, upper = sympy.symbols("scale bias lower upper", real=True)
-mu, sigma, alpha_p, alpha_n = sympy.symbols("mu sigma alpha_p alpha_n", real=True)
 
 # How a formula writes the parameters whose names, which are those of PyTorch's arguments, would be set as products.
 SIGNS = {

@@ -7,21 +7,17 @@ from cosnb.symbolic.catalogue.formula import (
     Formula,
     a,
     alpha,
-    alpha_n,
-    alpha_p,
     b,
     beta,
     bias,
     lower,
-    mu,
     omega,
     scale,
-    sigma,
     upper,
     x,
 )
 from cosnb.symbolic.catalogue.of_torch import GELU
-from cosnb.symbolic.functions import erfc, sigmoid, softplus
+from cosnb.symbolic.functions import sigmoid, softplus
 
 ROWS = (
     # Kin of Swish and Mish
@@ -123,14 +119,6 @@ ROWS = (
         parameters={lower: Rational(1, 8), upper: Rational(1, 3)},
     ),
     Formula(
-        # Transformers computes e^min(x, −1e−6) − 1, which is off by up to 8e-7 just below 0
-        "xielu",
-        "xIELU",
-        Piecewise((alpha_n * (exp(x) - 1 - x) + beta * x, x <= 0), (alpha_p * x**2 + beta * x, True)),
-        "Huang and Schlag 2024, arXiv:2411.13010",
-        parameters={alpha_p: Rational(4, 5), alpha_n: Rational(4, 5), beta: Rational(1, 2)},
-    ),
-    Formula(
         "isrlu",
         "ISRLU",
         Piecewise((x / sqrt(1 + alpha * x**2), x < 0), (x, True)),
@@ -150,14 +138,6 @@ ROWS = (
         "Sparse sigmoid",
         Piecewise((0, x <= -1), (1, x >= 1), ((x + 1) / 2, True)),
         "Martins and Astudillo 2016 (sparsemax of x and 0, at 2x), arXiv:1602.02068; JAX's sparse_sigmoid",
-    ),
-    Formula(
-        # (1 + erf((x − mu) / (sigma·√2))) / 2, in the form that keeps the left tail
-        "laplace",
-        "Laplace",
-        erfc((mu - x) / (sigma * sqrt(2))) / 2,
-        "Ma et al. 2022 (Mega), arXiv:2209.10655",
-        parameters={mu: Rational("0.707107"), sigma: Rational("0.282095")},
     ),
     Formula(
         "lecun_tanh",
