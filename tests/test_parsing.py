@@ -8,6 +8,7 @@ from sympy import Piecewise, Rational, atan, cos, cosh, exp, log, pi, sin, sinh,
 
 from cosnb.activations import activation
 from cosnb.errors import CosnbError
+from cosnb.paths import repository_root
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import CATALOGUE, x
 from cosnb.symbolic.catalogue.formula import a, b, c
@@ -169,6 +170,12 @@ def test_names_of_functions_are_names_of_activations() -> None:
     for name in ("clip", "where", "max"):
         with pytest.raises(CosnbError, match="unknown activation"):
             activation(name)
+
+
+def test_the_book_lists_the_functions() -> None:
+    page = (repository_root() / "book" / "reference.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- `([a-z0-9_ ]+)`$", page, re.MULTILINE)
+    assert sorted(" ".join(listed).split()) == sorted(FUNCTIONS)
 
 
 def test_a_parameter_may_have_a_function_s_newer_name() -> None:
