@@ -69,6 +69,7 @@ def called(name: str, args: list[mpf]) -> object:
         "exp2": lambda: mpf(2) ** u,
         "gelu_10": lambda: min(u * mp.ncdf(u), mpf(10)),
         "identity": lambda: u,
+        "laplace": lambda: mp.ncdf((u - mpf("0.707107")) / mpf("0.282095")),
         "log10": lambda: mp.log(u) / mp.log(10),
         "log2": lambda: mp.log(u) / mp.log(2),
         "log1mexp": lambda: mp.log(-mp.expm1(-u)),
@@ -80,6 +81,7 @@ def called(name: str, args: list[mpf]) -> object:
         "sqrtsoftplus": lambda: mp.sqrt(mp.log(1 + mp.exp(u))),
         "square": lambda: u**2,
         "step": lambda: mpf(apart(u, mpf(0)) > 0),
+        "xielu": lambda: 0.5 * u + mpf("0.8") * (u**2 if apart(u, mpf(0)) > 0 else mp.expm1(u) - u),
         "hardtanh": lambda: mpf(-1) if apart(u, mpf(-1)) < 0 else mpf(1) if apart(u, mpf(1)) > 0 else u,
     }
     return own[name]() if name in own else getattr(mp, name)(u)
