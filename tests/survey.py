@@ -336,7 +336,10 @@ TEXTS: dict[str, tuple[str, dict[str, float], Oracle]] = {
         lambda v: (v / (1 + abs(v))) ** 2 / 2 + v / (1 + abs(v)) / 2,
     ),
     "absolute value": ("|x|", {}, abs),
+    "triangle wave by a remainder": ("abs(x % 2 - 1)", {}, lambda v: abs(v - 2 * mp.floor(v / 2) - 1)),
     # Steps
+    "staircase": ("floor(x)", {}, mp.floor),
+    "QReLU": ("round(x*4)/4", {}, lambda v: mp.nint(4 * v) / 4),
     "binary step": ("heaviside(x)", {}, lambda v: mpf(v >= 0)),
     "bipolar": ("sign(x)", {}, mp.sign),
     "ternary step": (
@@ -346,9 +349,6 @@ TEXTS: dict[str, tuple[str, dict[str, float], Oracle]] = {
     ),
 }
 REFUSED = {
-    "triangle wave": ("abs(x % 2 - 1)", r"1 - acos\(cos\(pi\*x\)\)/pi"),
-    "staircase": ("floor(x)", r"sum of step\(x - k\)"),
-    "rounded": ("round(x*4)/4", r"sum of step\(x - k\)"),
     "gamma": ("gamma(x)", "quotient of polynomials"),
     "log-gamma": ("lgamma(x)", "quotient of polynomials"),
     "Lambert W": ("lambertw(exp(x))", "quotient of polynomials"),

@@ -130,6 +130,18 @@ def test_a_formula_that_is_real_on_an_interval_is_nan_outside() -> None:
     torch.testing.assert_close(values, x / torch.sqrt(1 - x**2), rtol=1e-14, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_steps_are_those_of_pytorch(dtype: torch.dtype) -> None:
+    x = torch.tensor([-2.5, -2.0, -1.75, -1.5, -0.5, -0.25, 0.0, 0.5, 1.0, 1.5, 2.25, 2.5, 3.5, 1e4], dtype=dtype)
+    for name in ("floor", "ceil", "round", "trunc"):
+        assert torch.equal(activation(name)(x), getattr(torch, name)(x))
+        assert torch.equal(activation(name).elementwise(1)(x), torch.zeros_like(x))
+    assert torch.equal(activation("x % 3")(x), torch.remainder(x, 3))
+    assert torch.isnan(activation("floor(x)")(torch.tensor([math.nan], dtype=dtype))).all()
+    with pytest.raises(CosnbError, match="its steps have no end"):
+        activation("round(x)").properties()
+
+
 def test_numbers_that_float32_cannot_hold() -> None:
     x = torch.tensor([-2.0, -1e-10, 0.0, 1e-10, 1e-3, 2.0])
     assert torch.equal(activation("1e40*x")(x.double()), 1e40 * x.double())

@@ -12,7 +12,7 @@ from cosnb.paths import repository_root
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import CATALOGUE, x
 from cosnb.symbolic.catalogue.formula import a, b, c
-from cosnb.symbolic.functions import erfc, ln, sigmoid, softplus
+from cosnb.symbolic.functions import erfc, floor, ln, sigmoid, softplus
 from cosnb.symbolic.parsing import from_text, parse
 from cosnb.symbolic.vocabulary import FUNCTIONS
 
@@ -95,6 +95,9 @@ GOOD = {
     "np.logaddexp(x, 0)": softplus(x),
     "minimum(np.maximum(x, 0), 6)": CATALOGUE["relu6"].expr,
     "expit(x)": sigmoid(x),
+    "floor(x) + ceil(2*x)": floor(x) - floor(-2 * x),
+    "x % 2": x - 2 * floor(x / 2),
+    "floor(2.5)*x": 2 * x,
     "linear(x) + identity(x)": 2 * x,
     "max(x, a*x)": Piecewise((x, -a * x + x >= 0), (a * x, True)),
 }

@@ -53,6 +53,11 @@ def apart(u: mpf, v: mpf) -> mpf:
     return u - v
 
 
+def whole(u: mpf) -> mpf:
+    apart(u, mp.nint(u))
+    return u
+
+
 def called(name: str, args: list[mpf]) -> object:
     u = args[0]
     own = {
@@ -64,6 +69,11 @@ def called(name: str, args: list[mpf]) -> object:
         "min": lambda: u if apart(u, args[1]) < 0 else args[1],
         "max": lambda: u if apart(u, args[1]) > 0 else args[1],
         "elu": lambda: u if apart(u, mpf(0)) > 0 else mp.expm1(u),
+        "ceil": lambda: mp.ceil(whole(u)),
+        "floor": lambda: mp.floor(whole(u)),
+        "round": lambda: mp.nint(whole(2 * u) / 2),
+        "trunc": lambda: mp.sign(u) * mp.floor(abs(whole(u))),
+        "remainder": lambda: u - 2 * mp.floor(whole(u / 2)),
         "cbrt": lambda: mp.sign(u) * mp.cbrt(abs(u)),
         "clip": lambda: max(min(apart(u, mpf(1)) + 1, mpf(1)), mpf(0)),
         "exp2": lambda: mpf(2) ** u,
@@ -102,7 +112,14 @@ def some(choose: random.Random, depth: int) -> str:
     if kind < 0.7:
         return f"where({inner()} {choose.choice('<>')} {inner()}, {inner()}, {inner()})"
     name = choose.choice([name for name in FUNCTIONS if name != "where"] + ["elu", "hardtanh"])
-    rest = {"min": inner, "max": inner, "logaddexp": inner, "clip": lambda: "0, 1", "pow": lambda: "3"}.get(name)
+    rest = {
+        "min": inner,
+        "max": inner,
+        "logaddexp": inner,
+        "clip": lambda: "0, 1",
+        "pow": lambda: "3",
+        "remainder": lambda: "2",
+    }.get(name)
     return f"{name}({inner()}, {rest()})" if rest else f"{name}({inner()})"
 
 

@@ -58,7 +58,23 @@ def python_templates(module: str) -> dict[str, str]:
     """Return the templates that NumPy and PyTorch share but for the module's name."""
     power = {"numpy": "power", "torch": "pow"}[module]
     logarithm = f"{module}.nan_to_num({module}.log({{0}}), nan={module}.nan, posinf=0, neginf=0)"
-    same = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asinh", "sign", "abs")
+    same = (
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "tanh",
+        "sinh",
+        "cosh",
+        "sin",
+        "cos",
+        "tan",
+        "asinh",
+        "sign",
+        "abs",
+        "floor",
+    )
     return {
         **{name: f"{module}.{name}({{0}})" for name in same},
         "exp_scaled": f"{module}.square({module}.exp(0.5 * {{0}}) * 2.0**50)",

@@ -9,7 +9,7 @@ from sympy.core.relational import Relational
 
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
-from cosnb.symbolic.functions import erfc, ln, sigmoid, softplus
+from cosnb.symbolic.functions import erfc, floor, ln, sigmoid, softplus
 from cosnb.symbolic.vocabulary import closed
 
 FUNCTIONS = {
@@ -27,6 +27,7 @@ FUNCTIONS = {
     sympy.erfc: "erfc",
     erfc: "erfc",
     ln: "log",
+    floor: "floor",
     sympy.Abs: "abs",
     sympy.sign: "sign",
     sigmoid: "sigmoid",

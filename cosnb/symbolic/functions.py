@@ -1,4 +1,4 @@
-"""SymPy functions sigmoid, softplus, erfc and ln, which keep formulas in the form they are written in."""
+"""SymPy functions sigmoid, softplus, erfc, ln and floor, which keep formulas in the form they are written in."""
 
 from typing import Any
 
@@ -148,5 +148,29 @@ class ln(sympy.Function):  # noqa: N801
 
     def _numpycode(self, printer: Any) -> str:
         return str(printer._print(sympy.log(self.args[0])))
+
+    _mpmathcode = _numpycode
+
+
+class floor(sympy.Function):  # noqa: N801
+    """The greatest whole number that is not above the argument; its derivative is 0, at the steps too, as PyTorch's."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, arg: sympy.Expr) -> sympy.Expr | None:
+        return sympy.floor(arg) if arg.is_number else None
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return sympy.Integer(0)
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return self.args[0].is_extended_real
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        return str(printer._print_floor(sympy.floor(self.args[0], evaluate=False), exp))
+
+    def _numpycode(self, printer: Any) -> str:
+        return str(printer._print(sympy.floor(self.args[0], evaluate=False)))
 
     _mpmathcode = _numpycode

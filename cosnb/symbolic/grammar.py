@@ -9,7 +9,7 @@ from sympy.core.relational import Relational
 
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import x
-from cosnb.symbolic.functions import ln, softplus
+from cosnb.symbolic.functions import floor, ln, softplus
 from cosnb.symbolic.vocabulary import DEFINED, GROWING, KINKED, PAIRED, PLAIN, compare, pieces
 
 MAX_SIZE = 2000  # nodes of the SymPy expression
@@ -76,6 +76,8 @@ class Builder:
                 return self.apply("min", [self.apply("max", [u, rest[0]]), *rest[1:]]) if rest else u
             case "pow":
                 return self.power(u, *rest)
+            case "remainder":
+                return u - rest[0] * floor(u / rest[0])
             case "logaddexp":
                 return rest[0] + softplus(u - rest[0])
             case "step" if rest:

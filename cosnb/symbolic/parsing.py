@@ -1,6 +1,6 @@
 """Parser of formula text: a whitelist over Python's `ast`; the text is never executed, nor read by SymPy.
 
-Grammar: `x`, named parameters, `pi`, `e`, decimal numbers, + − * / ** (or ^), the functions of `vocabulary.FUNCTIONS`
+Grammar: `x`, named parameters, `pi`, `e`, decimal numbers, + − * / % ** (or ^), the functions of `vocabulary.FUNCTIONS`
 and their other names, every name of the catalogue as a function of one argument with its default parameters
 (`mish(x)`, `swish(2*x)`; `cos` and `sin` are the trigonometric ones), and comparisons, joined by and, or, not, inside
 `where(condition, value, otherwise)`, also written `value if condition else otherwise`. A module's name may stand before
@@ -39,7 +39,7 @@ MAX_CHARACTERS = 2000
 MAX_NODES = 500
 MAX_DEPTH = 60  # SymPy takes about ten frames of Python's 1,000 for a level
 
-_CHARACTERS = re.compile(r"[A-Za-z0-9_ .,+\-*/()<>=!]*")
+_CHARACTERS = re.compile(r"[A-Za-z0-9_ .,+\-*/%()<>=!]*")
 _NUMBER = re.compile(r"(?=.{1,80}$)([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")
 _RELATIONS = {ast.Lt: lt, ast.LtE: le, ast.Gt: gt, ast.GtE: ge, ast.Eq: sympy.Eq, ast.NotEq: sympy.Ne}
@@ -170,17 +170,17 @@ class _Reader:
                 return CONSTANTS[node.attr]
             case ast.IfExp():
                 return self.where(node.test, node.body, node.orelse, depth)
-            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow()):
+            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow() | ast.Mod()):
                 return self.binary(node, self.read(node.left, depth), self.read(node.right, depth))
             case ast.Call():
                 return self.call(node, depth)
             case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
                 message = "a condition stands only in where(condition, value, otherwise)"
             case ast.BinOp() | ast.UnaryOp():
-                message = "unknown operator: the operators are + - * / **"
+                message = "unknown operator: the operators are + - * / % **"
             case _:
                 kind = type(node).__name__.lower()
-                message = f"{kind} is not allowed: a formula holds x, parameters, numbers, + - * / ** and functions"
+                message = f"{kind} is not allowed: a formula holds x, parameters, numbers, + - * / % ** and functions"
         raise self.refusal(node.col_offset, message)
 
     def number(self, node: ast.Constant) -> sympy.Rational:
@@ -210,10 +210,10 @@ class _Reader:
                 return left - right
             case ast.Mult():
                 return left * right
-            case ast.Div():
+            case ast.Div() | ast.Mod():
                 if right == 0:
                     raise self.refusal(node.right.col_offset, "division by 0: expected a divisor that is not 0")
-                return left / right
+                return left / right if isinstance(node.op, ast.Div) else self.builder.apply("remainder", [left, right])
         try:
             return self.builder.power(left, right)
         except OutOfBoundsError as error:

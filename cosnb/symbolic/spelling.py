@@ -35,16 +35,13 @@ _LATEX = "this looks like LaTeX: write \\frac{a}{b} as a/b, e^{-x} as exp(-x), \
 _CHARACTERS = {
     "\\": _LATEX,
     "{": _LATEX,
-    "%": "the remainder has no name here: abs(x % 2 - 1), a triangle wave, is 1 - acos(cos(pi*x))/pi",
     "|": "the bars of |x| must be closed, and |x| inside |x| is written abs(abs(x) - 1)",
     "&": "conditions are joined by and, as in where(x > 0 and x < 1, x, 0)",
 }
-_STEPS = "it has steps without end: write those that matter as a sum of step(x - k), as step(x) + step(x - 1)"
 _MIXES = "it mixes the elements of a tensor, and an activation takes each alone"
 _SPECIAL = "no target has code for it: write a quotient of polynomials that fits it where it is used"
 # What to write for functions that are not taken
 _INSTEAD = {
-    **dict.fromkeys(("floor", "ceil", "round", "trunc", "fix", "rint", "frac", "mod", "fmod", "remainder"), _STEPS),
     **dict.fromkeys(
         ("softmax", "log_softmax", "logsoftmax", "softmin", "sparsemax", "glu", "swiglu", "geglu", "reglu", "maxout"),
         _MIXES,
@@ -118,5 +115,5 @@ def unknown(name: str) -> str:
 def no_character(character: str) -> str:
     """Return why a character is refused, with what to write for it."""
     shown = f"{character!r} (U+{ord(character):04X})" if character.isprintable() else f"U+{ord(character):04X}"
-    allowed = "allowed are ASCII letters, digits, spaces and _ . , + - * / ^ ( ) < > = !"
+    allowed = "allowed are ASCII letters, digits, spaces and _ . , + - * / % ^ ( ) < > = !"
     return f"the character {shown} is not allowed: {_CHARACTERS.get(character, allowed)}"

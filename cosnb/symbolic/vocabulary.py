@@ -9,7 +9,7 @@ from sympy import Piecewise, Rational
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import x
 from cosnb.symbolic.catalogue.of_torch import GELU
-from cosnb.symbolic.functions import erfc, ln, sigmoid, softplus
+from cosnb.symbolic.functions import erfc, floor, ln, sigmoid, softplus
 
 CONSTANTS = {"pi": sympy.pi, "e": sympy.E}
 PLAIN: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
@@ -39,6 +39,7 @@ DEFINED: dict[str, sympy.Expr] = {
     "asin": 2 * sympy.atan(x / (1 + sympy.sqrt(1 - x**2))),
     "atanh": (sympy.log(1 + x) - sympy.log(1 - x)) / 2,
     "cbrt": Piecewise((-((-x) ** Rational(1, 3)), x < 0), (x ** Rational(1, 3), True)),
+    "ceil": -floor(-x),
     "coth": 1 / sympy.tanh(x),
     "csch": 1 / sympy.sinh(x),
     "exp2": sympy.exp(x * ln(2)),
@@ -51,12 +52,15 @@ DEFINED: dict[str, sympy.Expr] = {
     "log2": sympy.log(x) / sympy.log(2),
     "negative": -x,
     "reciprocal": 1 / x,
+    "floor": floor(x),
+    "round": floor(x / 2 + Rational(1, 4)) - floor(Rational(1, 4) - x / 2),  # halves to the even side, as PyTorch's
     "rsqrt": 1 / sympy.sqrt(x),
     "sech": 1 / sympy.cosh(x),
     "sqrtsoftplus": sympy.sqrt(softplus(x)),
     "square": x**2,
     "step": Piecewise((0, x < 0), (1, True)),
     # Huang and Schlag 2024, arXiv:2411.13010; Transformers has e^min(x, −1e−6), which is off by 8e-7 just below 0
+    "trunc": Piecewise((-floor(-x), x < 0), (floor(x), True)),
     "xielu": Piecewise(((sympy.exp(x) - 1 - x) * 4 / 5 + x / 2, x <= 0), (x**2 * 4 / 5 + x / 2, True)),
 }
 # Other names of functions, as Python's math, NumPy, SciPy, PyTorch, JAX, Keras and Transformers have them.
@@ -71,6 +75,7 @@ ALIASES = {
     "expit": "sigmoid",
     "exponential": "exp",
     "fabs": "abs",
+    "fix": "trunc",
     "fmax": "max",
     "fmin": "min",
     "heaviside": "step",
@@ -78,8 +83,10 @@ ALIASES = {
     "ln": "log",
     "maximum": "max",
     "minimum": "min",
+    "mod": "remainder",
     "neg": "negative",
     "power": "pow",
+    "rint": "round",
     "sgn": "sign",
 }
 
@@ -139,7 +146,7 @@ KINKED = {"abs": _abs, "sign": _sign, "relu": _relu}
 PAIRED = {"min": _min, "max": _max}
 # Least and greatest number of arguments of those that do not take 1
 _TAKES = {"min": (2, 999), "max": (2, 999), "where": (3, 3), "clip": (2, 3), "step": (1, 2), "pow": (2, 2)}
-_TAKES["logaddexp"] = (2, 2)
+_TAKES |= {"logaddexp": (2, 2), "remainder": (2, 2)}
 OLDEST = (*PLAIN, *KINKED, *PAIRED, "where")  # no parameter has one of these names
 FUNCTIONS = (*sorted({*OLDEST, *DEFINED, *_TAKES} - {"where"}), "where")
 

@@ -25,6 +25,7 @@ def target(dtype: str) -> Target:
     templates = {
         "fma": f"fma{f}({{0}}, {{1}}, {{2}})",
         "abs": f"fabs{f}({{0}})",
+        "floor": f"floor{f}({{0}})",
         "sqrt": f"cosnb_sqrt{f}({{0}})",
         "min": f"cosnb_min{f}({{0}}, {{1}})",
         "max": f"cosnb_max{f}({{0}}, {{1}})",

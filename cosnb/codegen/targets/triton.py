@@ -128,6 +128,7 @@ def target(arithmetic: str) -> Target:
     templates = {
         "fma": "tl.fma({0}, {1}, {2})",
         "abs": "tl.abs({0})",
+        "floor": "tl.floor({0})",
         "sqrt": "tl.sqrt({0})",  # in float64 it is rounded to nearest
         "where": "tl.where({0}, {1}, {2})",
         "and": "({0}) & ({1})",

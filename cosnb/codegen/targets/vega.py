@@ -17,7 +17,7 @@ from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.symbolic.normal_form import normal_form
 
-TEMPLATES = {name: name + "({0})" for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "atan", "abs")} | {
+TEMPLATES = {name: name + "({0})" for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "atan", "abs", "floor")} | {
     "atan": "atan({0})",
     "hypot": "hypot({0}, {1})",
     "pow": "pow({0}, {1})",
