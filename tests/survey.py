@@ -153,6 +153,7 @@ TEXTS: dict[str, tuple[str, dict[str, float], Oracle]] = {
     "ReHSec": ("x*sech(x)", {}, lambda v: v * mp.sech(v)),
     "E-Tanh": ("a*exp(x)*tanh(x)", {"a": 0.5}, lambda v: mp.exp(v) * mp.tanh(v) / 2),
     "σ of a paper": ("x·σ(x)", {}, lambda v: v * sg(v)),
+    "LaTeX": (r"\frac{x}{1+e^{-x}}", {}, lambda v: v * sg(v)),
     "from code": ("x*torch.tanh(F.softplus(x))", {}, lambda v: v * mp.tanh(sp(v))),
     "from NumPy": ("x*np.tanh(np.log(1+np.exp(x)))", {}, lambda v: v * mp.tanh(sp(v))),
     # Kin of ReLU
@@ -354,5 +355,4 @@ REFUSED = {
     "Lambert W": ("lambertw(exp(x))", "quotient of polynomials"),
     "Bessel": ("besselj(0, x)", "quotient of polynomials"),
     "probit": ("erfinv(sigmoid(x))", r"tanh\(x/3\)"),
-    "LaTeX": (r"\frac{x}{1+e^{-x}}", r"as exp\(-x\)"),
 }

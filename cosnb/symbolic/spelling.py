@@ -23,6 +23,11 @@ _SIGNS = {
     "π": "pi",
     "σ": "sigmoid",
     "√": "sqrt",
+    "\\sigma": "sigmoid",
+    "\\cdot": "*",
+    "\\times": "*",
+    "\\left": "",
+    "\\right": "",
     "\t": " ",
     "\n": " ",
     "\r": " ",
@@ -31,10 +36,7 @@ _SIGNS = {
 # Modules whose functions may be written with the module's name before them, as in np.tanh(x)
 _MODULES = {"torch", "nn", "functional", "F", "special", "np", "numpy", "scipy", "math", "jax", "jnp", "keras", "ops"}
 _MODULES |= {"activations", "tf", "sympy", "sp", "mpmath", "mp"}
-_LATEX = "this looks like LaTeX: write \\frac{a}{b} as a/b, e^{-x} as exp(-x), \\sigma(x) as sigmoid(x)"
 _CHARACTERS = {
-    "\\": _LATEX,
-    "{": _LATEX,
     "|": "the bars of |x| must be closed, and |x| inside |x| is written abs(abs(x) - 1)",
     "&": "conditions are joined by and, as in where(x > 0 and x < 1, x, 0)",
 }
@@ -72,20 +74,38 @@ _INSTEAD = {
 
 def respelled(text: str) -> tuple[str, list[int]]:
     """Return `text` in Python's signs, with abs(u) for |u|, and the place in `text` of each character."""
-    words: list[str] = []
-    opened = 0
-    for sign in text:
-        word = _SIGNS.get(sign, sign)
-        if sign == "|":
-            before = "".join(words[-6:]).rstrip()
-            if not before or before[-1] in "(+-*/,<>=" or re.search(r"\b(and|or|not|if|else)$", before):
-                word, opened = "abs(", opened + 1
-            elif opened:
-                word, opened = ")", opened - 1
-        words.append(word)
-    if opened:  # the bars do not pair off
-        words = [sign if sign == "|" else word for sign, word in zip(text, words, strict=True)]
-    return "".join(words), [place for place, word in enumerate(words) for _ in word]
+    words = _words(text)
+    bars = 0
+    for index, (word, place) in enumerate(words):
+        if word == "|":
+            before = "".join(word for word, _ in words[max(index - 6, 0) : index]).rstrip()
+            if not before or before[-1] in "(+-*/%,<>=" or re.search(r"\b(and|or|not|if|else)$", before):
+                words[index], bars = ("abs(", place), bars + 1
+            elif bars:
+                words[index], bars = (")", place), bars - 1
+    if bars:  # they do not pair off
+        words = [("|" if text[place] == "|" else word, place) for word, place in words]
+    return "".join(word for word, _ in words), [place for word, place in words for _ in word]
+
+
+def _words(text: str) -> list[tuple[str, int]]:
+    r"""Return Python's words for the signs of `text`, with their places; of LaTeX, \frac{x}{1 + e^{-x}} is taken."""
+    words = []
+    open_braces: list[str] = []  # what each closes with
+    closing = ")"
+    for token in re.finditer(r"\\[A-Za-z]+|.", text, re.DOTALL):
+        sign = token[0]
+        word = _SIGNS.get(sign, sign.removeprefix("\\") if len(sign) > 1 else sign)
+        if sign == "\\frac":
+            word, closing = "(", ")/"
+        elif sign == "{":
+            open_braces.append(closing)
+            word, closing = "(", ")"
+        elif sign == "}" and open_braces:
+            word = open_braces.pop()
+            closing = "))" if word == ")/" else ")"
+        words.append((word, token.start()))
+    return words
 
 
 def function_name(node: ast.expr) -> str | None:
