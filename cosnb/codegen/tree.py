@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy
 import sympy
+from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
 from cosnb.codegen.program import Program
@@ -14,7 +15,9 @@ from cosnb.symbolic.vocabulary import closed
 
 FUNCTIONS = {
     sympy.exp: "exp",
+    expm1: "expm1",
     sympy.log: "log",
+    log1p: "log1p",
     sympy.tanh: "tanh",
     sympy.sinh: "sinh",
     sympy.cosh: "cosh",
@@ -68,10 +71,6 @@ class Tree:
             return self._power(expr)
         if isinstance(expr, sympy.Piecewise):
             return self._piecewise(expr)
-        if isinstance(expr, sympy.log):
-            constant, rest = sympy.expand(expr.args[0]).as_coeff_Add()
-            if constant == 1:
-                return program.emit("log1p", self.lower(rest))
         if isinstance(expr, sympy.exp):
             return self._exponential(expr.args[0])
         op = FUNCTIONS.get(expr.func)
@@ -81,9 +80,6 @@ class Tree:
         return program.emit(op, self.lower(expr.args[0]))
 
     def _sum(self, expr: sympy.Expr) -> int:
-        stable = self._stable_sum(expr)
-        if stable is not None:
-            return stable
         ways: list[Way] = [lambda tree: tree._terms(expr)]
         (symbol,) = expr.free_symbols if len(expr.free_symbols) == 1 else (None,)
         if symbol is not None and symbol in self.names and expr.is_polynomial(symbol):
@@ -117,34 +113,6 @@ class Tree:
         for term in terms[1:]:
             total = program.add(total, self.lower(term))
         return total
-
-    def _stable_sum(self, expr: sympy.Expr) -> int | None:
-        """Emit sums that would cancel in a tail: 1 ± erf, 1 − σ, 1 − tanh², c·e^g − c."""
-        program = self.program
-        constant, rest = expr.as_coeff_Add()
-        if len(expr.args) != 2:  # c·e^g − c + more
-            for weight, head in (term.as_coeff_Mul() for term in rest.args):
-                if isinstance(head, sympy.exp) and weight == -constant != 0:
-                    stable = program.mul(self.lower(weight), program.emit("expm1", self.lower(head.args[0])))
-                    return program.add(self.lower(expr - constant - weight * head), stable)
-            return None
-        weight, head = rest.as_coeff_Mul()
-        if constant == 0 or abs(weight) != abs(constant):
-            return None
-        if isinstance(head, sympy.erf):  # c ± c·erf(g) = c·erfc(∓g)
-            inner = head.args[0] if weight == -constant else -head.args[0]
-            return program.mul(self.lower(constant), program.emit("erfc", self.lower(inner)))
-        if weight != -constant:
-            return None
-        if isinstance(head, sigmoid):
-            return program.mul(self.lower(constant), program.emit("sigmoid", self.lower(-head.args[0])))
-        if head.is_Pow and head.exp == 2 and isinstance(head.base, sympy.tanh):  # 1 − tanh²(g) = 4·σ(2g)·σ(−2g)
-            double = 2 * head.base.args[0]
-            both = [program.emit("sigmoid", self.lower(sign * double)) for sign in (1, -1)]
-            return program.mul(self.lower(4 * constant), program.mul(*both))
-        if isinstance(head, sympy.exp):  # e^g − 1
-            return program.mul(self.lower(weight), program.emit("expm1", self.lower(head.args[0])))
-        return None
 
     def _product(self, expr: sympy.Expr) -> int:
         """Emit numbers · factors / (factors with negative powers); e^(−g) stays a factor, for e^g may overflow."""
