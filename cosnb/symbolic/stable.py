@@ -39,6 +39,11 @@ def _powers(term: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
     return dict((factor.args if factor.is_Pow else (factor, sympy.S.One)) for factor in factors)
 
 
+def _reduced(powers: dict[sympy.Expr, sympy.Expr], *, by: dict[sympy.Expr, int]) -> sympy.Expr:
+    """Return the product of `powers` divided by that of `by`; SymPy does not cancel e^(a + b) by a division."""
+    return sympy.Mul(*(base ** (power - by.get(base, 0)) for base, power in powers.items()))
+
+
 def _product(expr: sympy.Expr) -> sympy.Expr:
     powers = _powers(expr)
     exponentials = [base for base in powers if isinstance(base, sympy.exp)]
@@ -52,7 +57,7 @@ def _product(expr: sympy.Expr) -> sympy.Expr:
             for other in (*exponentials, *(b for b in powers if b.is_Add and powers[b] == 1 and b.has(sympy.exp))):
                 absorbed = _absorbed(other, base.args[0], int(power))
                 if absorbed is not None:
-                    return expr / other / base**power * absorbed
+                    return _reduced(powers, by={other: 1, base: int(power)}) * absorbed
         if isinstance(base, sympy.sinh):
             below = powers.get(sympy.cosh(*base.args), sympy.S.Zero)
             if below.is_Integer and below < 0:
@@ -72,7 +77,7 @@ def _absorbed(factor: sympy.Expr, g: sympy.Expr, power: int) -> sympy.Expr | Non
         m = next((m for m in range(n + 1) if sympy.expand(exponent + m * g) == 0), None)
         if m is None:
             return None
-        terms.append(term / exponential * sigmoid(-g) ** m * sigmoid(g) ** (power - m))
+        terms.append(_reduced(powers, by={exponential: 1}) * sigmoid(-g) ** m * sigmoid(g) ** (power - m))
     return sympy.Add(*terms)
 
 
@@ -80,11 +85,9 @@ def _logarithm(expr: sympy.Expr) -> sympy.Expr:
     argument = expr.args[0]
     if isinstance(argument, sigmoid):
         return -softplus(-argument.args[0])
-    if isinstance(argument, sympy.cosh):
-        (g,) = argument.args
-        size = sympy.Abs(g)
-        far = size + log1p(sympy.exp(-2 * size)) - sympy.log(2)
-        return sympy.Piecewise((log1p(2 * sympy.sinh(g / 2) ** 2), size < 1), (far, True))
+    if isinstance(argument, sympy.cosh):  # |g| + ln((1 + e^(−2|g|))/2)
+        size = sympy.Abs(*argument.args)
+        return size + log1p(expm1(-2 * size) / 2)
     constant, rest = sympy.expand(argument).as_coeff_Add()
     if constant != 1:
         return expr
@@ -95,12 +98,13 @@ def _sum(expr: sympy.Expr) -> sympy.Expr:
     """Join a pair of terms, r·h and ±r or a half of r, until none is left."""
     terms = list(expr.args)
     for term in terms:
-        for head, power in _powers(term).items():
+        powers = _powers(term)
+        for head, power in powers.items():
             joined = _RULES.get(head.func) if power.is_Integer and power > 0 else None
             if joined is None:
                 continue
             for degree in range(1, min(int(power), 2) + 1):
-                rest = term / head**degree
+                rest = _reduced(powers, by={head: degree})
                 for share in (-1, 1, sympy.Rational(-1, 2)):
                     if share * rest in terms and (product := joined(head.args[0], degree, share)) is not None:
                         left = [other for other in terms if other not in (term, share * rest)]
