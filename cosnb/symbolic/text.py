@@ -77,7 +77,7 @@ def formula_latex(expr: sympy.Expr) -> str:
 
 
 def readable(expr: sympy.Expr) -> str:
-    """Return text in the words of the grammar, for readers; parameters may be in it, and `parse` may read it otherwise."""
+    """Return text in the words of the grammar, for readers: `parsing.parse` may read it otherwise."""
     return str(_FormulaPrinter().doprint(_with_names(expr, tuple(_NAMED))))
 
 
