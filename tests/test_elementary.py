@@ -31,7 +31,7 @@ Row = tuple[Callable, tuple[float, float], tuple[float, float], tuple[float, flo
 ROWS: dict[str, Row] = {
     "exp_nonpositive": (mpmath.exp, (-87, 0), (-700, 0), (1.05, 1.1), (None, None)),
     "exp_scaled": (lambda y: mpmath.exp(y) * 2**100, (-110, 0), (-760, 0), (1.05, 1.1), (None, None)),
-    "expm1_nonpositive": (mpmath.expm1, (-110, 0), (-760, 0), (1.1, 1.3), (None, None)),
+    "one_minus_exp": (lambda y: -mpmath.expm1(y), (-110, 0), (-760, 0), (1.1, 1.3), (None, None)),
     "exp": (mpmath.exp, (-110, 92), (-750, 715), (1.1, 1.1), (INF, 0)),
     "expm1": (mpmath.expm1, (-110, 92), (-750, 715), (1.7, 2.2), (INF, -1)),
     "exp_product": (lambda u: mpmath.mpf(10) ** u, (-46, 39), (-325, 309), (1.1, 1.2), (INF, 0)),

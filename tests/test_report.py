@@ -198,6 +198,7 @@ def test_a_typed_formula_keeps_its_words_and_is_drawn_with_bars() -> None:
     assert r"$$f(x) = \left|{x}\right| \tanh{\left(x \right)}$$" in drawn
     assert r"\operatorname{sgn}\left(x\right)" in drawn
     assert "cases" not in drawn
+    assert own.activation.source().startswith("# abs(x)*tanh( x ): f(x) = abs(x)*tanh(x)\n")
     assert r"\left|{2 x - 1}\right|^{3}" in formula_latex(activation("abs(2*x - 1)**3").expr)
     assert "2^{x}" in formula_latex(activation("2**x").expr)
     for text in ("abs(x)**3", "relu(x - 1)**2", "sign(2*x - 1)", "2**(-x/3)*x", "abs(x)**(3/4)*sign(x)"):

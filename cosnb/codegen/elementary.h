@@ -72,13 +72,13 @@ static inline REAL cosnb_exp_scaled(REAL y) {
   return fma(s, p, s);
 }
 
-/* e^y - 1 for y of either; beside cosnb_exp_nonpositive(y) it costs a maximum, a subtraction and an fma. From 2^-60 on
+/* 1 - e^y for y of either, +0 for 0; beside cosnb_exp_nonpositive(y) it costs a maximum, a subtraction and an fma. From 2^-60 on
    2^n decides nothing. */
-static inline REAL cosnb_expm1_nonpositive(REAL y) {
+static inline REAL cosnb_one_minus_exp(REAL y) {
   REAL shifted;
   REAL p = cosnb_exp_reduced(y, 0.0, ROUND, &shifted);
   REAL s = cosnb_exp_scale(cosnb_at_least(ROUND - 60.0, shifted));
-  return fma(s, p, s - 1.0);
+  return fma(-s, p, 1.0 - s);
 }
 
 /* e^(y - low) for y that is at most little above the logarithm of the largest number, low far below y. 2^n is a product
@@ -216,7 +216,7 @@ static inline REAL cosnb_tanh(REAL x) {
   y = cosnb_at_least(-40.0, y);
   int near = y > -1.0;
   REAL t = cosnb_exp_nonpositive(y);
-  REAL q = cosnb_select(near, -cosnb_expm1_nonpositive(y), t + t) / (1.0 + t);
+  REAL q = cosnb_select(near, cosnb_one_minus_exp(y), t + t) / (1.0 + t);
   return cosnb_with_sign(cosnb_select(near, q, 1.0 - q), x);
 }
 

@@ -112,7 +112,7 @@ _WORDS: dict[str, dict[str, str]] = {
 FUNCTIONS: dict[str, str] = {
     "exp_nonpositive": "e^y, −87 ≤ y ≤ 0 (double −700): y = n·ln 2 + r, e^r by a polynomial. 1.04 ulp; 1.01 ulp.",
     "exp_scaled": "2¹⁰⁰·e^y, −110 ≤ y ≤ 0 (double −760), a normal number; as exp_nonpositive. 1.04 ulp; 1.01 ulp.",
-    "expm1_nonpositive": "e^y − 1 for y of either; of −0 it is +0. 1.0 ulp; 1.2 ulp.",
+    "one_minus_exp": "1 − e^y for y of either; of ±0 it is +0. 1.0 ulp; 1.2 ulp.",
     "exp": "e^y for every y, subnormal results too: 2^n as two factors. 1.04 ulp; 1.01 ulp.",
     "expm1": "e^y − 1 for every y: half of it is computed, then doubled. 1.6 ulp; 2.0 ulp.",
     "exp_product": "e^(u·h), h given as high + low: c^u for h = log c. 1.0 ulp; 1.1 ulp.",

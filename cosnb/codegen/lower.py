@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import sympy
 
+from cosnb.codegen.evaluate import with_odd_zeros
 from cosnb.codegen.guards import repairs
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import lower_form
@@ -25,10 +26,10 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         return lower(expr, x).times("dy")
     form = normal_form(expr, x)
     if form is not None:
-        return lower_form(form, expr, x)
+        return with_odd_zeros(lower_form(form, expr, x))
     program = Program(note=FALLBACK)
     program.result = _fallback(program, expr, x)
-    return program
+    return with_odd_zeros(program)
 
 
 def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Program:

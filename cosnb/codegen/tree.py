@@ -163,6 +163,10 @@ class Tree:
             high, low = _in_two_words(program, checked(exponent))
             exact = program.is_number(low, 0)
             return program.emit("power" if exact else "pow", self.lower(base), high, *(() if exact else (low,)))
+        if base.free_symbols & exponent.free_symbols:
+            raise CosnbError(
+                f"no target computes {expr}: a power's base or its exponent must be a number or a parameter"
+            )
         return program.emit("power", self.lower(base), self.lower(exponent))
 
     def _constant_to(self, base: sympy.Expr, exponent: sympy.Expr) -> int:

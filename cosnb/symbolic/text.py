@@ -76,12 +76,17 @@ def formula_latex(expr: sympy.Expr) -> str:
     return str(_Latex().doprint(_with_names(expr, ("abs", "sign")))).replace("\n", " ")
 
 
+def readable(expr: sympy.Expr) -> str:
+    """Return text in the words of the grammar, for readers: `parsing.parse` may read it otherwise."""
+    return str(_FormulaPrinter().doprint(_with_names(expr, tuple(_NAMED))))
+
+
 def formula_text(expr: sympy.Expr) -> str:
     """Return text that `parsing.parse` reads as `expr`, an expression in `catalogue.x` without parameters.
 
     Raises CosnbError where the grammar has no way to write it.
     """
-    text = str(_FormulaPrinter().doprint(_with_names(expr, tuple(_NAMED))))
+    text = readable(expr)
     if parsing.parse(text) != expr:
         raise CosnbError(f"the grammar of formulas cannot write {text!r}: give the activation as formula text")
     return text

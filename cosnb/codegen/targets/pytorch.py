@@ -6,13 +6,15 @@ from functools import partial
 import numpy
 import sympy
 
+from cosnb.codegen.evaluate import with_signed_zeros
 from cosnb.codegen.printing import Target, assignments, check_name, python_number, python_templates
 from cosnb.codegen.program import CONSTANTS, Program
 
 TEMPLATES = {
     **python_templates("torch"),
     # Inductor's vectorised expm1 is exp − 1 (PyTorch 2.13): 4,095 ulp at −1e-4, this way 2.1.
-    **dict.fromkeys(("expm1", "expm1_nonpositive"), "(torch.tanh(0.5 * {0}) * (torch.exp({0}) + 1))"),
+    "expm1": "(torch.tanh(0.5 * {0:factor}) * (torch.exp({0}) + 1))",
+    "one_minus_exp": "(torch.tanh(-0.5 * {0:factor}) * (torch.exp({0}) + 1))",
     "atan": "torch.atan({0})",
     "min": "torch.clamp_max({0}, {1})",
     "max": "torch.clamp_min({0}, {1})",
@@ -46,6 +48,7 @@ def source(program: Program, name: str, comment: str = "", parameters: Sequence[
     Raises CosnbError for a name that is no identifier and an operation that PyTorch lacks.
     """
     check_name(name, reserved=("torch",))
+    program = program if parameters else with_signed_zeros(program)
     lines, result = assignments(program, PYTORCH)
     inputs = program.inputs()
     arguments = ", ".join([*(["dy"] if "dy" in inputs else []), "input", *parameters])

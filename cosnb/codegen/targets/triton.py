@@ -9,9 +9,10 @@ bfloat16 one in that of 28. So each arithmetic takes what its digits need:
             instructions. What cancels stays in float32, as on the CPU for CoS; there is no float64 on the way.
     half    float16 and bfloat16, computed in float32: the reciprocal as it is (1 ulp), e^y by the device's 2^y (2 ulp).
 
-Products and sums that belong together are explicit calls of fma, so launch with `enable_fp_fusion=False`. The sign of
-zeros may differ from C's: −0 is +0 in Triton. Its versions before 3.9 (seen in 3.3) take subnormal float32 operands of
-divisions and roots for 0. Devices that are not NVIDIA's, and Triton's interpreter, have division and 2^y of Triton.
+Products and sums that belong together are explicit calls of fma, so launch with `enable_fp_fusion=False`. Triton's −x
+is 0 − x, so a zero at x = ±0 takes its sign from x where that would differ from C's. Its versions before 3.9 (seen in
+3.3) take subnormal float32 operands of divisions and roots for 0. Devices that are not NVIDIA's, and Triton's
+interpreter, have division and 2^y of Triton.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ import numpy
 import sympy
 
 from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, arguments
-from cosnb.codegen.evaluate import NUMPY
+from cosnb.codegen.evaluate import NUMPY, with_signed_zeros
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import CONSTANTS, Program, Step
 from cosnb.codegen.ranges import intervals
@@ -163,6 +164,7 @@ def source(value: Program, product: Program, arithmetic: str = "float", comment:
     """
     if arithmetic not in ARITHMETICS:
         raise CosnbError(f"unknown arithmetic {arithmetic!r}: choose one of {', '.join(ARITHMETICS)}")
+    value, product = (with_signed_zeros(program, neg="(0 - ({0}))") for program in (value, product))
     programs = [_in(arithmetic, program) for program in (value, product)]
     parts = [
         "".join(f"# {line}\n" for line in comment.splitlines()) + _HEAD,
