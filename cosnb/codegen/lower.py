@@ -38,7 +38,9 @@ def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Progr
     No normal form and no care for ±inf, NaN and overflow: shorter, and the symbols may be several.
     """
     program = Program(note=FALLBACK)
-    program.result = Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(stable(expr))
+    program.result = Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(
+        stable(expr, half=False)
+    )
     return program
 
 
