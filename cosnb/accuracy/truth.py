@@ -17,6 +17,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 from torch import Tensor
 
 from cosnb.accuracy.balls import Ball, evaluate
+from cosnb.analysis.special import special_points
 from cosnb.errors import CosnbError
 from cosnb.symbolic.functions import sigmoid, softplus
 
@@ -42,6 +43,7 @@ def _erfc(u: mpf) -> mpf:
 
 
 _LARGE = 60  # bits
+_NEAR = sympy.Rational(1, 2)
 _FUNCTIONS: dict[str, Any] = {
     "exp": _exp,
     "sinh": lambda u: mp.sinh(u) if mp.mag(u) <= _HUGE else (_exp(u) - _exp(-u)) / 2,
@@ -67,7 +69,7 @@ class Truth:
     def __init__(self, expr: sympy.Expr, x: sympy.Symbol) -> None:
         self.x = x
         self.expr = stable(expr)
-        self.terms = [stable(term) for term in terms(expr)]
+        self.terms = [stable(term) for term in _whole_near_points(expr, x)]
         self._parts = [self.expr, *self.terms]
         self._function = _mpmath_function(self._parts, x)
 
@@ -129,6 +131,17 @@ def terms(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
         sympy.Piecewise(*((addends[k] if k < len(addends) else 0, condition) for addends, condition in pieces))
         for k in range(count)
     )
+
+
+def _whole_near_points(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, ...]:
+    """Return the terms, next to special points f alone: there terms may grow without bound while f does not."""
+    found = terms(expr)
+    points = [point for point in special_points(expr, x) if len(found) > 1]
+    for point in points:
+        near = abs(x - point) < _NEAR
+        others = [sympy.Piecewise((0, near), (term, True)) for term in found[1:]]
+        found = (sympy.Piecewise((expr, near), (found[0], True)), *others)
+    return found
 
 
 def stable(expr: sympy.Expr) -> sympy.Expr:

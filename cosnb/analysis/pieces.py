@@ -11,6 +11,7 @@ import sympy
 from cosnb.analysis import limited
 from cosnb.analysis.exponentials import HalfLine, half_line_of, half_lines
 from cosnb.analysis.findings import Finding
+from cosnb.analysis.numeric import numeric
 from cosnb.errors import CosnbError
 from cosnb.symbolic.functions import softplus
 from cosnb.symbolic.normal_form import NormalForm, normal_form
@@ -118,17 +119,6 @@ def real_roots(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, ...]:
 
 def _real_roots(p: sympy.Poly) -> tuple[sympy.Expr, ...]:
     return tuple(root for root, _ in p.real_roots(multiple=False))
-
-
-@lru_cache(maxsize=512)
-def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
-    """Return `expr` as a function of mpmath's numbers."""
-    return sympy.lambdify(x, expr, [{"tanh": _tanh}, "mpmath"])
-
-
-def _tanh(value: Any) -> Any:
-    # mpmath makes an integer of 2^m bits for an argument of m bits: e^(e^40) ends in a MemoryError.
-    return mpmath.tanh(value) if abs(value) < 10**6 else mpmath.sign(value)
 
 
 @lru_cache(maxsize=256)
