@@ -73,10 +73,12 @@ def _slopes(study: Study) -> list[Candidate]:
     pieces, found = study.order(1), []
     for place in study.charts[2].zeros():
         piece = next(p for p in pieces if lies_in(p, place) or place.exact in (p.low, p.high))
+        at, exact = sympy.Float(place.value, DIGITS), None if place.exact is None else piece.at(place.exact)
+        if place.is_border and exact is not None and exact.is_finite:
+            found.append(candidate(exact, at, True))
+            continue
         with mp.workdps(WORKING_DIGITS):
-            number = mp.re(piece.number(place.value))
-        exact = None if place.exact is None else piece.at(place.exact)
-        found.append(Candidate(number, exact, sympy.Float(place.value, DIGITS), True))
+            found.append(Candidate(mp.re(piece.number(place.value)), exact, at, True))
     for piece in pieces:
         ends = [(end, piece.at(end)) for end in (piece.low, piece.high) if end.is_finite]
         found += [candidate(slope, end, bool(slope.is_finite)) for end, slope in ends if slope is not sympy.nan]

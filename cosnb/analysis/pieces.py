@@ -12,7 +12,7 @@ from cosnb.analysis import limited
 from cosnb.analysis.exponentials import HalfLine, half_line_of, half_lines
 from cosnb.analysis.findings import Finding
 from cosnb.analysis.numeric import numeric
-from cosnb.analysis.special import NO_NUMBERS, derivative, differ, near_limit, special_points, values_apart
+from cosnb.analysis.special import NO_NUMBERS, derivative, differ, near_limit, special_points, value_at, values_apart
 from cosnb.errors import CosnbError
 from cosnb.symbolic.functions import softplus
 from cosnb.symbolic.normal_form import NormalForm, normal_form
@@ -151,7 +151,13 @@ def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sy
         values |= {point: e.subs(x, point) for point in _own_borders(part)}
     merged = _merged([(interval.start, interval.end, e) for interval, e in intervals], values, x)
     merged = [part for whole in merged for part in _cut(whole, points)]
-    values |= values_apart(derivative(expr, x), x)[0]
+    apart, rest = values_apart(derivative(expr, x), x)
+    values = {point: _or_nan(value_at(rest, x, point)) for point in points} | values | apart
+    if empty := [part for part in merged if part[2].is_number and not part[2].is_finite]:
+        low, high, formula = empty[0]
+        raise CosnbError(
+            f"the formula is {formula} for {low} < x < {high}: its properties need a real value everywhere"
+        )
     pieces = tuple(Piece(e, x, low, high, _one_half(e, x, low, high) or _halves(e, x)) for low, high, e in merged)
     return pieces, {piece.low: values[piece.low] for piece in pieces[1:]}
 
@@ -163,6 +169,10 @@ def _own_borders(part: sympy.Set) -> list[sympy.Expr]:
     if not isinstance(part, sympy.Interval):
         return []
     return [end for end in (part.start, part.end) if end.is_finite and part.contains(end) == sympy.true]
+
+
+def _or_nan(value: sympy.Expr | None) -> sympy.Expr:
+    return sympy.nan if value is None else value
 
 
 def _cut(part: "_Part", points: tuple[sympy.Expr, ...]) -> list["_Part"]:
