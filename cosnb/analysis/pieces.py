@@ -153,11 +153,6 @@ def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sy
     merged = [part for whole in merged for part in _cut(whole, points)]
     apart, rest = values_apart(derivative(expr, x), x)
     values = {point: _or_nan(value_at(rest, x, point)) for point in points} | values | apart
-    if empty := [part for part in merged if part[2].is_number and not part[2].is_finite]:
-        low, high, formula = empty[0]
-        raise CosnbError(
-            f"the formula is {formula} for {low} < x < {high}: its properties need a real value everywhere"
-        )
     pieces = tuple(Piece(e, x, low, high, _one_half(e, x, low, high) or _halves(e, x)) for low, high, e in merged)
     return pieces, {piece.low: values[piece.low] for piece in pieces[1:]}
 

@@ -13,6 +13,7 @@ from cosnb.analysis.charts import Chart, Place, chart
 from cosnb.analysis.findings import DIGITS, Finding, How, Point, show
 from cosnb.analysis.pieces import WORKING_DIGITS, Piece, smoothness, split
 from cosnb.analysis.special import derivative, differ
+from cosnb.errors import CosnbError
 
 SIDES = (-sympy.oo, sympy.oo)
 _NOISE = mpmath.mpf(10) ** -40  # what rounding leaves of a 0 in 50 digits
@@ -33,6 +34,10 @@ class Study:
 
     def __init__(self, expr: sympy.Expr, x: sympy.Symbol, order: int = 0) -> None:
         pieces, values = split(expr, x)
+        for piece in pieces:
+            if piece.expr.is_number and not piece.expr.is_finite:
+                where = f"{show(piece.low)} < x < {show(piece.high)}"
+                raise CosnbError(f"the formula is no real number for {where}: its properties need one everywhere")
         for _ in range(order):
             pieces, values = tuple(piece.derivative() for piece in pieces), {}
         self.expr, self.x = derivative(expr, x, order) if order else expr, x

@@ -2,7 +2,7 @@
 
 sin(x)/x has the second derivative 2·sin(x)/x³ − 2·cos(x)/x² − sin(x)/x, whose terms grow without bound for x → 0 while
 their sum tends to −1/3. The program is tried in float32 and float64 next to each special point; where it is off by more
-than 8 ulp, a polynomial about the point takes over, as the asymptote does at ±∞ (see `guards`). Its coefficients are
+than 4 ulp, a polynomial about the point takes over, as the asymptote does at ±∞ (see `guards`). Its coefficients are
 those of Cauchy's formula on a circle around the point, in 50 digits: that asks for no algebra, and the circle shows
 whether the function is analytic there. How far it reaches and its degree are measured.
 """
@@ -23,12 +23,16 @@ from cosnb.analysis.special import barriers, near_limit, one_sided, special_poin
 from cosnb.codegen.program import Program
 
 _BITS = 220
-_SAMPLES = 128  # on the circle: 64 coefficients, and what tells whether they are true
+_SAMPLES = 256  # on the circle: 128 coefficients, and what tells whether they are true
 _KEPT = _SAMPLES // 2
 _WIDEST, _NARROWEST = 4.0, 2.0**-7  # radii tried
-_TOLERANCE = mpf(2) ** -110  # of what vanishes for an analytic function, relative to the largest value on the circle
-_GOOD = 8.0  # ulp that the program may be off by
+_CHECKED = 16  # Laurent coefficients of either end
+_TOLERANCE = mpf(2) ** -80  # of what vanishes for an analytic function, relative to the largest value on the circle
+_GOOD = 4.0  # ulp that the program may be off by in NumPy, whose functions are a little better than those in C
 _TRUNCATED = 2.0**-56  # of the leading term: what the polynomial leaves out
+# Of the circle's radius, at most 0.65 of that of convergence. There 41 terms have double's digits.
+_SHARE = 0.6
+_FURTHER = 1.5  # than where the program was seen to be off, for it may be off between the points tried
 _SECONDS = 20.0
 
 
@@ -50,7 +54,9 @@ def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol)
         room = min([_WIDEST, *far])
         sides = [_taylor(one_sided(expr, x, centre, side), x, centre, room) for side in (-1, 1)]
         needed = [
-            _needed(functions, centre, side, _polynomial_truth(series, centre), series.radius / 2) if series else 0.0
+            _needed(functions, centre, side, _polynomial_truth(series, centre), _SHARE * series.radius)
+            if series
+            else 0.0
             for side, series in zip((-1, 1), sides, strict=True)
         ]
         if sides[0] is not None and sides[0] == sides[1] and any(needed):
@@ -140,12 +146,12 @@ def _taylor(formula: sympy.Expr, x: sympy.Symbol, centre: sympy.Expr, room: floa
 def _on_circles(formula: sympy.Expr, x: sympy.Symbol, centre: sympy.Expr, room: float) -> _Series | None:
     with mp.workprec(_BITS):
         f, c = numeric(formula, x), mpf(sympy.N(centre, 80)._to_mpmath(_BITS))
-        radius = 2.0 ** int(numpy.floor(numpy.log2(room)))
+        radius = room
         while radius >= _NARROWEST:
             coefficients = _on_circle(f, c, mpf(radius))
             if coefficients is not None:
                 return _Series(coefficients, radius)
-            radius /= 2
+            radius *= 2**-0.25
     return None
 
 
@@ -161,13 +167,15 @@ def _on_circle(f: Any, c: mpf, radius: mpf) -> tuple[mpf, ...] | None:
     if not all(map(mpmath.isfinite, values)):  # the circle meets another singular point
         return None
     largest = max(map(abs, values))
-    sums = []
-    for k in range(_SAMPLES):
-        total = mp.fdot((value, turns[-k * n % _SAMPLES]) for n, value in enumerate(values)) / _SAMPLES
-        sums.append(mp.re(total))
-    if any(abs(total) > _TOLERANCE * largest for total in sums[_KEPT:]):
+
+    def coefficient(k: int) -> mpf:
+        return mp.re(mp.fdot((value, turns[-k * n % _SAMPLES]) for n, value in enumerate(values))) / _SAMPLES
+
+    others = [*range(_KEPT, _KEPT + _CHECKED), *range(-_CHECKED, 0)]
+    if any(abs(coefficient(k)) > _TOLERANCE * largest for k in others):
         return None
-    scaled = [mpf(0) if abs(total) < _TOLERANCE * largest else total for total in sums[:_KEPT]]
+    sums = map(coefficient, range(_KEPT))
+    scaled = [mpf(0) if abs(total) < _TOLERANCE * largest else total for total in sums]
     return tuple(total / radius**k for k, total in enumerate(scaled))
 
 
@@ -175,7 +183,7 @@ Truth = Callable[[mpf], mpf]
 
 
 def _polynomial_truth(series: _Series, centre: sympy.Expr) -> Truth:
-    """Return the series as a function of x; from half of its radius on its 64 terms have not converged."""
+    """Return the series as a function of x, for |x − centre| ≤ _SHARE of the radius."""
     backwards, exact = series.coefficients[::-1], mpf(sympy.N(centre, 80)._to_mpmath(_BITS))
     return lambda point: mp.polyval(backwards, point - exact)
 
@@ -215,7 +223,7 @@ def _needed(
                         break
                     if _is_off(float(limit), true, info):
                         return 0.0
-    return min(room, found * 2 ** (1 / 32)) if found else 0.0
+    return min(room, found * (_FURTHER if limit is None else 2 ** (1 / 32)))
 
 
 def _is_off(value: float, truth: mpf, info: Any) -> bool:
@@ -238,5 +246,5 @@ def _shortened(series: _Series, radius: float) -> tuple[sympy.Expr, ...]:
 
 def _exactly(number: mpf) -> sympy.Expr:
     near = sympy.Rational(int(mp.nint(number * 5040)), 5040)
-    close = abs(mpf(near.p) / near.q - number) < mpf(2) ** -80 * max(1, abs(number))
+    close = abs(mpf(near.p) / near.q - number) <= mpf(2) ** -70 * abs(number)
     return near if close else sympy.Float(number, 40)
