@@ -70,6 +70,22 @@ def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol)
     return found
 
 
+def polynomials(expr: sympy.Expr, x: sympy.Symbol) -> list[tuple[sympy.Expr, sympy.Basic]]:
+    """Return (polynomial in x, condition) next to each removable singularity, within 2⁻⁷⁴ of the leading term."""
+    found = []
+    for centre in special_points(expr, x):
+        far = [abs(point - float(centre)) for point in barriers(expr, x) if abs(point - float(centre)) > 1e-9]
+        for side in (-1, 1):
+            series = _taylor(one_sided(expr, x, centre, side), x, centre, min([_WIDEST, *far]))
+            if series is not None:
+                radius = series.radius / 4
+                coefficients = _shortened(series, radius, 2.0**-74)
+                value = sum((c * (x - centre) ** k for k, c in enumerate(coefficients)), sympy.Integer(0))
+                away = side * (x - centre)
+                found.append((value, sympy.And(away > 0, away < sympy.Float(radius))))
+    return found
+
+
 def _limit_near(
     functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol, centre: sympy.Expr, side: int, room: float
 ) -> list[Expansion]:
@@ -233,13 +249,13 @@ def _is_off(value: float, truth: mpf, info: Any) -> bool:
     return bool(abs(mpf(value) - truth) > _GOOD * unit)
 
 
-def _shortened(series: _Series, radius: float) -> tuple[sympy.Expr, ...]:
+def _shortened(series: _Series, radius: float, truncated: float = _TRUNCATED) -> tuple[sympy.Expr, ...]:
     """Return as many coefficients as `radius` needs, small fractions as such."""
     with mp.workprec(_BITS):
         sizes = [abs(c) * mpf(radius) ** k for k, c in enumerate(series.coefficients)]
         leading = next((size for size in sizes if size), mpf(1))
         kept = len(sizes)
-        while kept > 1 and mp.fsum(sizes[kept - 1 :]) <= _TRUNCATED * leading:
+        while kept > 1 and mp.fsum(sizes[kept - 1 :]) <= truncated * leading:
             kept -= 1
         return tuple(_exactly(c) for c in series.coefficients[:kept])
 
