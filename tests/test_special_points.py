@@ -39,7 +39,7 @@ REMOVABLE: dict[str, tuple[Callable[[mpf], mpf], float, tuple[float, float, floa
     "x/(exp(2*x) - 1)": (lambda x: x / mp.expm1(2 * x), 0, (1 / 2, -1 / 2, 1 / 3)),
 }
 AWAY = [1e-30, 1e-10, 1e-6, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0]
-# Ulp of f⁽ⁿ⁾; seen are 35, of (tanh(x)/x)″ at 1, next to its zero, and elsewhere 31 of ((x − 1)/log(x))″ at 1.5 in NumPy.
+# Ulp of f⁽ⁿ⁾; seen are 35, of (tanh(x)/x)″ at 1, next to its zero, and 31 of ((x − 1)/log(x))″ at 1.5 in NumPy.
 BOUND = 40
 
 

@@ -4,21 +4,17 @@ SymPy differentiates a Piecewise piece by piece, so the value at x = 0 of where(
 derivative 0 in every order (sympy/sympy#11402). Here it is the limit, if there is one.
 """
 
-from collections.abc import Iterator
-from fractions import Fraction
 from functools import lru_cache
 
 import mpmath
-import numpy
 import sympy
 from mpmath import mp
 from sympy.core.relational import Relational
 
 from cosnb.analysis import limited
 from cosnb.analysis.numeric import far_points, numeric, read_off
+from cosnb.analysis.vanishing import NO_NUMBERS, zeros_near
 
-NO_NUMBERS = (sympy.nan, sympy.zoo)
-_REACH, _STEP = 40, 1 / 16  # of the search for points, whose grid holds the small binary fractions
 _MAX_POINTS, _FAR_IRRATIONAL = 100, 8
 _FOLDED = 4  # pieces within pieces grow as the product of their numbers
 _BITS = 10_000  # at 2⁻¹⁰⁴⁰ a difference that vanishes as x⁸ still has 1,600 bits
@@ -217,7 +213,7 @@ def _without(expr: sympy.Expr, x: sympy.Symbol, conditions: list[sympy.Basic]) -
 @lru_cache(maxsize=512)
 def _singular(expr: sympy.Expr, x: sympy.Symbol) -> frozenset[sympy.Expr]:
     """Return the zeros of divisors and of roots' and logarithms' arguments, each of a piece that reaches it."""
-    zeros = {point for u in _vanishing(expr) for point in _zeros(u, x)}
+    zeros = {point for u in _vanishing(expr) for point in zeros_near(u, x)}
     return frozenset(point for point in zeros if _is_singular(expr, x, point))
 
 
@@ -240,68 +236,7 @@ def _vanishing(expr: sympy.Expr) -> set[sympy.Expr]:
 @lru_cache(maxsize=512)
 def _borders(expr: sympy.Expr, x: sympy.Symbol) -> set[sympy.Expr]:
     relations = {r for piece in expr.atoms(sympy.Piecewise) for _, c in piece.args for r in c.atoms(Relational)}
-    return {point for r in relations for point in _zeros(r.lhs - r.rhs, x)}
-
-
-@lru_cache(maxsize=1024)
-def _zeros(u: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, ...]:
-    """Return the real zeros of `u` in ascending order, Floats where no exact number is recognised."""
-    if u.free_symbols != {x}:
-        return ()
-    if u.has(sympy.Piecewise):
-        return tuple({point for part in _branches(u) for point in _zeros(part, x)})
-    if u.is_polynomial(x) and all(c.is_Rational for c in sympy.Poly(u, x).coeffs()):
-        poly = sympy.Poly(u, x)
-        return tuple(poly.real_roots(multiple=False) and (root for root, _ in poly.real_roots(multiple=False)))
-    return tuple(_scanned(u, x))
-
-
-def _branches(u: sympy.Expr) -> Iterator[sympy.Expr]:
-    """Yield `u` with each Piecewise replaced by its first value, its second, …, those without pieces."""
-    pieces = u.atoms(sympy.Piecewise)
-    for k in range(max(len(piece.args) for piece in pieces)):
-        chosen = u.xreplace({piece: piece.args[min(k, len(piece.args) - 1)][0] for piece in pieces})
-        if not chosen.has(sympy.Piecewise, *NO_NUMBERS):
-            yield chosen
-
-
-def _scanned(u: sympy.Expr, x: sympy.Symbol) -> list[sympy.Expr]:
-    """Return zeros within ±40: changes of sign and places where |u| dips to 0, refined in 50 digits."""
-    grid = numpy.arange(-_REACH, _REACH + _STEP / 2, _STEP)
-    with numpy.errstate(all="ignore"):
-        values = numpy.broadcast_to(numpy.asarray(sympy.lambdify(x, u, ["numpy", "scipy"])(grid), complex), grid.shape)
-    size = numpy.abs(numpy.where(values.imag == 0, values.real, numpy.nan))
-    real = values.real
-    found: list[sympy.Expr] = []
-    with mp.workdps(50):
-        f = numeric(u, x)
-        for i in range(1, len(grid) - 1):
-            if not numpy.isfinite(size[i]) or not (size[i] <= size[i - 1] or numpy.isnan(size[i - 1])):
-                continue
-            if not (size[i] <= size[i + 1] or numpy.isnan(size[i + 1])):
-                continue
-            if size[i] < 0.5 or real[i] * real[i - 1] < 0 or real[i] * real[i + 1] < 0:
-                point = _refined(f, float(grid[i]))
-                if point is not None and point not in found:
-                    found.append(point)
-    return found[:_MAX_POINTS]
-
-
-def _refined(f: object, start: float) -> sympy.Expr | None:
-    """Return the zero near a point of the grid, exactly where it is a small fraction or a small multiple of π."""
-    try:
-        zero = mp.mpf(start)
-        if f(zero) != 0:  # type: ignore[operator]
-            zero = mp.re(mp.findroot(f, zero, solver="mnewton", verify=False))
-        if abs(zero - start) > 2 * _STEP or abs(f(zero)) > mpmath.mpf(10) ** -20:  # type: ignore[operator]
-            return None
-    except (ArithmeticError, ValueError, TypeError):
-        return None
-    for unit, symbol in ((mp.mpf(1), sympy.Integer(1)), (mp.pi, sympy.pi)):
-        ratio = Fraction(int(mp.nint(mp.ldexp(zero / unit, 100))), 2**100).limit_denominator(60)
-        if abs(zero / unit - mp.mpf(ratio.numerator) / ratio.denominator) < mp.mpf(10) ** -12:
-            return sympy.Rational(ratio.numerator, ratio.denominator) * symbol
-    return sympy.Float(zero, 30)
+    return {point for r in relations for point in zeros_near(r.lhs - r.rhs, x)}
 
 
 def _read_near(formula: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, side: int) -> sympy.Expr | str | None:

@@ -22,6 +22,7 @@ from cosnb.analysis.numeric import numeric
 from cosnb.analysis.special import barriers, near_limit, one_sided, special_points
 from cosnb.codegen.program import Program
 
+_TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
 _BITS = 220
 _SAMPLES = 256  # on the circle: 128 coefficients, and what tells whether they are true
 _KEPT = _SAMPLES // 2
@@ -222,7 +223,7 @@ def _needed(
     With a limit only where the program gives no number, and 0 where a format has more numbers there than the limit.
     """
     found = 0.0
-    for evaluate, dtype in zip(functions, (numpy.float32, numpy.float64), strict=True):
+    for evaluate, dtype in zip(functions, _TYPES, strict=True):
         info = numpy.finfo(dtype)
         finest = -info.minexp - info.nmant
         steps = numpy.concatenate([numpy.arange(0, 4, 1 / 32), numpy.arange(4, 24, 1 / 4), numpy.arange(24, finest)])

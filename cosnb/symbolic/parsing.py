@@ -5,7 +5,8 @@ of the catalogue as a function of one argument with its default parameters (`mis
 the trigonometric ones), and comparisons, joined by and, or, not, inside `where(condition, value, otherwise)`.
 
 Exponents are numbers p/q with |p/q| <= 32 and q <= 4. A root, like log, is real only where its argument is not
-negative: elsewhere the formula has no value (NaN in code). `abs`, `sign`, `min`, `max`, `relu` and `where` become
+negative: elsewhere the formula has no value (NaN in code). Where it is 0/0 at one number alone, as sin(x)/x is at 0, it
+has its limit there, ±inf at a pole too, NaN if the sides differ. `abs`, `sign`, `min`, `max`, `relu` and `where` become
 Piecewise, each condition free of Piecewise, so that SymPy's derivatives of every order are functions: 0 at the kink of
 abs(x) and relu(x), and where two arguments of min or max are equal, the one of the constant, else of the first.
 """
