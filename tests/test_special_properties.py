@@ -96,7 +96,7 @@ def test_properties_are_those_found_by_hand(text: str) -> None:
     unbounded = vertical or jumps or poles
     assert not unbounded or found["lipschitz"].value == oo
     assert all(found[key].how in ("proven", "certified", "numerical") for key in found)
-    assert not any(word in repr(found) for word in ("nan", "zoo"))
+    assert not any(word in repr(found).partition("\n")[2] for word in ("nan", "zoo"))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ TEMPLATES = {
     **python_templates("numpy"),
     "atan": "numpy.arctan({0})",
     "asinh": "numpy.arcsinh({0})",
-    "pow": "numpy.power({0}, {1})",
+    "cbrt": "numpy.where({0} < 0, x.dtype.type(numpy.nan), numpy.cbrt(numpy.abs({0})))",
     "min": "numpy.minimum({0}, {1})",
     "max": "numpy.maximum({0}, {1})",
     "where_numbers": "numpy.where({0}, x.dtype.type({1}), x.dtype.type({2}))",
@@ -67,7 +67,7 @@ def evaluator(program: Program, dtype: type) -> Callable[[numpy.ndarray], numpy.
 
     def evaluate(points: numpy.ndarray) -> numpy.ndarray:
         with numpy.errstate(all="ignore"):
-            values = compiled(points.astype(dtype))  # type: ignore[operator]
-        return numpy.broadcast_to(numpy.asarray(values, dtype), points.shape)
+            values: numpy.ndarray = numpy.asarray(compiled(points.astype(dtype)), dtype)  # type: ignore[operator]
+        return numpy.broadcast_to(values, points.shape)
 
     return evaluate

@@ -12,6 +12,7 @@ from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import lower_form
 from cosnb.codegen.tree import Tree
 from cosnb.symbolic.normal_form import normal_form
+from cosnb.symbolic.stable import stable
 
 FALLBACK = "fallback: printed operation by operation, for the formula is outside the normal form's class"
 
@@ -38,7 +39,7 @@ def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Progr
     No normal form and no care for ±inf, NaN and overflow: shorter, and the symbols may be several.
     """
     program = Program(note=FALLBACK)
-    program.result = Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(expr)
+    program.result = Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(stable(expr))
     return program
 
 
@@ -49,7 +50,7 @@ def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -
     For parameters that change while a network learns: no normal form holds for every value, and no limit is known.
     """
     program = Program(note=FALLBACK)
-    program.result = Tree(program, {symbol: program.input(name) for symbol, name in inputs}).lower(expr)
+    program.result = Tree(program, {symbol: program.input(name) for symbol, name in inputs}).lower(stable(expr))
     return program
 
 
@@ -57,13 +58,13 @@ def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
     """Emit `expr` head by head, with what the edges need (see `guards`) and special points (see `expansions`)."""
     apart, rest = values_apart(expr, x)
     trial = Program()
-    trial.result = Tree(trial, {x: trial.input("x")}).lower(rest)
+    trial.result = Tree(trial, {x: trial.input("x")}).lower(stable(rest))
     needs = repairs(trial, rest, x)
     given = held = program.input("x")
     edges = [program.edge(*tail.edge) if tail else None for tail in needs.tails]
     for op, edge in zip(("max", "min"), edges, strict=True):
         held = held if edge is None else program.emit(op, held, edge)
-    result = Tree(program, {x: held}).lower(rest)
+    result = Tree(program, {x: held}).lower(stable(rest))
     for expansion in needs.expansions:
         result = emit(program, expansion, given, result)
     for side, (tail, edge, limit) in enumerate(zip(needs.tails, edges, needs.limits, strict=True)):

@@ -56,13 +56,35 @@ def check_name(name: str, reserved: Collection[str] = ()) -> str:
 
 def python_templates(module: str) -> dict[str, str]:
     """Return the templates that NumPy and PyTorch share but for the module's name."""
-    same = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asinh", "sign", "abs")
+    power = {"numpy": "power", "torch": "pow"}[module]
+    logarithm = f"{module}.nan_to_num({module}.log({{0}}), nan={module}.nan, posinf=0, neginf=0)"
+    same = (
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "tanh",
+        "sinh",
+        "cosh",
+        "sin",
+        "cos",
+        "tan",
+        "asinh",
+        "sign",
+        "abs",
+        "floor",
+    )
     return {
         **{name: f"{module}.{name}({{0}})" for name in same},
         "exp_scaled": f"{module}.square({module}.exp(0.5 * {{0}}) * 2.0**50)",
         "exp_nonpositive": f"{module}.exp({{0}})",
         "expm1_nonpositive": f"{module}.expm1({{0}})",
         "log1p_unit": f"{module}.log1p({{0}})",
+        "exp_product": f"{module}.exp({{1}} * ({{0}}))",
+        "power_of": f"{module}.{power}({{3}}, {{0}})",
+        "power": f"{module}.{power}({{0}}, {{1}})",
+        "pow": f"({module}.{power}({{0}}, {{1}}) * (1 + {{2}} * {logarithm}))",
         "where": f"{module}.where({{0}}, {{1}}, {{2}})",
         "and": "({0}) & ({1})",
         "or": "({0}) | ({1})",

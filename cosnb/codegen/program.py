@@ -8,6 +8,9 @@ until a target writes it in its own format. Operations besides + − * / and the
     exp_scaled        2¹⁰⁰·e^y for −110 ≤ y ≤ 0 (double: −760), a normal number
     exp_nonpositive   e^y for y ≤ 0 that cannot underflow; expm1_nonpositive: e^y − 1 there
     log1p_unit        ln(1 + y) for 0 ≤ y ≤ 1
+    cbrt              y^(1/3) for y ≥ 0, NaN below 0; power(y, a): y^a for y ≥ 0 and an a that each format holds
+    pow(y, a, b)      y^(a + b) for y ≥ 0, where b is what the format's nearest number a lacks of the exponent
+    exp_product       e^(u·(h + l)) of (u, h, l); power_of: the same of (u, h, l, c), e^(h + l) = c, held by each format
     negative(x)       whether x < 0; at ±0 and NaN either answer will do
     edge(a, b)        a number that depends on the format: `a` for float, `b` for double
 """
@@ -20,7 +23,19 @@ from typing import NamedTuple
 import sympy
 
 EXPONENTIALS = frozenset(
-    ("exp", "expm1", "exp_nonpositive", "exp_scaled", "sigmoid", "softplus", "tanh", "sinh", "cosh")
+    (
+        "exp",
+        "expm1",
+        "exp_nonpositive",
+        "exp_scaled",
+        "exp_product",
+        "power_of",
+        "sigmoid",
+        "softplus",
+        "tanh",
+        "sinh",
+        "cosh",
+    )
 )
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 CONSTANTS = ("number", "edge")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+import numpy
 import sympy
 
 from cosnb.codegen.printing import Target, assignments, check_name, python_number, python_templates
@@ -13,7 +14,6 @@ TEMPLATES = {
     # Inductor's vectorised expm1 is exp − 1 (PyTorch 2.13): 4,095 ulp at −1e-4, this way 2.1.
     **dict.fromkeys(("expm1", "expm1_nonpositive"), "(torch.tanh(0.5 * {0}) * (torch.exp({0}) + 1))"),
     "atan": "torch.atan({0})",
-    "pow": "torch.pow({0}, {1})",
     "min": "torch.clamp_max({0}, {1})",
     "max": "torch.clamp_min({0}, {1})",
     "where_numbers": "torch.where({0}, torch.full_like(x, {1}), {2})",
@@ -30,6 +30,11 @@ def _edge(single: sympy.Expr, double: sympy.Expr) -> str:
     return f"({number(double)} if x.dtype == torch.float64 else {number(single)})"
 
 
+# PyTorch has no cube root: y^(1/3), as the number is in each format, times y to what that lacks.
+_LACKS = _edge(
+    *(sympy.Rational(1, 3) - sympy.Rational(float(dtype(1 / 3))) for dtype in (numpy.float32, numpy.float64))
+)
+TEMPLATES["cbrt"] = TEMPLATES["pow"].format("{0}", "1 / 3", _LACKS)
 PYTORCH = Target("pytorch", TEMPLATES, number, _edge)
 
 

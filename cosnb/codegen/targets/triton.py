@@ -21,7 +21,7 @@ from typing import Any
 import numpy
 import sympy
 
-from cosnb.codegen.elementary import FUNCTIONS
+from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, arguments
 from cosnb.codegen.evaluate import NUMPY
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import CONSTANTS, Program, Step
@@ -128,6 +128,7 @@ def target(arithmetic: str) -> Target:
     templates = {
         "fma": "tl.fma({0}, {1}, {2})",
         "abs": "tl.abs({0})",
+        "floor": "tl.floor({0})",
         "sqrt": "tl.sqrt({0})",  # in float64 it is rounded to nearest
         "where": "tl.where({0}, {1}, {2})",
         "and": "({0}) & ({1})",
@@ -138,7 +139,9 @@ def target(arithmetic: str) -> Target:
     if dtype == "float":  # Triton's own are off by up to 2 ulp
         templates |= {"div": "tl.div_rn({0}, {1})", "sqrt": "tl.sqrt_rn({0})"}
     templates |= {name: f"cosnb_{name}({{0}}, {{1}})" for name in ("min", "max")}
-    templates |= {name: f"cosnb_{name}({{0}})" for name in ("sign", *FUNCTIONS)}
+    templates |= {name: f"cosnb_{name}({arguments(name)})" for name in ("sign", *FUNCTIONS)}
+    templates["power_of"] = templates["exp_product"]
+    templates["power"] = "cosnb_pow({0}, {1}, 0.0)"
     templates |= {name + _NEGATED: f"cosnb_{name}(-{{0}})" for name in _EXPONENTIALS}
 
     def number(value: sympy.Expr) -> str:
@@ -187,7 +190,7 @@ def _helpers(programs: Sequence[Program], given: Sequence[Program], arithmetic: 
     used = [_operations(program) for program in programs]
     ops = used[0] | used[1]
     exponentials = _approximate_exponentials(used, given) if arithmetic == "half" else {}
-    exact = ops & FUNCTIONS.keys() - exponentials.keys()
+    exact = (ops | {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}) & FUNCTIONS.keys() - exponentials.keys()
     elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
     if any("cosnb_max" in text for text in exponentials.values()):
         ops.add("max")

@@ -18,10 +18,14 @@ from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.symbolic.normal_form import normal_form
 
-TEMPLATES = {name: name + "({0})" for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "atan", "abs")} | {
+TEMPLATES = {name: name + "({0})" for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "atan", "abs", "floor")} | {
     "atan": "atan({0})",
     "hypot": "hypot({0}, {1})",
     "pow": "pow({0}, {1})",
+    "power": "pow({0}, {1})",
+    "cbrt": "pow({0}, 1 / 3)",
+    "power_of": "pow({3}, {0})",
+    "exp_product": "exp({1} * ({0}))",
     "min": "min({0}, {1})",
     "max": "max({0}, {1})",
     "where": "({0} ? {1} : {2})",
