@@ -5,10 +5,12 @@ import re
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 import sympy
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from cosnb.analysis import calculus
 from cosnb.analysis.findings import Properties
@@ -20,9 +22,10 @@ from cosnb.kernels import operators
 from cosnb.kernels.autograd import AutogradFunction, Orders
 from cosnb.kernels.learnable import OpenFunction
 from cosnb.kernels.operators import Kernel
-from cosnb.kernels.torch_internals import is_constant, runs_at_trace, untraced
+from cosnb.kernels.torch_internals import fx_leaf, is_constant, is_recorded, runs_at_trace, untraced
 from cosnb.symbolic import catalogue, parsing
 from cosnb.symbolic.catalogue import Formula, x
+from cosnb.symbolic.text import formula_text
 
 # A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
 _NUMBER = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?(/[1-9][0-9]{0,19})?")
@@ -38,6 +41,10 @@ class Activation:
 
     `expr` is a SymPy expression in the real symbol `x`, parameters filled in. Calling the object applies it to a
     floating-point tensor of any shape, dtype and device and returns one like it; only the input is kept for backward.
+    Activations of one formula with the same parameters are equal.
+
+    torch.fx takes it for one operation. torch.jit.trace and torch.onnx.export record PyTorch's operations, for the
+    input's dtype: such a graph needs no cosnb, and is differentiated once. Traced under `torch.no_grad()` it is shorter.
     """
 
     def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> None:
@@ -57,23 +64,39 @@ class Activation:
         values = "".join(f", {symbol}={value}" for symbol, value in self.parameters.items())
         return f"activation({self.name!r}{values})"
 
-    def __reduce__(self) -> tuple[type["Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Expr]]]:
-        # Kernels and autograd Functions are no importable names, so a copy makes its own.
-        return Activation, (self.formula, self.parameters)
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Activation):
+            return NotImplemented
+        return self is other or (self.formula == other.formula and self.parameters == other.parameters)
+
+    def __hash__(self) -> int:
+        return hash((self.formula.name, self.formula.title, self.formula.expr, frozenset(self.parameters.items())))
+
+    def __reduce__(self) -> tuple[Callable[..., "Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Expr]]]:
+        # Kernels and autograd Functions are no importable names, so another process makes its own; torch.compile asks
+        # whether an activation is the very object that it has compiled, so what is read ten times is one.
+        return _made, (self.formula, self.parameters)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Activation":
         return self  # it never changes, so copies of a network share what has been compiled
 
     def __call__(self, input: Tensor) -> Tensor:
         """Apply the activation to `input`: same shape, strides kept where PyTorch keeps them, same dtype and device."""
+        if isinstance(input, Proxy):
+            text, values = self._spelling()
+            return input.tracer.create_proxy("call_function", apply, (input, text), values)
         self.check(input)
         if torch.compiler.is_compiling():
+            if torch.onnx.is_in_onnx_export():
+                return self.kernel(0).onnx_operations(input)
             if PREPARES:
                 _prepare(self)
             assert self.traced is not None
             return self.traced.apply(input)
         if is_constant(input):
             return operators.forward(input, self.kernel(0))
+        if is_recorded():
+            return self.kernel(0).recorded(input)
         return self._orders.value(0).apply(input)
 
     def check(self, input: Tensor) -> None:
@@ -82,6 +105,13 @@ class Activation:
             raise CosnbError(
                 f"{self.name} expects a floating-point tensor, got {input.dtype}: convert it with .float()"
             )
+
+    def _spelling(self) -> tuple[str, dict[str, str]]:
+        """Return what `activation` makes this of: a name or a text, and values of parameters."""
+        if catalogue.CATALOGUE.get(self.name) == self.formula or self.formula.source == parsing.SOURCE:
+            text = self.name if self.name in catalogue.CATALOGUE else self.formula.title
+            return text, {symbol.name: str(value) for symbol, value in self.parameters.items()}
+        return formula_text(self.expr), {}
 
     def derivative(self, n: int = 1) -> sympy.Expr:
         """Return the n-th symbolic derivative; at a kink it has the value of the left piece (ReLU: 0, as PyTorch's)."""
@@ -145,6 +175,8 @@ class ActivationModule(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the activation to a floating-point tensor of any shape."""
+        if isinstance(input, Proxy) and (leaf := fx_leaf(self, input)) is not None:
+            return leaf
         return self.activation(input)
 
     def extra_repr(self) -> str:
@@ -178,13 +210,22 @@ class LearnableModule(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the activation, with the parameters as they are now, to a floating-point tensor of any shape."""
-        self.activation.check(input)
+        if isinstance(input, Proxy) and (leaf := fx_leaf(self, input)) is not None:
+            return leaf
         parameters = [getattr(self, name) for name in self._names]
+        if isinstance(input, Proxy):
+            text, values = self.activation._spelling()
+            return apply_learnable(input, text, *parameters, **values)
+        self.activation.check(input)
         if torch.compiler.is_compiling():
+            if torch.onnx.is_in_onnx_export():
+                return self.activation.open_function.onnx_operations(input, *parameters)
             if PREPARES:
                 _prepare_open(self.activation)
             assert self.activation.open_traced is not None
             return self.activation.open_traced.apply(input, *parameters)
+        if is_recorded():
+            return self.activation.open_function.recorded(input, *parameters)
         return self.activation.open_function.eager.apply(input, *parameters)
 
     def extra_repr(self) -> str:
@@ -229,6 +270,19 @@ def activation(formula: str, /, **parameters: float | str) -> Activation:
     return _cached(row.name, tuple(merged.items()))
 
 
+def apply(input: Tensor, formula: str, /, **parameters: float | str) -> Tensor:
+    """Return `activation(formula, **parameters)(input)`: what a graph of torch.fx calls for an activation."""
+    return activation(formula, **parameters)(input)
+
+
+def apply_learnable(input: Tensor, formula: str, /, *values: Tensor, **parameters: float | str) -> Tensor:
+    """Return the formula with `values` for its parameters, in their order: what a graph of torch.fx calls."""
+    if isinstance(input, Proxy):
+        return input.tracer.create_proxy("call_function", apply_learnable, (input, formula, *values), parameters)
+    open_function = activation(formula, **parameters).open_function
+    return (open_function.recorded if is_recorded() else open_function.eager.apply)(input, *values)
+
+
 def _value(name: str, value: float | str) -> sympy.Rational:
     text = str(value)
     if not _NUMBER.fullmatch(text):
@@ -238,10 +292,20 @@ def _value(name: str, value: float | str) -> sympy.Rational:
 
 @lru_cache(maxsize=256)
 def _cached(name: str, parameters: tuple[tuple[sympy.Symbol, sympy.Expr], ...]) -> Activation:
-    return Activation(catalogue.get(name), dict(parameters))
+    return _made(catalogue.get(name), dict(parameters))
 
 
 @lru_cache(maxsize=256)
 def _from_text(text: str, parameters: tuple[tuple[str, sympy.Rational], ...]) -> Activation:
     formula = parsing.from_text(text, dict(parameters))
-    return Activation(formula, dict(formula.parameters))
+    return _made(formula, dict(formula.parameters))
+
+
+# An activation lives as long as someone holds it or the caches above do.
+_MADE: WeakValueDictionary["Activation", "Activation"] = WeakValueDictionary()
+
+
+def _made(formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> Activation:
+    """Return the one activation of a formula and values of its parameters."""
+    made = Activation(formula, parameters)
+    return _MADE.setdefault(made, made)

@@ -26,6 +26,7 @@ from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import Formula, x
 from cosnb.symbolic.grammar import CONSTANTS, FUNCTIONS, MAX_BITS, Builder, OutOfBoundsError, takes
 
+SOURCE = "formula text"  # of a Formula that was read
 MAX_CHARACTERS = 2000
 MAX_NODES = 500
 MAX_DEPTH = 60  # SymPy takes about ten frames of Python's 1,000 for a level
@@ -69,7 +70,7 @@ def from_text(text: str, parameters: Mapping[str, sympy.Rational] | None = None)
         _Reader(text, values).formula()
     digest = hashlib.sha256(sympy.srepr(expr).encode()).hexdigest()[:8]
     defaults = {sympy.Symbol(name, real=True): number for name, number in values.items()}
-    return Formula(f"formula_{digest}", text.strip(), expr, "formula text", parameters=defaults)
+    return Formula(f"formula_{digest}", text.strip(), expr, SOURCE, parameters=defaults)
 
 
 def _parameter_names(parameters: Iterable[str]) -> list[str]:
