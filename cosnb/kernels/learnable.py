@@ -66,10 +66,11 @@ class OpenFunction:
         program = lower_open(self.expr, tuple(zip(self.symbols, ("x", *names), strict=True)))
         code = pytorch.source(program, "open_function", parameters=names, target=target)
         function = compile_source(code, "open_function", torch=torch)
+        depends_on_x = self.symbols[0] in self.expr.free_symbols
 
         def evaluate(x: Tensor, *parameters: Tensor) -> Tensor:
             y = function(x, *(p.to(_wide(x.dtype)) for p in parameters))
-            return y if y.shape == x.shape else y + torch.zeros_like(x)  # ∂(a·x)/∂x does not depend on x
+            return y if depends_on_x else y + torch.zeros_like(x)  # ∂(a·x)/∂x does not
 
         return evaluate
 

@@ -89,7 +89,6 @@ class Kernel:
         """Return dy·f′ as PyTorch operations."""
         return compile_source(pytorch.source(self.product(), "backward"), "backward", torch=torch)
 
-
     def slope(self, x: Tensor) -> Tensor:
         """Return f′(x) in PyTorch operations."""
         return self.backward_operations(torch.ones_like(x), x)

@@ -34,7 +34,9 @@ PYTORCH = Target("pytorch", TEMPLATES, number, _edge)
 # For graphs that autograd goes through: |x| has the slope 1 at 0, where the piece for x ≥ 0 is taken.
 RECORDED = Target("pytorch", {**TEMPLATES, "abs": "torch.where({0} < 0, -{0}, {0})"}, number, _edge)
 # ONNX has neither log1p, for which its exporter writes log(1 + t), 10 % off for t = 1e-7, nor erfc nor logaddexp.
-_LOG1P = "torch.where(1 + {0} == 1, {0}, torch.log(1 + {0}) * ({0} / (1 + {0} - 1)))"  # Kahan's: the sum's error cancels
+_LOG1P = (
+    "torch.where(1 + {0} == 1, {0}, torch.log(1 + {0}) * ({0} / (1 + {0} - 1)))"  # Kahan's: the sum's error cancels
+)
 _DECAY = "torch.exp(-torch.abs({0}))"
 ONNX = Target(
     "pytorch",
