@@ -6,6 +6,7 @@ and dispatch modes. A plain call, which nothing of that concerns, goes to the co
 `cosnb.activation`'s.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from threading import Lock
@@ -25,6 +26,7 @@ from cosnb.kernels.torch_internals import is_plain, is_recorded, unrecorded
 # A kernel lives as long as an activation has it: a process that goes through thousands of formulas keeps the last few.
 _KERNELS: WeakValueDictionary[str, "Kernel"] = WeakValueDictionary()
 _REGISTRATION = Lock()
+logger = logging.getLogger(__name__)
 
 
 class Kernel:
@@ -36,6 +38,7 @@ class Kernel:
         self.product = product
         self._lock = Lock()
         self._native: cpu.Library | None = None
+        self._has_no_native = False
         self._triton: cuda.Library | None = None
         self._norm: norm.Norm | None = None
 
@@ -51,7 +54,7 @@ class Kernel:
 
     def _library(self, x: Tensor) -> cpu.Library | cuda.Library | None:
         if x.is_cpu:
-            return self.native() if cpu.supports(x.dtype) else None
+            return self._working_native() if cpu.supports(x.dtype) else None
         return self.triton() if cuda.supports(x) else None
 
     def native(self) -> cpu.Library:
@@ -60,6 +63,17 @@ class Kernel:
             with self._lock:
                 if self._native is None:
                     self._native = cpu.build(self.value(), self.product())
+        return self._native
+
+    def _working_native(self) -> cpu.Library | None:
+        """Return the C library, None where the compiler makes none; a fault in this one alone is told in the log."""
+        if self._native is None and not self._has_no_native:
+            try:
+                return self.native()
+            except CosnbError as error:
+                self._has_no_native = True
+                if cpu.compiler() is not None:
+                    logger.warning("%s: %s runs as PyTorch operations", error, self.key)
         return self._native
 
     def triton(self) -> cuda.Library:
