@@ -44,7 +44,7 @@ class Activation:
     Activations of one formula with the same parameters are equal.
 
     torch.fx takes it for one operation. torch.jit.trace and torch.onnx.export record PyTorch's operations, for the
-    input's dtype: such a graph needs no cosnb, and is differentiated once. Traced under `torch.no_grad()` it is shorter.
+    input's dtype: such a graph needs no cosnb, and is differentiated once.
     """
 
     def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> None:

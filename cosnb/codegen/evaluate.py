@@ -1,7 +1,7 @@
 """Functions from printed Python source, and from a `Program` by NumPy, which lowering uses for trial runs."""
 
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 
 import numpy
@@ -53,11 +53,17 @@ def compile_source(code: str, name: str, **modules: object) -> FunctionType:
     return function
 
 
-def evaluator(program: Program, dtype: type) -> Callable[[numpy.ndarray], numpy.ndarray]:
-    """Return the program as a function of an array of `dtype`, by NumPy, without warnings."""
+def evaluator(
+    program: Program, dtype: type, values: Mapping[str, float] | None = None
+) -> Callable[[numpy.ndarray], numpy.ndarray]:
+    """Return the program as a function of an array of `dtype`, by NumPy, without warnings.
+
+    values: the numbers that its further inputs have.
+    """
     lines, result = assignments(program, NUMPY)
     body = "\n    ".join([*(f"{name} = {code}" for name, code in lines), f"return {result}"])
     namespace: dict[str, object] = {"numpy": numpy}
+    namespace |= {name: dtype(value) for name, value in (values or {}).items()}
     if "scipy." in body:
         import scipy.special
 

@@ -5,13 +5,16 @@ from functools import lru_cache
 
 import sympy
 
-from cosnb.codegen.guards import repairs
+from cosnb.codegen.decay import by_exponentials, lower_by_decay
+from cosnb.codegen.guards import lost_values, repairs
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import lower_form
 from cosnb.codegen.tree import Tree
 from cosnb.symbolic.normal_form import normal_form
 
 FALLBACK = "fallback: printed operation by operation, for the formula is outside the normal form's class"
+
+DECAY = "by the decay of its exponentials, for its parameters are open"
 
 
 @lru_cache(maxsize=512)
@@ -42,13 +45,20 @@ def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Progr
 
 @lru_cache(maxsize=512)
 def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -> Program:
-    """Return the program of `expr` whose symbols are inputs, each with its name: the fallback, without guards.
+    """Return the program of `expr` whose symbols are inputs, each with its name; raises as `lower`.
 
-    For parameters that change while a network learns: no normal form holds for every value, and no limit is known.
+    For parameters that change while a network learns: head by head, or by the decay of its exponentials (see `decay`)
+    where that loses fewer values on trial for some numbers in the parameters' place. At ±inf no limit is known.
     """
-    program = Program(note=FALLBACK)
-    program.result = Tree(program, {symbol: program.input(name) for symbol, name in inputs}).lower(expr)
-    return program
+    direct = lower_directly(expr, dict(inputs))
+    if not by_exponentials(expr).has(sympy.exp):
+        return direct
+    lost = lost_values(direct, inputs)
+    if lost == 0:
+        return direct
+    decaying = lower_by_decay(expr, dict(inputs))
+    decaying.note = DECAY
+    return decaying if lost_values(decaying, inputs) < lost else direct
 
 
 def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:

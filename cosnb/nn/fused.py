@@ -208,15 +208,15 @@ def fuse_bn(model: nn.Module) -> Fused:
     after several, or after other things too, stays right. Indices and state_dict keys stay, and a state loads into the
     model before and after. What is left, `fuse_bn(model).left` names with the reason: a normalisation that is called
     twice or stands at several places, modules with hooks, subclasses, what no cosnb activation follows. Convert to
-    SyncBatchNorm, freeze or fold, if at all, before. Raises CosnbError where no pair is found, since that is most likely
-    a slip.
+    SyncBatchNorm, freeze or fold, if at all, before. Raises CosnbError where no pair is found, since that is most
+    likely a slip.
     """
     pairs, left = find_pairs(model, tuple(_FUSED))
-    for norm, activation, place in pairs:
-        norm.__class__ = _FUSED[type(norm)]  # the very object, which an optimiser or a list may hold
-        norm.eps = vars(norm).pop("eps")
-        norm.activation = ActivationModule(activation.activation).train(norm.training)
-        norm.marks = place is None
+    for bn, activation, place in pairs:
+        bn.__class__ = _FUSED[type(bn)]  # the very object, which an optimiser or a list may hold
+        bn.eps = vars(bn).pop("eps")
+        bn.activation = ActivationModule(activation.activation).train(bn.training)
+        bn.marks = place is None
         if place is None:
             activation.__class__ = _MarkedActivation
         else:
