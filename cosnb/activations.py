@@ -53,6 +53,7 @@ class Activation:
         self.x = x
         self.parameters = parameters
         self.expr: sympy.Expr = formula.expr.subs(parameters)
+        self._key = (formula.name, formula.title, formula.expr, frozenset(parameters.items()))
         self._kernels: dict[int, Kernel] = {}
         self._orders = Orders(self.kernel)
         self.traced: AutogradFunction | None = None  # these two are made when torch.compile or torch.export ask
@@ -65,16 +66,14 @@ class Activation:
         return f"activation({self.name!r}{values})"
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Activation):
-            return NotImplemented
-        return self is other or (self.formula == other.formula and self.parameters == other.parameters)
+        return isinstance(other, Activation) and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash((self.formula.name, self.formula.title, self.formula.expr, frozenset(self.parameters.items())))
+        return hash(self._key)
 
     def __reduce__(self) -> tuple[Callable[..., "Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Expr]]]:
-        # Kernels and autograd Functions are no importable names, so another process makes its own; torch.compile asks
-        # whether an activation is the very object that it has compiled, so what is read ten times is one.
+        # Kernels are no importable names, so another process makes its own. What is read ten times is one, for
+        # torch.compile asks whether an activation is the very object that it has compiled.
         return _made, (self.formula, self.parameters)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Activation":
@@ -213,10 +212,8 @@ class LearnableModule(nn.Module):
         if isinstance(input, Proxy) and (leaf := fx_leaf(self, input)) is not None:
             return leaf
         parameters = [getattr(self, name) for name in self._names]
-        if isinstance(input, Proxy):
-            text, values = self.activation._spelling()
-            return apply_learnable(input, text, *parameters, **values)
-        self.activation.check(input)
+        if not isinstance(input, Proxy):
+            self.activation.check(input)
         if torch.compiler.is_compiling():
             if torch.onnx.is_in_onnx_export():
                 return self.activation.open_function.onnx_operations(input, *parameters)
@@ -224,9 +221,7 @@ class LearnableModule(nn.Module):
                 _prepare_open(self.activation)
             assert self.activation.open_traced is not None
             return self.activation.open_traced.apply(input, *parameters)
-        if is_recorded():
-            return self.activation.open_function.recorded(input, *parameters)
-        return self.activation.open_function.eager.apply(input, *parameters)
+        return apply_learnable(input, self.activation, *parameters)
 
     def extra_repr(self) -> str:
         return f"{self.activation!r}, learnable"
@@ -271,16 +266,17 @@ def activation(formula: str, /, **parameters: float | str) -> Activation:
 
 
 def apply(input: Tensor, formula: str, /, **parameters: float | str) -> Tensor:
-    """Return `activation(formula, **parameters)(input)`: what a graph of torch.fx calls for an activation."""
+    """Return `activation(formula, **parameters)(input)`: what a graph of torch.fx calls."""
     return activation(formula, **parameters)(input)
 
 
-def apply_learnable(input: Tensor, formula: str, /, *values: Tensor, **parameters: float | str) -> Tensor:
+def apply_learnable(input: Tensor, formula: str | Activation, /, *values: Tensor, **parameters: str) -> Tensor:
     """Return the formula with `values` for its parameters, in their order: what a graph of torch.fx calls."""
+    act = formula if isinstance(formula, Activation) else activation(formula, **parameters)
     if isinstance(input, Proxy):
-        return input.tracer.create_proxy("call_function", apply_learnable, (input, formula, *values), parameters)
-    open_function = activation(formula, **parameters).open_function
-    return (open_function.recorded if is_recorded() else open_function.eager.apply)(input, *values)
+        text, parameters = act._spelling()
+        return input.tracer.create_proxy("call_function", apply_learnable, (input, text, *values), parameters)
+    return (act.open_function.recorded if is_recorded() else act.open_function.eager.apply)(input, *values)
 
 
 def _value(name: str, value: float | str) -> sympy.Rational:
@@ -302,10 +298,10 @@ def _from_text(text: str, parameters: tuple[tuple[str, sympy.Rational], ...]) ->
 
 
 # An activation lives as long as someone holds it or the caches above do.
-_MADE: WeakValueDictionary["Activation", "Activation"] = WeakValueDictionary()
+_MADE: WeakValueDictionary[tuple[Any, ...], Activation] = WeakValueDictionary()
 
 
 def _made(formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> Activation:
     """Return the one activation of a formula and values of its parameters."""
     made = Activation(formula, parameters)
-    return _MADE.setdefault(made, made)
+    return _MADE.setdefault(made._key, made)

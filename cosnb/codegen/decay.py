@@ -1,9 +1,9 @@
 """Lowering of formulas whose parameters are open: by T = e^(−|g|), so that no e^g overflows, whatever g and its sign.
 
-A part that is a rational function of one e^g, with g any expression, is N(T)/D(T), one for g ≥ 0 and one for g < 0, as in
-the normal form; log of such a part is a multiple of |g| and a log of a bounded number more. The coefficients are expressions
-in x, the parameters and other functions. An e^h in a product with T^k becomes e^(h − k·|g|), for T may be 0 where e^h
-is infinite: x·e^x·(1 − tanh²(a·e^x)).
+A part that is a rational function of one e^g, with g any expression, is N(T)/D(T), one for g ≥ 0 and one for g < 0, as
+in the normal form; log of such a part is a multiple of |g| and a log of a bounded number more. The coefficients are
+expressions in x, the parameters and other functions. An e^h in a product with T^k becomes e^(h − k·|g|), for T may be 0
+where e^h is infinite: x·e^x·(1 − tanh²(a·e^x)).
 """
 
 from functools import reduce
@@ -94,7 +94,7 @@ class DecayTree(Tree):
 
 
 class _Branch:
-    """T^power · numerator / denominator, polynomials of T that are not 0 at 0; `opaque`: {symbol in them: its value}."""
+    """T^power · numerator / denominator, polynomials of T that are not 0 at 0; `opaque`: {symbol in them: value}."""
 
     def __init__(
         self, power: int, numerator: sympy.Expr, denominator: sympy.Expr, opaque: dict[sympy.Dummy, sympy.Expr]

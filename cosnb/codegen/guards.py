@@ -57,7 +57,7 @@ def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
 
 
 def lost_values(program: Program, inputs: Sequence[tuple[object, str]]) -> int:
-    """Return at how many points a program with parameters has no finite value, or one in float32 unlike that in float64.
+    """Return at how many points a program with parameters has no finite value, or in float32 one unlike float64's.
 
     The points: ±2^(k/4), 2^−6 ≤ |x| ≤ 2^13; `inputs`: x and the parameters with their names in the program, which take
     numbers of either sign, near 1 and far.

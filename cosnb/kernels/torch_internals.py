@@ -117,11 +117,11 @@ def is_recorded() -> bool:
 def unrecorded() -> Iterator[None]:
     """Return a context in which nothing is recorded, inside of torch.jit.trace."""
     state = torch._C._get_tracing_state()
-    torch._C._set_tracing_state(None)
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch._C._set_tracing_state(state)
+        torch._C._set_tracing_state(state)  # type: ignore[attr-defined]
 
 
 def fx_leaf(module: nn.Module, *inputs: Proxy) -> Any:

@@ -119,7 +119,9 @@ class _BatchNormActivation(BatchNorm):
     """
 
     activation: ActivationModule
-    marks = False  # True where the activation is called after it by the parent's forward, and passes on what is marked
+    marks: Any = (
+        False  # True where the activation is called after it by the parent's forward, and passes on what is marked
+    )
 
     __constants__ = ["track_running_stats", "momentum", "num_features", "affine"]  # noqa: RUF012  (as PyTorch has it)
 
@@ -169,7 +171,7 @@ class _MarkedActivation(ActivationModule):
     def forward(self, input: Tensor) -> Tensor:
         """Apply the activation to a floating-point tensor of any shape, unless it has been applied."""
         if getattr(input, "cosnb_activated", None) is self.activation:
-            del input.cosnb_activated  # what is changed in place after this, and comes again, is another input
+            delattr(input, "cosnb_activated")  # changed in place after this, it may come again as another input
             return input
         return super().forward(input)
 
@@ -216,7 +218,7 @@ def fuse_bn(model: nn.Module) -> Fused:
         bn.__class__ = _FUSED[type(bn)]  # the very object, which an optimiser or a list may hold
         bn.eps = vars(bn).pop("eps")
         bn.activation = ActivationModule(activation.activation).train(bn.training)
-        bn.marks = place is None
+        vars(bn)["marks"] = place is None
         if place is None:
             activation.__class__ = _MarkedActivation
         else:

@@ -78,7 +78,7 @@ def _classes(old: type[nn.Module] | Iterable[type[nn.Module]]) -> tuple[type[nn.
     for kind in classes:
         if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
             raise CosnbError(f"swap replaces modules by their class, like torch.nn.ReLU: {kind!r} is no module class")
-    return classes  # type: ignore[return-value]
+    return classes
 
 
 class _Swap:
