@@ -64,7 +64,6 @@ $(READY): requirements/main.lock requirements/torch.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements/main.lock
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements/torch.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
-	$(BIN)/python -m ipykernel install --sys-prefix --name cosnb --display-name cosnb
 	@touch $@
 
 # The tests run the Triton kernels under Triton's interpreter. PyTorch for CUDA brings the Triton that fits it; beside

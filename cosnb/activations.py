@@ -26,10 +26,14 @@ from cosnb.kernels.torch_internals import fx_leaf, is_constant, is_recorded, run
 from cosnb.symbolic import catalogue, parsing
 from cosnb.symbolic.catalogue import Formula, x
 from cosnb.symbolic.text import formula_text
+from cosnb.symbolic.vocabulary import find, takes
 
 # A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
 _NUMBER = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?(/[1-9][0-9]{0,19})?")
 
+
+# Formats of 8 bits and fewer, in which PyTorch stores numbers and computes nothing elementwise
+_NARROW = tuple(getattr(torch, name) for name in dir(torch) if name.startswith(("float8_", "float4_")))
 
 # Dynamo of PyTorch 2.8 cannot call `_prepare` while it traces, for its argument is no constant; 2.13 can. Before it
 # what is traced is made beforehand, in 0.1 s or so.
@@ -53,6 +57,9 @@ class Activation:
         self.x = x
         self.parameters = parameters
         self.expr: sympy.Expr = formula.expr.subs(parameters)
+        if self.expr.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
+            values = ", ".join(f"{symbol} = {value}" for symbol, value in parameters.items())
+            raise CosnbError(f"{self.name} is no real number for any x with {values}: give it other parameters")
         self._key = (formula.name, formula.title, formula.expr, frozenset(parameters.items()))
         self._kernels: dict[int, Kernel] = {}
         self._orders = Orders(self.kernel)
@@ -99,15 +106,18 @@ class Activation:
         return self._orders.value(0).apply(input)
 
     def check(self, input: Tensor) -> None:
-        """Raise CosnbError for what is no floating-point tensor."""
+        """Raise CosnbError for what is no tensor of float64, float32, float16 or bfloat16."""
+        if not hasattr(input, "is_floating_point"):
+            raise CosnbError(_no_tensor(self.name, input))
         if not input.is_floating_point():
-            raise CosnbError(
-                f"{self.name} expects a floating-point tensor, got {input.dtype}: convert it with .float()"
-            )
+            hint = "take its .real, .imag or .abs()" if input.is_complex() else "convert it with .float()"
+            raise CosnbError(f"{self.name} expects a floating-point tensor, got {input.dtype}: {hint}")
+        if input.dtype in _NARROW:
+            raise CosnbError(f"{self.name} expects 16 bits or more, got {input.dtype}: convert it with .bfloat16()")
 
     def _spelling(self) -> tuple[str, dict[str, str]]:
         """Return what `activation` makes this of: a name or a text, and values of parameters."""
-        if catalogue.CATALOGUE.get(self.name) == self.formula or self.formula.source == parsing.SOURCE:
+        if catalogue.CATALOGUE.get(self.name) == self.formula or self.formula.source == parsing.TYPED:
             text = self.name if self.name in catalogue.CATALOGUE else self.formula.title
             return text, {symbol.name: str(value) for symbol, value in self.parameters.items()}
         return formula_text(self.expr), {}
@@ -244,7 +254,7 @@ def _prepare_open(act: Activation) -> bool:
 # Inside a compiled function Dynamo would trace the parser, and fail somewhere in it.
 @untraced("make the activation outside of the compiled function, which may call it")
 def activation(formula: str, /, **parameters: float | str) -> Activation:
-    """Return an activation by its name in the catalogue, or by its formula as text.
+    """Return an activation by its name in the catalogue, or by its formula as text; "exp" is "exp(x)".
 
     `activation("cos", a=5, c="1/2")` and `activation("x*sigmoid(x) + (sigmoid(a*x) - c)**2", a=5, c=0.5)` are the same
     function. Parameter values are taken as the exact decimals or fractions that they are written as. Raises CosnbError
@@ -253,9 +263,12 @@ def activation(formula: str, /, **parameters: float | str) -> Activation:
     if not isinstance(formula, str):
         raise CosnbError(f"an activation is given by its name or its formula as text, got {type(formula).__name__}")
     values = {name: _value(name, value) for name, value in parameters.items()}
-    if not formula.strip().isidentifier() or formula.strip() == "x":
+    name = formula.strip()
+    if not name.isidentifier() or name == "x":
         return _from_text(formula, tuple(sorted(values.items())))
-    row = catalogue.get(formula.strip())
+    if name.lower() not in catalogue.names() and (function := find(name)) and takes(function)[0] == 1:
+        return _from_text(f"{name}(x)", tuple(sorted(values.items())))
+    row = catalogue.get(name)
     known = {symbol.name: symbol for symbol in row.parameters}
     for name in values:
         if name not in known:
@@ -277,6 +290,13 @@ def apply_learnable(input: Tensor, formula: str | Activation, /, *values: Tensor
         text, parameters = act._spelling()
         return input.tracer.create_proxy("call_function", apply_learnable, (input, text, *values), parameters)
     return (act.open_function.recorded if is_recorded() else act.open_function.eager.apply)(input, *values)
+
+
+def _no_tensor(name: str, input: object) -> str:
+    """Return the message for an input that is no tensor."""
+    given = type(input).__name__
+    how = "torch.from_numpy(array)" if given == "ndarray" else "torch.tensor(0.5) for the number 0.5"
+    return f"{name} expects a tensor, got {given}: write {how}"
 
 
 def _value(name: str, value: float | str) -> sympy.Rational:

@@ -50,7 +50,6 @@ def prepare(kind: str, folder: Path) -> Path:
     else:
         pip(python, "--no-compile", "-r", str(ROOT / "requirements/torch.lock"))
     pip(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    subprocess.run([str(python), "-m", "ipykernel", "install", "--sys-prefix", "--name", "cosnb"], check=True)
     return python
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cosnb.experiments.records.record import config_digest
 from cosnb.experiments.results.paper import TABLES
 
 
@@ -48,5 +49,5 @@ def complete(record: dict[str, Any], experiment: str) -> dict[str, Any]:
     """Return a record with all that its file has."""
     extra = {"schema": 1, "experiment": experiment, "started": "2026-01-01", "finished": "2026-01-02T00:00:00+00:00"}
     data = {"name": "cifar10", "train_images": 50_000, "test_images": 10_000, "digest": "d" * 64}
-    extra |= {"config_digest": "0" * 10, "data": data, "commit": "c" * 40, "dirty": False}
+    extra |= {"config_digest": config_digest(record["config"]), "data": data, "commit": "c" * 40, "dirty": False}
     return record | extra | {"versions": {"python": "3.12.0", "torch": "2.13.0"}, "error": None}

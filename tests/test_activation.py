@@ -3,6 +3,7 @@
 import copy
 import gc
 import io
+import math
 import os
 import pickle
 import subprocess
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import numpy
 import pytest
 import sympy
 import torch
@@ -78,6 +80,98 @@ def test_a_parameter_that_is_no_finite_number_is_refused_at_once(value: object) 
     for formula in ("cos", "x*sigmoid(a*x)"):
         with pytest.raises(CosnbError, match="parameter a must be a finite number"):
             activation(formula, a=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0.5, r"mish expects a tensor, got float: write torch.tensor\(0.5\)"),
+        (numpy.zeros(3), r"got ndarray: write torch.from_numpy\(array\)"),
+        (numpy.float32(1), "got float32: write torch.tensor"),
+        ([0.5], "got list: write torch.tensor"),
+        (None, "got NoneType: write torch.tensor"),
+        (torch.zeros(3, dtype=torch.complex64), r"got torch.complex64: take its .real, .imag or .abs\(\)"),
+        (
+            torch.zeros(3).to(torch.float8_e4m3fn),
+            r"16 bits or more, got torch.float8_e4m3fn: convert it with .bfloat16",
+        ),
+        (torch.zeros(3, dtype=torch.int32), r"got torch.int32: convert it with .float\(\)"),
+    ],
+)
+def test_what_is_no_tensor_of_a_usual_format_is_answered_with_what_to_write(value: object, message: str) -> None:
+    for function in (activation("mish"), activation("mish").module()):
+        with pytest.raises(CosnbError, match=message):
+            function(value)  # type: ignore[arg-type]
+    with pytest.raises(CosnbError, match=message.replace("mish", "swish")):
+        activation("swish").module(learnable=True)(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("softplus", {"beta": 0}), ("smelu", {"beta": 0}), ("snake", {"a": 0})],
+)
+def test_a_parameter_that_divides_by_0_is_named(name: str, parameters: dict[str, float]) -> None:
+    ((key, value),) = parameters.items()
+    with pytest.raises(CosnbError, match=f"{name} is no real number for any x with {key} = {value}"):
+        activation(name, **parameters)
+
+
+def test_a_formula_that_is_real_on_an_interval_is_nan_outside() -> None:
+    x = torch.tensor([-2.0, -0.5, 0.5, 2.0, 1e10], dtype=torch.float64)
+    for text, function in (
+        ("log((1+x)/(1-x))/2", torch.atanh),
+        ("asin(x)", torch.asin),
+        ("acos(x)", torch.acos),
+        ("atanh(x)", torch.atanh),
+    ):
+        torch.testing.assert_close(activation(text)(x), function(x), rtol=1e-14, atol=0, equal_nan=True)
+        torch.testing.assert_close(activation(text)(x.float()), function(x.float()), rtol=4e-7, atol=0, equal_nan=True)
+    values = activation("isru", alpha=-1)(x)
+    torch.testing.assert_close(values, x / torch.sqrt(1 - x**2), rtol=1e-14, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_steps_are_those_of_pytorch(dtype: torch.dtype) -> None:
+    x = torch.tensor([-2.5, -2.0, -1.75, -1.5, -0.5, -0.25, 0.0, 0.5, 1.0, 1.5, 2.25, 2.5, 3.5, 1e4], dtype=dtype)
+    for name in ("floor", "ceil", "round", "trunc"):
+        assert torch.equal(activation(name)(x), getattr(torch, name)(x))
+        assert torch.equal(activation(name).elementwise(1)(x), torch.zeros_like(x))
+    assert torch.equal(activation("x % 3")(x), torch.remainder(x, 3))
+    assert torch.isnan(activation("floor(x)")(torch.tensor([math.nan], dtype=dtype))).all()
+    with pytest.raises(CosnbError, match="its steps have no end"):
+        activation("round(x)").properties()
+
+
+def test_numbers_that_float32_cannot_hold() -> None:
+    x = torch.tensor([-2.0, -1e-10, 0.0, 1e-10, 1e-3, 2.0])
+    assert torch.equal(activation("1e40*x")(x.double()), 1e40 * x.double())
+    torch.testing.assert_close(activation("1e40*x")(x), (1e40 * x.double()).float(), rtol=2e-7, atol=0)
+    assert torch.equal(activation("tanh(1e30*x)")(x), torch.sign(x))
+    assert torch.equal(activation("tanh(1e30*x)")(x.double()), torch.sign(x.double()))
+
+
+@pytest.mark.parametrize("exponent", [0.2, 1 / 3, 0.7312, 1.5, -0.25, 3])
+def test_an_exponent_that_is_given_is_a_number(exponent: float) -> None:
+    x = torch.tensor([0.0625, 0.5, 1.0, 7.0], dtype=torch.float64)
+    act = activation("x**a", a=exponent)
+    torch.testing.assert_close(act(x), x**exponent, rtol=1e-14, atol=0)
+    module, base = act.module(learnable=True), x.clone().requires_grad_()
+    module(base).sum().backward()
+    (power,) = module.parameters()
+    torch.testing.assert_close(base.grad, power.item() * x ** (power.item() - 1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(power.grad.double(), (x**exponent * x.log()).sum(), rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("base", [2, 3, 0.1, "1/3"])
+def test_a_number_to_the_power_x(base: float | str) -> None:
+    x = torch.tensor([-30.0, -0.5, 0.0, 0.75, 11.0], dtype=torch.float64)
+    number = float(sympy.Rational(str(base)))
+    torch.testing.assert_close(activation("b**x", b=base)(x), number**x, rtol=2e-14, atol=0)
+    torch.testing.assert_close(
+        activation("b**x", b=base).elementwise(1)(x), number**x * math.log(number), rtol=2e-14, atol=0
+    )
+    module = activation("b**x", b=base).module(learnable=True)
+    torch.testing.assert_close(module(x), number**x, rtol=1e-5, atol=0)
 
 
 def test_derivative_source_and_order() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from cosnb.codegen import elementary
-from cosnb.codegen.elementary import FUNCTIONS, INCLUDES, definitions
+from cosnb.codegen.elementary import ARGUMENTS, FUNCTIONS, INCLUDES, definitions
 from cosnb.errors import CosnbError
 from tools import minimax
 
@@ -31,12 +31,15 @@ Row = tuple[Callable, tuple[float, float], tuple[float, float], tuple[float, flo
 ROWS: dict[str, Row] = {
     "exp_nonpositive": (mpmath.exp, (-87, 0), (-700, 0), (1.05, 1.1), (None, None)),
     "exp_scaled": (lambda y: mpmath.exp(y) * 2**100, (-110, 0), (-760, 0), (1.05, 1.1), (None, None)),
-    "expm1_nonpositive": (mpmath.expm1, (-110, 0), (-760, 0), (1.1, 1.3), (None, None)),
+    "one_minus_exp": (lambda y: -mpmath.expm1(y), (-110, 0), (-760, 0), (1.1, 1.3), (None, None)),
     "exp": (mpmath.exp, (-110, 92), (-750, 715), (1.1, 1.1), (INF, 0)),
     "expm1": (mpmath.expm1, (-110, 92), (-750, 715), (1.7, 2.2), (INF, -1)),
+    "exp_product": (lambda u: mpmath.mpf(10) ** u, (-46, 39), (-325, 309), (1.1, 1.2), (INF, 0)),
     "log1p_unit": (mpmath.log1p, (0, 1), (0, 1), (1.3, 1.2), (None, None)),
     "log": (mpmath.log, (0, 3.4e38), (0, 1.79e308), (1.1, 1.3), (INF, math.nan)),
     "log1p": (mpmath.log1p, (-0.9999999, 3.4e38), (-0.9999999, 1.79e308), (1.7, 2.0), (INF, math.nan)),
+    "pow": (lambda y: y ** (mpmath.mpf(53) / 10), (0, 4.6e7), (0, 3.6e58), (1.2, 1.3), (INF, math.nan)),
+    "cbrt": (mpmath.cbrt, (0, 3.4e38), (0, 1.79e308), (0.51, 0.51), (INF, math.nan)),
     "tanh": (mpmath.tanh, (-50, 50), (-50, 50), (2.9, 2.8), (1, -1)),
     "sinh": (mpmath.sinh, (-90, 90), (-711, 711), (2.5, 2.6), (INF, -INF)),
     "cosh": (mpmath.cosh, (-90, 90), (-711, 711), (1.7, 1.7), (INF, INF)),
@@ -77,13 +80,23 @@ double worst_exp(void) {
 """
 
 
+def words(name: str, dtype: str) -> list[str]:
+    """Return the arguments after the first: a number of the format, and what it lacks of the exact one."""
+    if name not in ARGUMENTS:
+        return []
+    with mpmath.workdps(60):
+        exact = {"exp_product": mpmath.log(10), "pow": mpmath.mpf(53) / 10}[name]
+        high = float(DTYPES[dtype](float(exact)))
+        return [f"({dtype}){number.hex()}" for number in (high, float(exact - high))]
+
+
 def loops() -> str:
     """Return a C file with `void loop_NAME_DTYPE(x, y, n)` for each function and dtype."""
     text = INCLUDES
     for dtype in DTYPES:
         text += definitions(FUNCTIONS, dtype)
         for name in FUNCTIONS:
-            call = f"cosnb_{name}{'f' if dtype == 'float' else ''}(x[i])"
+            call = f"cosnb_{name}{'f' if dtype == 'float' else ''}({', '.join(['x[i]', *words(name, dtype)])})"
             text += f"void loop_{name}_{dtype}(const {dtype} *x, {dtype} *y, long n);\n"
             text += f"void loop_{name}_{dtype}(const {dtype} *x, {dtype} *y, long n) {{\n"
             text += f"  for (long i = 0; i < n; i++) y[i] = {call};\n}}\n"

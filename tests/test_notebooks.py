@@ -90,6 +90,12 @@ def test_one_parameters_cell_is_needed(tmp_path: Path) -> None:
         notebooks.read_defaults(path)
 
 
+def test_a_notebook_saved_from_an_executed_copy_is_refused(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "nb.ipynb", code("count = 99", ["injected-parameters"]), parameters="count = 3")
+    with pytest.raises(CosnbError, match=r"nb\.ipynb was saved from an executed copy: .*delete that cell"):
+        notebooks.read_defaults(path)
+
+
 def test_a_file_that_is_no_notebook_is_named(tmp_path: Path) -> None:
     (tmp_path / "nb.ipynb").write_text("{")
     with pytest.raises(CosnbError, match=r"nb\.ipynb is not a Jupyter notebook"):
@@ -168,11 +174,19 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, not
     temporary = "import tempfile\nwith open('{}.place', 'w') as file:\n    file.write(tempfile.mkdtemp())"
     write_notebook(folder / "slow.ipynb", code(temporary.format("slow")), code("import time\ntime.sleep(100)"))
     write_notebook(folder / "works.ipynb", code(temporary.format("works")), code(show))
-    write_runs(root, {"fails": 60, "dies": 60, "quits": 60, "slow": 6, "works": 60}, quick="{ scale = 2 }")
+    write_notebook(folder / "raises.ipynb", code("1 / 0", ["raises-exception"]), code("print('went on')"))
+    for name in ("cosnb", "python3"):  # other kernels of these names, which come first on Jupyter's path
+        kernel = {"argv": ["/bin/false", "{connection_file}"], "display_name": name, "language": "python"}
+        (root / "share" / "kernels" / name).mkdir(parents=True)
+        (root / "share" / "kernels" / name / "kernel.json").write_text(json.dumps(kernel))
+    write_runs(
+        root, {"fails": 60, "dies": 60, "raises": 60, "quits": 60, "slow": 6, "works": 60}, quick="{ scale = 2 }"
+    )
     (old := notebooks.executed_path("slow", "quick", root)).parent.mkdir(parents=True)
     old.write_text("the previous good one")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COSNB_TEST_MARK", mark)
+        patch.setenv("JUPYTER_PATH", str(root / "share"))
         patch.delenv("OMP_NUM_THREADS", raising=False)
         names = list(notebooks.read_runs(root))
         failures = notebooks.run(names, "quick", {"label": "b'\"\n"}, jobs=2, root=root)
@@ -181,7 +195,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, not
 
 def test_one_failure_does_not_stop_the_others(ended: tuple) -> None:
     root, failures, _ = ended
-    assert set(failures) == {"fails", "dies", "quits", "slow"}
+    assert set(failures) == {"fails", "dies", "quits", "slow", "raises"}
     (output,) = [
         output
         for cell in json.loads(notebooks.executed_path("works", "quick", root).read_text())["cells"]
@@ -196,6 +210,11 @@ def test_a_failure_names_notebook_cell_line_and_error(ended: tuple) -> None:
     assert (failure.cell, failure.line) == (3, "# why")
     assert str(failure).startswith("notebook fails, cell 3 (# why): AssertionError: x is off\n  see ")
     assert "AssertionError" in failure.kept.read_text()
+
+
+def test_a_cell_that_may_raise_is_the_one_that_is_named(ended: tuple) -> None:
+    failure = ended[1]["raises"]
+    assert (failure.cell, failure.line) == (2, "1 / 0")
 
 
 def test_a_dead_kernel_is_a_failure(ended: tuple) -> None:

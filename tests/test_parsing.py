@@ -1,18 +1,20 @@
 """Formula text: what is accepted and as what, parameters, messages, and the catalogue there and back."""
 
-import ast
+import re
 
 import pytest
 import sympy
 from sympy import Piecewise, Rational, atan, cos, cosh, exp, log, pi, sin, sinh, sqrt, tan, tanh
 
+from cosnb.activations import activation
 from cosnb.errors import CosnbError
+from cosnb.paths import repository_root
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import CATALOGUE, x
 from cosnb.symbolic.catalogue.formula import a, b, c
-from cosnb.symbolic.functions import erfc, sigmoid, softplus
-from cosnb.symbolic.grammar import FUNCTIONS
+from cosnb.symbolic.functions import erfc, floor, ln, sigmoid, softplus
 from cosnb.symbolic.parsing import from_text, parse
+from cosnb.symbolic.vocabulary import FUNCTIONS
 
 ABS = Piecewise((-x, x < 0), (0, x <= 0), (x, True))
 GOOD = {
@@ -55,12 +57,57 @@ GOOD = {
     "swish(2*x)": 2 * x * sigmoid(2 * x),
     "silu(x) - hard_swish(x)": x * sigmoid(x) - CATALOGUE["hardswish"].expr,
     "relu(relu(x))": CATALOGUE["relu"].expr,
+    "+x": x,
+    "x^2": x**2,
+    "x\n": x,
+    "\tx +\n 1\r\n": x + 1,
+    "x\u00a0+ 1": x + 1,
+    "x² − 2·π*x³": x**2 - 2 * pi * x**3,
+    "x*σ(x)": x * sigmoid(x),
+    "√(x)": sqrt(x),
+    r"\frac{x}{1+e^{-x}}": x / (1 + exp(-x)),
+    r"\frac{1}{2} \cdot x \cdot \left(1 + \tanh(\sqrt{2/\pi}*x^{3})\right)": x * (1 + tanh(sqrt(2 / pi) * x**3)) / 2,
+    r"\frac{\frac{x}{2}}{1 + |x|}": x / 2 / (1 + ABS),
+    "|x|": ABS,
+    "x/(1 + |x|)": x / (1 + ABS),
+    "exp(-|x|) + |x - 1|": exp(-ABS) + ABS.xreplace({x: x - 1}),
+    "x if x > 0 else 0.01*x": Piecewise((x, x > 0), (x / 100, True)),
+    "x*torch.tanh(F.softplus(x))": x * tanh(softplus(x)),
+    "np.pi*np.where(x > 0, x, torch.nn.functional.silu(x))": pi * Piecewise((x, x > 0), (x * sigmoid(x), True)),
+    "ReLU(x) + SiLU(x)": CATALOGUE["relu"].expr + x * sigmoid(x),
+    "ln(1 + x^2)": log(1 + x**2),
+    "log2(x) + log10(x)": log(x) / log(2) + log(x) / log(10),
+    "2**x": exp(x * ln(2)),
+    "exp2(-x)": exp(-x * ln(2)),
+    "exp(x*log(2))": exp(x * ln(2)),
+    "exp(100*log(2))*x": exp(100 * ln(2)) * x,
+    "a**x": exp(x * ln(a)),
+    "x**a": x**a,
+    "(1 + exp(x))**(-1/a)": (1 + exp(x)) ** (-1 / a),
+    "x**0.1": x ** Rational(1, 10),
+    "x**0.3333333333333333": x ** Rational("0.3333333333333333"),
+    "pow(x, 3)": x**3,
+    "cbrt(x)": Piecewise((-((-x) ** Rational(1, 3)), x < 0), (x ** Rational(1, 3), True)),
+    "sech(x) + csch(x) + coth(x)": 1 / cosh(x) + 1 / sinh(x) + 1 / tanh(x),
+    "arcsinh(x)": sympy.asinh(x),
+    "step(x)": Piecewise((0, x < 0), (1, True)),
+    "heaviside(x, 0.5)": Piecewise((0, x < 0), (Rational(1, 2), x <= 0), (1, True)),
+    "clip(x, 0, 6)": CATALOGUE["relu6"].expr,
+    "torch.clamp(x, min=0)": CATALOGUE["relu"].expr,
+    "clamp(x, max=0)": Piecewise((0, x >= 0), (x, True)),
+    "np.logaddexp(x, 0)": softplus(x),
+    "minimum(np.maximum(x, 0), 6)": CATALOGUE["relu6"].expr,
+    "expit(x)": sigmoid(x),
+    "floor(x) + ceil(2*x)": floor(x) - floor(-2 * x),
+    "x % 2": x - 2 * floor(x / 2),
+    "floor(2.5)*x": 2 * x,
+    "linear(x) + identity(x)": 2 * x,
+    "max(x, a*x)": Piecewise((x, -a * x + x >= 0), (a * x, True)),
 }
 
 
 def symbols(text: str) -> list[str]:
-    found = {node.id for node in ast.walk(ast.parse(text.strip(), mode="eval")) if isinstance(node, ast.Name)}
-    return sorted(found & {"a", "b", "c"})
+    return sorted(set(re.findall(r"\b[abc]\b", text)))
 
 
 @pytest.mark.parametrize(("text", "expected"), GOOD.items())
@@ -120,6 +167,48 @@ def test_no_condition_holds_a_piecewise() -> None:
     ):
         for piecewise in parse(text).atoms(Piecewise):
             assert not any(condition.has(Piecewise) for _, condition in piecewise.args)
+
+
+def test_names_of_functions_are_names_of_activations() -> None:
+    for name in ("exp", "exponential", "identity", "linear", "log1mexp", "sqrtsoftplus", "gelu_10", "tan", "erf"):
+        assert activation(name).expr == parse(f"{name}(x)")
+    assert activation("cos").expr != cos(x)
+    for name in ("clip", "where", "max"):
+        with pytest.raises(CosnbError, match="unknown activation"):
+            activation(name)
+
+
+def test_the_book_lists_the_functions() -> None:
+    page = (repository_root() / "book" / "reference.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- `([a-z0-9_ ]+)`$", page, re.MULTILINE)
+    assert sorted(" ".join(listed).split()) == sorted(FUNCTIONS)
+
+
+def test_a_parameter_may_have_a_function_s_newer_name() -> None:
+    assert parse("step*x", ["step"]) == sympy.Symbol("step", real=True) * x
+    with pytest.raises(CosnbError, match="only a function's name can be called"):
+        parse("step(x)*step", ["step"])
+
+
+def test_conditions_on_parameters_alone_are_decided_by_their_values() -> None:
+    text = "where(a < 0, -log(1 - a*(x + a))/a, where(a > 0 and 1 > 0, (exp(a*x) - 1)/a + a, x))"
+    assert activation(text, a=0).expr == x
+    assert activation(text, a=2).expr == (exp(2 * x) - 1) / 2 + 2
+    assert activation(text, a=-1).expr == log(x)
+    assert activation("x if a == 0 else x/a", a=0).expr == x
+    with pytest.raises(CosnbError, match="division by 0"):
+        activation("where(a != 0, x, x/a)", a=0)
+    with pytest.raises(CosnbError, match="unknown function 'foo'"):
+        activation("where(a == 0, x, foo(x))", a=0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["where(abs(x) <= 1, x**2*(2 - abs(x)), abs(x))", "where(abs(x) < 1, x, sign(x))", "where(relu(x) < 1, abs(x), 2)"],
+)
+def test_pieces_of_pieces_leave_no_gap(text: str) -> None:
+    for piecewise in parse(text).atoms(Piecewise):
+        assert piecewise.args[-1][1] == sympy.true
 
 
 def test_from_text_makes_a_formula() -> None:

@@ -9,8 +9,8 @@ from mpmath import mp, mpf
 
 from cosnb.errors import CosnbError
 from cosnb.symbolic.catalogue import x
-from cosnb.symbolic.grammar import FUNCTIONS
 from cosnb.symbolic.parsing import parse
+from cosnb.symbolic.vocabulary import FUNCTIONS
 
 
 class NoValueError(Exception):
@@ -53,6 +53,11 @@ def apart(u: mpf, v: mpf) -> mpf:
     return u - v
 
 
+def whole(u: mpf) -> mpf:
+    apart(u, mp.nint(u))
+    return u
+
+
 def called(name: str, args: list[mpf]) -> object:
     u = args[0]
     own = {
@@ -64,6 +69,29 @@ def called(name: str, args: list[mpf]) -> object:
         "min": lambda: u if apart(u, args[1]) < 0 else args[1],
         "max": lambda: u if apart(u, args[1]) > 0 else args[1],
         "elu": lambda: u if apart(u, mpf(0)) > 0 else mp.expm1(u),
+        "ceil": lambda: mp.ceil(whole(u)),
+        "floor": lambda: mp.floor(whole(u)),
+        "round": lambda: mp.nint(whole(2 * u) / 2),
+        "trunc": lambda: mp.sign(u) * mp.floor(abs(whole(u))),
+        "remainder": lambda: u - 2 * mp.floor(whole(u / 2)),
+        "cbrt": lambda: mp.sign(u) * mp.cbrt(abs(u)),
+        "clip": lambda: max(min(apart(u, mpf(1)) + 1, mpf(1)), mpf(0)),
+        "exp2": lambda: mpf(2) ** u,
+        "gelu_10": lambda: min(u * mp.ncdf(u), mpf(10)),
+        "identity": lambda: u,
+        "laplace": lambda: mp.ncdf((u - mpf("0.707107")) / mpf("0.282095")),
+        "log10": lambda: mp.log(u) / mp.log(10),
+        "log2": lambda: mp.log(u) / mp.log(2),
+        "log1mexp": lambda: mp.log(-mp.expm1(-u)),
+        "logaddexp": lambda: mp.log(mp.exp(u) + mp.exp(args[1])),
+        "negative": lambda: -u,
+        "pow": lambda: u**3,
+        "reciprocal": lambda: 1 / u,
+        "rsqrt": lambda: 1 / mp.sqrt(u),
+        "sqrtsoftplus": lambda: mp.sqrt(mp.log(1 + mp.exp(u))),
+        "square": lambda: u**2,
+        "step": lambda: mpf(apart(u, mpf(0)) > 0),
+        "xielu": lambda: 0.5 * u + mpf("0.8") * (u**2 if apart(u, mpf(0)) > 0 else mp.expm1(u) - u),
         "hardtanh": lambda: mpf(-1) if apart(u, mpf(-1)) < 0 else mpf(1) if apart(u, mpf(1)) > 0 else u,
     }
     return own[name]() if name in own else getattr(mp, name)(u)
@@ -84,7 +112,15 @@ def some(choose: random.Random, depth: int) -> str:
     if kind < 0.7:
         return f"where({inner()} {choose.choice('<>')} {inner()}, {inner()}, {inner()})"
     name = choose.choice([name for name in FUNCTIONS if name != "where"] + ["elu", "hardtanh"])
-    return f"{name}({inner()}, {inner()})" if name in ("min", "max") else f"{name}({inner()})"
+    rest = {
+        "min": inner,
+        "max": inner,
+        "logaddexp": inner,
+        "clip": lambda: "0, 1",
+        "pow": lambda: "3",
+        "remainder": lambda: "2",
+    }.get(name)
+    return f"{name}({inner()}, {rest()})" if rest else f"{name}({inner()})"
 
 
 def test_random_formulas_have_the_value_of_their_text() -> None:

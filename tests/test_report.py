@@ -21,7 +21,7 @@ from cosnb.experiments.results import summary
 from cosnb.experiments.training import TrainingConfig
 from cosnb.paths import repository_root
 from cosnb.symbolic import catalogue
-from cosnb.symbolic.text import formula_text
+from cosnb.symbolic.text import formula_latex, formula_text
 
 TINY = {"train_images": 64, "seeds": "0:2", "epochs": 1, "accuracy_seconds": 0.0}
 LOADING = {"script", "link", "iframe", "img", "source", "object", "embed", "audio", "video", "image", "use"}
@@ -189,6 +189,21 @@ def test_a_stopped_report_leaves_nothing(number: int, tmp_path: Path) -> None:
 def test_a_formula_comes_back_from_its_text(name: str) -> None:
     expr = activation(name).expr
     assert activation(formula_text(expr)).expr == expr
+
+
+def test_a_typed_formula_keeps_its_words_and_is_drawn_with_bars() -> None:
+    own = sections.curve(activation(" abs(x)*tanh( x )\n"))
+    assert sections.trainable([own]) == ["abs(x)*tanh( x )"]
+    drawn = sections.formulas(own, (0, 1)).text
+    assert r"$$f(x) = \left|{x}\right| \tanh{\left(x \right)}$$" in drawn
+    assert r"\operatorname{sgn}\left(x\right)" in drawn
+    assert "cases" not in drawn
+    assert own.activation.source().startswith("# abs(x)*tanh( x ): f(x) = abs(x)*tanh(x)\n")
+    assert r"\left|{2 x - 1}\right|^{3}" in formula_latex(activation("abs(2*x - 1)**3").expr)
+    assert "2^{x}" in formula_latex(activation("2**x").expr)
+    for text in ("abs(x)**3", "relu(x - 1)**2", "sign(2*x - 1)", "2**(-x/3)*x", "abs(x)**(3/4)*sign(x)"):
+        assert formula_text(activation(text).expr).count("where") == 0
+        assert activation(formula_text(activation(text).expr)).expr == activation(text).expr
 
 
 def test_an_own_formula_is_trained_by_its_text() -> None:

@@ -120,6 +120,19 @@ def test_what_is_no_json_leaves_nothing(tmp_path: Path) -> None:
         ({"config_digest": "../../x"}, "config_digest must match pattern"),
         ({"epochs": [EPOCH | {"test_loss": "2"}]}, r"epochs\[0\].test_loss must be number"),
         ({"device": {"threads": 0}}, "device.threads must be bigger"),
+        (
+            {"epochs": [EPOCH | {"test_accuracy": 55.11}]},
+            r"epochs\[0\].test_accuracy must be smaller than or equal to 1",
+        ),
+        ({"epochs": [EPOCH | {"train_accuracy": -0.1}]}, r"epochs\[0\].train_accuracy must be bigger"),
+        ({"epochs": [EPOCH | {"mirrored_test_accuracy": 90.1}]}, r"epochs\[0\].mirrored_test_accuracy must be smaller"),
+        ({"epochs": [EPOCH | {"test_loss": -1.0}]}, r"epochs\[0\].test_loss must be bigger"),
+        ({"epochs": [EPOCH, EPOCH]}, "its epochs are not 1, 2, 3"),
+        ({"measured": {"test_accuracy": 35.2}}, "measured.test_accuracy must be smaller"),
+        (
+            {"config": CONFIG.as_dict() | {"lr": 0.01}},
+            "its config_digest is .*, that of its config .*: one of them was",
+        ),
     ],
 )
 def test_what_the_schema_does_not_allow_is_neither_written_nor_read(
@@ -132,6 +145,27 @@ def test_what_the_schema_does_not_allow_is_neither_written_nor_read(
     path.write_text(json.dumps(record(**changes)))
     with pytest.warns(UserWarning, match=f"was left out: {problem}"):
         assert results.read("table", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        (f"cos-{CONFIG.digest()}-seed0.json", {"seed": 77}),
+        (f"cos-{CONFIG.digest()}-seed0.json", {"experiment": "another"}),
+        (f"cos-{CONFIG.digest()}-seed0.json", {"status": "failed"}),
+        (f"cos-{CONFIG.digest()}-seed0 (1).json", {}),
+        (f"mish-{CONFIG.digest()}-seed0.json", {}),
+    ],
+)
+def test_a_record_under_another_records_name_is_left_out(tmp_path: Path, name: str, changes: dict[str, Any]) -> None:
+    folder = tmp_path / "table"
+    folder.mkdir()
+    (folder / name).write_text(json.dumps(record(**changes)))
+    with pytest.warns(UserWarning, match="was left out: it holds the record (table|another)/cos-.*-seed(0|77)"):
+        assert results.read("table", tmp_path) == []
+    if "(1)" not in name:  # else it is no file of this seed
+        with pytest.raises(CosnbError, match="is no usable record: it holds the record"):
+            results.find("table", CONFIG.digest(), 0, tmp_path)
 
 
 def test_unknown_fields_are_named_and_kept(tmp_path: Path) -> None:
@@ -289,6 +323,49 @@ def test_a_failed_run_is_kept_and_tried_again(tmp_path: Path, data: ImageData, m
     monkeypatch.setattr(runs, "train", lambda *_: ("ok", [], None))
     assert run_missing("table", configs("relu", "cos"), [0], data, "cpu", tmp_path) == 1
     assert sorted(r["status"] for r in results.read("table", tmp_path)) == ["failed", "ok", "ok"]
+
+
+def test_a_failed_run_goes_on_from_its_checkpoint(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
+    config, given = dataclasses.replace(CONFIG, epochs=3), ("table", data, "cpu", tmp_path)
+    real, shown = runs.train, []
+
+    def fail(config: TrainingConfig, seed: int, data: ImageData, device: str, after_epoch: Any, *rest: Any) -> Any:
+        def then_fail(epoch: dict[str, Any]) -> None:
+            after_epoch(epoch)
+            if epoch["epoch"] == 2:
+                raise RuntimeError("the device is lost")
+
+        return real(config, seed, data, device, then_fail, *rest)
+
+    monkeypatch.setattr(runs, "train", fail)
+    run_missing(given[0], [config], [0], *given[1:])
+    monkeypatch.setattr(runs, "train", lambda *arguments: real(*arguments[:4], shown.append, *arguments[5:]))
+    run_missing(given[0], [config], [0], *given[1:])
+    assert [epoch["epoch"] for epoch in shown] == [1, 2, 3]
+    found = {record["status"]: record for record in results.read("table", tmp_path)}
+    assert found["ok"]["timing"]["resumed"]
+    assert found["failed"]["error"] == "RuntimeError: the device is lost"
+    assert not (tmp_path / "table" / ".checkpoints").exists()
+
+
+def test_a_device_on_which_all_runs_failed_ends_the_call() -> None:
+    failed, done = {"error": "AcceleratorError: unspecified launch failure"}, {"error": None}
+    with pytest.raises(CosnbError, match=r"every run on cuda failed .*unspecified launch failure"):
+        runs.refuse_a_broken_device([failed, failed], "cuda")
+    runs.refuse_a_broken_device([failed, done], "cuda")
+    runs.refuse_a_broken_device([failed], "cpu")  # where the next may succeed
+    runs.refuse_a_broken_device([], "cuda")
+
+
+def test_a_tree_without_git_has_the_commit_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "repository_root", lambda: tmp_path)
+    monkeypatch.delenv("COSNB_COMMIT", raising=False)
+    assert results.checked_out() == {"commit": None, "dirty": None}
+    monkeypatch.setenv("COSNB_COMMIT", "c" * 40)
+    assert results.checked_out() == {"commit": "c" * 40, "dirty": None}
 
 
 def test_a_diverged_run_counts_as_done(tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:

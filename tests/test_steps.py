@@ -1,10 +1,12 @@
 """The benchmark of training steps: every contestant is measured, pieces are picked up again; no time is judged."""
 
+import contextlib
 import json
 import statistics
 import sys
 
 import pytest
+import simulated_graphs
 import torch
 from torch import nn
 
@@ -135,6 +137,33 @@ def test_a_step_learns_and_frees_the_gradients_of_the_last():
     for _ in range(5):
         training.step()
     assert training.loss().item() < before
+
+
+def test_after_a_failed_capture_the_next_has_the_stream_of_before_and_memory_of_its_own(monkeypatch):
+    """PyTorch leaves the capture's stream in place, and its pool open, where a capture ends with an error."""
+    simulated_graphs.install(monkeypatch)
+    before = simulated_graphs.Stream()
+    current, pools = [before], []
+
+    @contextlib.contextmanager
+    def graph(captured, pool=None):
+        pools.append(pool)
+        current.append(simulated_graphs.Stream())
+        with captured:
+            yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: current[-1])
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: current.append(stream))
+    training = steps.Training("squeezenet", "cos", 2, "eager", "float32", torch.device("cpu"))
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "step", lambda: torch.ones(2).sum().item())
+        with pytest.raises(simulated_graphs.CaptureError):
+            training.capture()
+    assert current[-1] is before
+    training.capture()()
+    assert pools == [None, None]
 
 
 def test_unknown_names_are_refused():

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import simulated_graphs
 import torch
 from tiny_training import digits, figures, mlp, weights
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cosnb.errors import CosnbError
-from cosnb.experiments import results
+from cosnb.experiments import models, results
 from cosnb.experiments.records.digest import code_digest
 from cosnb.experiments.results.provenance import is_older
 from cosnb.experiments.runner import run_missing, runs
@@ -75,6 +76,14 @@ def test_a_run_goes_on_from_its_checkpoint_beside_one_that_begins(
         assert weights(again[job].net) == weights(whole[job].net)  # type: ignore[arg-type]
 
 
+def test_a_capture_refuses_what_asks_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated_graphs.install(monkeypatch)
+    x = torch.arange(3.0)
+    for call in (lambda: x.sum().item(), lambda: x[x > 1], lambda: x + torch.tensor([1.0, 2.0, 3.0]), x.nonzero):
+        with pytest.raises(simulated_graphs.CaptureError), torch.cuda.graph(torch.cuda.CUDAGraph()):
+            call()
+
+
 class NoReading(TorchDispatchMode):
     """What a capture on a GPU forbids: that a number is read from the device."""
 
@@ -95,6 +104,33 @@ def test_a_step_that_a_graph_holds_reads_nothing_from_the_device() -> None:
             run._train(24)
         assert run.rate.item() == run.rates[step].item() > 0
     assert run.number.item() == 2
+
+
+CAPTURED = [
+    mlp(protocol="paper", epochs=2, flip=0.5, rotation=20.0),
+    mlp(protocol="depth", epochs=2),
+    mlp(protocol="modern", epochs=2, lr=0.01),
+    *(
+        TrainingConfig("cos", "digits", 40, network=net, epochs=1, batch_size=16, depth=2 * models.has_depth(net))
+        for net in models.NETWORKS
+        if net not in ("speedrun_wide", "squeezenet_half")  # the same modules in other sizes
+    ),
+    TrainingConfig("cos", "digits", 40, network="speedrun", protocol="speedrun", epochs=2, batch_size=16),
+]
+
+
+@pytest.mark.parametrize("config", CAPTURED, ids=lambda config: f"{config.protocol}-{config.network}")
+def test_captured_steps_are_eager_ones(config: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, epochs, _ = train(config, 0, digits(), execution="eager")
+    simulated_graphs.install(monkeypatch)
+    monkeypatch.setattr(streams, "execution_on", lambda device: streams.EXECUTION)
+    (outcome,) = train_streams([(config, 0)], digits(), "cpu").values()
+    assert len(outcome.epochs) == len(epochs)
+    for ours, theirs in zip(outcome.epochs, epochs, strict=True):  # Adam divides by moments that round to other signs
+        assert [ours[key] for key in ("train_loss", "test_loss")] == pytest.approx(
+            [theirs[key] for key in ("train_loss", "test_loss")], rel=1e-3
+        )
+        assert ours["test_accuracy"] == pytest.approx(theirs["test_accuracy"], abs=0.041)
 
 
 @pytest.mark.parametrize("make", [Run, Captured])

@@ -159,6 +159,18 @@ FITS: dict[str, Fit] = {
         0.3334,
         {"float": 8, "double": 19},
     ),
+    # 2·atanh(s) = 2s + s³·q(s²), s = (m − 1)/(m + 1), 2/3 ≤ m < 4/3
+    "atanh": Fit(
+        _of_square(lambda s: _remainder(lambda r: 2 * mpmath.atanh(r), 0, 2, 0)(s)),
+        _of_square(lambda s: s**3 / (2 * mpmath.atanh(s))),
+        0.0,
+        0.0401,
+        {"float": 4, "double": 9},
+    ),
+    # m^(−1/3), the first guess of the cube root
+    "reciprocal_cbrt": Fit(
+        lambda m: m ** (-mpf(1) / 3), lambda m: mpmath.cbrt(m), 0.25, 2.0, {"float": 5, "double": 9}
+    ),
     # erf(x) = x + x·q(x²)
     "erf": Fit(
         _of_square(lambda x: mpmath.erf(x) / x - 1),

@@ -16,7 +16,7 @@ from sympy.core.relational import Relational
 from torch import Tensor
 
 from cosnb.errors import CosnbError
-from cosnb.symbolic.functions import erfc, sigmoid, softplus
+from cosnb.symbolic.functions import erfc, floor, sigmoid, softplus
 
 _HALF_ULP = 2.0**-53  # of float64, relative
 _OWN = 16 * _HALF_ULP  # of torch's functions: 8 ulp
@@ -225,6 +225,12 @@ def _sign(a: Ball) -> Ball:
     return Ball(a.value.sign(), torch.where(known, 0.0, math.inf))
 
 
+def _floor(a: Ball) -> Ball:
+    value = torch.floor(a.value)
+    same = (torch.floor(a.value - a.error) == value) & (torch.floor(a.value + a.error) == value)
+    return Ball(value, torch.where(same, 0.0, math.inf))
+
+
 _FUNCTIONS: dict[type[sympy.Basic], Callable[[Ball], Ball]] = {
     sympy.exp: _rule(torch.exp, _rising(torch.exp)),
     expm1: _rule(torch.expm1, _rising(torch.exp)),
@@ -243,6 +249,7 @@ _FUNCTIONS: dict[type[sympy.Basic], Callable[[Ball], Ball]] = {
     sympy.tan: _tan,
     sympy.erfc: _erfc,
     erfc: _erfc,
+    floor: _floor,
     sympy.Abs: _abs,
     sympy.sign: _sign,
 }

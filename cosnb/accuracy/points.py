@@ -43,9 +43,10 @@ def every(
 ) -> Iterator[Tensor]:
     """Yield every finite number of a format of at most 32 bits, −0 too, in pieces of `chunk`; or every stride-th."""
     last = int(ordinal(torch.tensor(torch.finfo(dtype).max, dtype=dtype)))
-    yield torch.tensor([-0.0], dtype=dtype, device=device)
+    zero = torch.tensor([-0.0], dtype=dtype, device=device)  # not alone: for size 1 Inductor compiles once more
     for begin in range(-last, last + 1, chunk * stride):
-        yield number(torch.arange(begin, min(begin + chunk * stride, last + 1), stride, device=device), dtype)
+        piece = number(torch.arange(begin, min(begin + chunk * stride, last + 1), stride, device=device), dtype)
+        yield piece if begin > -last else torch.cat([zero, piece])
 
 
 def grid() -> Tensor:

@@ -1,8 +1,7 @@
 """True value of a formula and of its largest term: float64 with a bound where that suffices, else mpmath.
 
 The terms are the addends of the expression as SymPy writes it. Both ways evaluate an equal formula in which the
-differences that cancel are written as functions: 1 − σ(u) as σ(−u), σ(u) − 1/2 as tanh(u/2)/2, 1 − tanh²u as
-4·σ(2u)·σ(−2u), e^u − 1 as expm1.
+differences that cancel are written as functions (cosnb.symbolic.stable).
 """
 
 import math
@@ -13,12 +12,12 @@ import mpmath
 import sympy
 import torch
 from mpmath import mp, mpf
-from sympy.codegen.cfunctions import expm1, log1p
 from torch import Tensor
 
 from cosnb.accuracy.balls import Ball, evaluate
 from cosnb.errors import CosnbError
 from cosnb.symbolic.functions import sigmoid, softplus
+from cosnb.symbolic.stable import stable
 
 _DIGITS = (40, 80, 160, 320, 640, 1280)  # 640 hold 1 beside the smallest float64
 _AGREE = mpf(10) ** -25
@@ -129,34 +128,6 @@ def terms(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
         sympy.Piecewise(*((addends[k] if k < len(addends) else 0, condition) for addends, condition in pieces))
         for k in range(count)
     )
-
-
-def stable(expr: sympy.Expr) -> sympy.Expr:
-    """Return an equal expression without the differences that lose their digits in a tail or at 0."""
-    expr = expr.replace(lambda e: isinstance(e, sympy.log), lambda e: _log1p(e.args[0]))
-    return expr.replace(lambda e: e.is_Add, _stable_sum)
-
-
-def _log1p(argument: sympy.Expr) -> sympy.Expr:
-    constant, rest = argument.as_coeff_Add()
-    return log1p(rest) if constant == 1 else sympy.log(argument)
-
-
-def _stable_sum(expr: sympy.Expr) -> sympy.Expr:
-    constant, rest = expr.as_coeff_Add()
-    weight, head = rest.as_coeff_Mul()
-    if isinstance(head, sigmoid) and constant != 0 and 2 * constant == -weight:
-        return -constant * sympy.tanh(head.args[0] / 2)
-    if constant == 0 or constant != -weight:
-        return expr
-    if isinstance(head, sigmoid):
-        return constant * sigmoid(-head.args[0])
-    if head.is_Pow and head.exp == 2 and isinstance(head.base, sympy.tanh):
-        double = 2 * head.base.args[0]
-        return 4 * constant * sigmoid(double) * sigmoid(-double)
-    if isinstance(head, sympy.exp):
-        return weight * expm1(head.args[0])
-    return expr
 
 
 def _mpmath_function(parts: Sequence[sympy.Expr], x: sympy.Symbol) -> Callable[[mpf], list[mpf]]:

@@ -99,8 +99,10 @@ def _far_behaviour(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple
         points = [sign * mpmath.ldexp(factor, 200) / 13 for factor in factors]
         f = numeric(expr, x)
         values = [mp.mpmathify(f(point)) for point in points]
-        if not all(mpmath.isfinite(value) and mp.im(value) == 0 for value in values):
+        if not all(mpmath.isfinite(value) for value in values):
             return "slow", "slow"
+        if any(mp.im(value) != 0 for value in values):  # the formula is real on an interval alone
+            return None, None
         return _read_off(points, [mp.re(value) for value in values])
 
 
@@ -195,6 +197,8 @@ def _limit(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> Finding:
         found = None
     if isinstance(found, sympy.AccumBounds):
         return Finding(None, "proven", "SymPy's limit: the values oscillate")
+    if found is not None and found.is_extended_real is False:
+        return Finding(None, "proven", "SymPy's limit is no real number")
     if found is not None and found.is_number and not found.has(sympy.nan, sympy.zoo) and _agrees(found, values):
         return Finding(found, "proven", "SymPy's limit, held against values far out")
     return _guess(values)

@@ -13,13 +13,20 @@ from cosnb.analysis.asymptotes import asymptote, limit, tail_bound
 from cosnb.analysis.findings import Finding, Point, Properties
 from cosnb.analysis.parity import parity
 from cosnb.analysis.study import study
+from cosnb.errors import CosnbError
+from cosnb.symbolic.functions import floor
 
 __all__ = ["asymptote", "critical_points", "limit", "properties", "study", "tail_bound", "zeros"]
 
 
 @lru_cache(maxsize=256)
 def properties(expr: sympy.Expr, x: sympy.Symbol, order: int = 0) -> Properties:
-    """Return the properties of `expr`, or of its `order`-th derivative, taken piece by piece."""
+    """Return the properties of `expr`, or of its `order`-th derivative, taken piece by piece.
+
+    Raises CosnbError for floor, round and %, whose steps have no end.
+    """
+    if expr.has(floor):
+        raise CosnbError("the properties of a formula with floor, round or % are not found: its steps have no end")
     found = study(expr, x, order)
     smooth, jumps, kinks = found.smoothness
     low, high = bounds.extremum(found, 1), bounds.extremum(found, -1)

@@ -123,7 +123,14 @@ def _real_roots(p: sympy.Poly) -> tuple[sympy.Expr, ...]:
 @lru_cache(maxsize=512)
 def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
     """Return `expr` as a function of mpmath's numbers."""
-    return sympy.lambdify(x, expr, [{"tanh": _tanh}, "mpmath"])
+    return sympy.lambdify(x, expr, [{"tanh": _tanh, "exp": _exp}, "mpmath"])
+
+
+def _exp(value: Any) -> Any:
+    # What takes e^x to an exponent of more than 2000 bits, e^(e^(2²⁰⁰)), would take mpmath for ever.
+    if mpmath.isfinite(value) and mpmath.mag(value) > 2000:
+        return mpmath.inf if mpmath.re(value) > 0 else mpmath.mpf(0)
+    return mpmath.exp(value)
 
 
 def _tanh(value: Any) -> Any:

@@ -16,8 +16,8 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 def read_defaults(notebook: Path) -> dict[str, Any]:
     """Return the parameters of a notebook with their default values, in the order written.
 
-    Raises CosnbError where the file is missing or no notebook, where not exactly one code cell is tagged
-    `parameters`, and where that cell holds anything but lines of the form `name = literal`.
+    Raises CosnbError where the file is missing or no notebook, where it was saved from an executed copy, where not
+    exactly one code cell is tagged `parameters`, and where that cell holds anything but lines `name = literal`.
     """
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -25,7 +25,13 @@ def read_defaults(notebook: Path) -> dict[str, Any]:
         raise CosnbError(f"There is no notebook {notebook}: check its name in runs.toml.") from None
     except (ValueError, KeyError, TypeError):
         raise CosnbError(f"{notebook} is not a Jupyter notebook: restore it from the repository.") from None
-    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
+    tags = [cell.get("metadata", {}).get("tags", []) for cell in cells]
+    if any("injected-parameters" in names for names in tags):
+        raise CosnbError(
+            f"{notebook.name} was saved from an executed copy: values of its cell tagged `injected-parameters` would "
+            "win over the defaults; delete that cell."
+        )
+    tagged = [cell for cell, names in zip(cells, tags, strict=True) if "parameters" in names]
     if len(tagged) != 1 or tagged[0]["cell_type"] != "code":
         raise CosnbError(f"{notebook.name} needs exactly one code cell tagged `parameters`, it has {len(tagged)}.")
     defaults: dict[str, Any] = {}

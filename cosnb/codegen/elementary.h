@@ -72,13 +72,13 @@ static inline REAL cosnb_exp_scaled(REAL y) {
   return fma(s, p, s);
 }
 
-/* e^y - 1 for y of either; beside cosnb_exp_nonpositive(y) it costs a maximum, a subtraction and an fma. From 2^-60 on
+/* 1 - e^y for y of either, +0 for 0; beside cosnb_exp_nonpositive(y) it costs a maximum, a subtraction and an fma. From 2^-60 on
    2^n decides nothing. */
-static inline REAL cosnb_expm1_nonpositive(REAL y) {
+static inline REAL cosnb_one_minus_exp(REAL y) {
   REAL shifted;
   REAL p = cosnb_exp_reduced(y, 0.0, ROUND, &shifted);
   REAL s = cosnb_exp_scale(cosnb_at_least(ROUND - 60.0, shifted));
-  return fma(s, p, s - 1.0);
+  return fma(-s, p, 1.0 - s);
 }
 
 /* e^(y - low) for y that is at most little above the logarithm of the largest number, low far below y. 2^n is a product
@@ -96,6 +96,14 @@ static inline REAL cosnb_exp_difference(REAL y, REAL low) {
 /* e^y for every y. */
 static inline REAL cosnb_exp(REAL y) {
   return cosnb_exp_difference(cosnb_at_most(EXP_HIGHEST, y), 0.0);
+}
+
+/* e^(u h) for h = high + low, high of the format: the product's rounding error joins its low part. */
+static inline REAL cosnb_exp_product(REAL u, REAL high, REAL low) {
+  REAL y = u * high;
+  REAL rest = fma(u, low, fma(u, high, -y));
+  int within = (y > EXP_LOWEST) & (y < EXP_HIGHEST);
+  return cosnb_exp_difference(cosnb_at_most(EXP_HIGHEST, y), cosnb_select(within, -rest, 0.0));
 }
 
 /* e^y - 1 for every y. Half of it is computed, since 2^n itself may overflow where the result does not. */
@@ -150,6 +158,57 @@ static inline REAL cosnb_log1p(REAL y) {
   return cosnb_select((y > -1.0) & (y < INFINITY) & (fabs(y) > TINY), r, special);
 }
 
+/* y^a for y >= 0 and a = high + low, high of the format; NaN for y < 0. log y = n ln 2 + 2 atanh s, s = (m - 1)/(m + 1),
+   with the low parts of s, of the sum and of a times it. */
+static inline REAL cosnb_pow(REAL y, REAL high, REAL low) {
+  int subnormal = y < SMALLEST_NORMAL;
+  REAL normal = cosnb_select(subnormal, y * TO_NORMAL, y);
+  BITS exponent = cosnb_log_exponent(normal);
+  REAL m = cosnb_from_bits(cosnb_bits(normal) - ((exponent + 1u - BIAS) << MANTISSA_BITS));
+  REAL n = cosnb_from_bits(exponent | BITS_OF_INTEGERS) - INTEGERS - cosnb_select(subnormal, LOG2_TO_NORMAL, 0.0);
+  REAL f = m - 1.0;
+  REAL d = m + 1.0;
+  REAL r = 1.0 / d;
+  REAL s = f * r;
+  REAL s_low = (fma(-s, d, f) - s * (m - (d - 1.0))) * r;
+  REAL z = s * s;
+  REAL q = POLY(atanh, z);
+  REAL whole = n * LN2_HIGH;
+  REAL sum = fma(2.0, s, whole);
+  REAL rest = fma(n, LN2_LOW, fma(2.0, s_low, s * z * q)) + fma(2.0, s, whole - sum);
+  REAL log_high = sum + rest;
+  REAL log_low = rest - (log_high - sum);
+  REAL p = high * log_high;
+  REAL p_low = fma(low, log_high, fma(high, log_low, fma(high, log_high, -p)));
+  REAL v = cosnb_exp_difference(cosnb_at_most(EXP_HIGHEST, p), -p_low);
+  REAL at_zero = cosnb_select(high > 0.0, 0.0, INFINITY);
+  REAL at_infinity = cosnb_select(high > 0.0, INFINITY, 0.0);
+  REAL special = cosnb_select(y == 0.0, at_zero, cosnb_select(y > 0.0, at_infinity, NAN));
+  return cosnb_select((y > 0.0) & (y < INFINITY), v, special);
+}
+
+/* The cube root of y >= 0; NaN for y < 0. y = 2^(3n) m, 1/4 <= m < 2; g, near 1 / cbrt(m) from a polynomial, has three
+   times the digits after the step g + g h (1/3 + 2/9 h), h = 1 - m g^3; c = m g^2 takes a last step with c^2's low part.
+   */
+static inline REAL cosnb_cbrt(REAL y) {
+  int subnormal = y < SMALLEST_NORMAL;
+  REAL normal = cosnb_select(subnormal, y * TO_NORMAL, y);
+  REAL exponent = cosnb_from_bits((cosnb_bits(normal) >> MANTISSA_BITS) | BITS_OF_INTEGERS) - INTEGERS;
+  REAL shifted = fma(exponent, THIRD, ROUND);
+  BITS n = cosnb_bits(shifted);
+  REAL m = cosnb_from_bits(cosnb_bits(normal) - ((n + n + n - (BIAS + BIAS + BIAS)) << MANTISSA_BITS));
+  REAL g = POLY(reciprocal_cbrt, m);
+  REAL h = fma(-m * g, g * g, 1.0);
+  g = fma(g * h, fma(h, TWO_NINTHS, THIRD), g);
+  REAL c = m * g * g;
+  REAL square = c * c;
+  REAL rest = fma(square, c, -m) + fma(c, c, -square) * c;
+  c = fma(rest * (g * g), -THIRD, c);
+  REAL root = c * cosnb_exp_scale(shifted) * cosnb_select(subnormal, CBRT_FROM_NORMAL, 1.0);
+  REAL special = cosnb_select(y < 0.0, NAN, fabs(y));
+  return cosnb_select((y > 0.0) & (y < INFINITY), root, special);
+}
+
 /* tanh x = (1 - t) / (1 + t) with t = e^(-2|x|): the numerator through e^y - 1 near 0; 1 - 2t / (1 + t) elsewhere,
    where the rounding of 1 + t counts for less. */
 static inline REAL cosnb_tanh(REAL x) {
@@ -157,7 +216,7 @@ static inline REAL cosnb_tanh(REAL x) {
   y = cosnb_at_least(-40.0, y);
   int near = y > -1.0;
   REAL t = cosnb_exp_nonpositive(y);
-  REAL q = cosnb_select(near, -cosnb_expm1_nonpositive(y), t + t) / (1.0 + t);
+  REAL q = cosnb_select(near, cosnb_one_minus_exp(y), t + t) / (1.0 + t);
   return cosnb_with_sign(cosnb_select(near, q, 1.0 - q), x);
 }
 

@@ -37,6 +37,9 @@ _WORDS: dict[str, dict[str, str]] = {
         "SMALLEST_NORMAL": "0x1p-126f",
         "TO_NORMAL": "0x1p+24f",
         "FROM_NORMAL": "0x1p-12f",
+        "CBRT_FROM_NORMAL": "0x1p-8f",
+        "THIRD": "0x1.555556p-2f",
+        "TWO_NINTHS": "0x1.c71c72p-3f",
         "LOG2_TO_NORMAL": "24.0f",
         "TINY": "0x1p-60f",
         "LOG2E": "0x1.715476p+0f",
@@ -77,6 +80,9 @@ _WORDS: dict[str, dict[str, str]] = {
         "SMALLEST_NORMAL": "0x1p-1022",
         "TO_NORMAL": "0x1p+54",
         "FROM_NORMAL": "0x1p-27",
+        "CBRT_FROM_NORMAL": "0x1p-18",
+        "THIRD": "0x1.5555555555555p-2",
+        "TWO_NINTHS": "0x1.c71c71c71c71cp-3",
         "LOG2_TO_NORMAL": "54.0",
         "TINY": "0x1p-100",
         "LOG2E": "0x1.71547652b82fep+0",
@@ -106,12 +112,15 @@ _WORDS: dict[str, dict[str, str]] = {
 FUNCTIONS: dict[str, str] = {
     "exp_nonpositive": "e^y, −87 ≤ y ≤ 0 (double −700): y = n·ln 2 + r, e^r by a polynomial. 1.04 ulp; 1.01 ulp.",
     "exp_scaled": "2¹⁰⁰·e^y, −110 ≤ y ≤ 0 (double −760), a normal number; as exp_nonpositive. 1.04 ulp; 1.01 ulp.",
-    "expm1_nonpositive": "e^y − 1 for y of either; of −0 it is +0. 1.0 ulp; 1.2 ulp.",
+    "one_minus_exp": "1 − e^y for y of either; of ±0 it is +0. 1.0 ulp; 1.2 ulp.",
     "exp": "e^y for every y, subnormal results too: 2^n as two factors. 1.04 ulp; 1.01 ulp.",
     "expm1": "e^y − 1 for every y: half of it is computed, then doubled. 1.6 ulp; 2.0 ulp.",
+    "exp_product": "e^(u·h), h given as high + low: c^u for h = log c. 1.0 ulp; 1.1 ulp.",
     "log1p_unit": "log(1 + t), 0 ≤ t ≤ 1: one polynomial. 1.2 ulp; 1.1 ulp.",
     "log": "log y for every y: y = 2^n·m, 2/3 ≤ m < 4/3. 1.0 ulp; 1.2 ulp.",
     "log1p": "log(1 + y) for every y: 1 + y scaled to [2/3, 4/3] with one rounding. 1.6 ulp; 1.8 ulp.",
+    "pow": "y^a for every y, a given as high + low, |a| ≤ 32: log y in two words; NaN for y < 0. 1.1 ulp; 1.4 ulp.",
+    "cbrt": "y^(1/3) for every y; NaN for y < 0. 0.51 ulp; 0.51 ulp.",
     "tanh": "For every x, from e^(−2|x|). 2.7 ulp; 2.6 ulp.",
     "sinh": "For every x, from e^|x| − 1. 2.3 ulp; 2.4 ulp.",
     "cosh": "For every x, from e^|x|. 1.6 ulp; 1.5 ulp.",
@@ -125,6 +134,10 @@ FUNCTIONS: dict[str, str] = {
     "tan": "sin x / cos x, same limits; beyond them 0. 3.2 ulp; 2.7 ulp.",
     "atan": "For every x: atan a = π/2 − atan(1/a) for a > 1, one polynomial. 1.4 ulp; 1.5 ulp.",
 }
+
+# Arguments of those that take more than one; operations that are calls of another's function.
+ARGUMENTS = {"exp_product": 3, "pow": 3}
+DEFINED_BY = {"power": "pow", "power_of": "exp_product"}
 
 # What selections.h adds for a Program's other operations.
 SELECTIONS = ("mask", "negative", "choose", "min", "max", "sign", "sqrt")
@@ -156,6 +169,11 @@ def definitions(names: Iterable[str], dtype: str) -> str:
             wanted.add(name)
             todo += set(re.findall(rf"\bcosnb_(\w+){_SUFFIX[dtype]}\(", blocks[name])) - {name}
     return "\n".join(block for name, block in blocks.items() if name in wanted)
+
+
+def arguments(name: str) -> str:
+    """Return the arguments of one of FUNCTIONS as a template: "{0}", or "{0}, {1}, {2}"."""
+    return ", ".join(f"{{{index}}}" for index in range(ARGUMENTS.get(name, 1)))
 
 
 @cache

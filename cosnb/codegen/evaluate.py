@@ -2,6 +2,7 @@
 
 import linecache
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import FunctionType
 
 import numpy
@@ -14,7 +15,7 @@ TEMPLATES = {
     **python_templates("numpy"),
     "atan": "numpy.arctan({0})",
     "asinh": "numpy.arcsinh({0})",
-    "pow": "numpy.power({0}, {1})",
+    "cbrt": "numpy.where({0} < 0, x.dtype.type(numpy.nan), numpy.cbrt(numpy.abs({0})))",
     "min": "numpy.minimum({0}, {1})",
     "max": "numpy.maximum({0}, {1})",
     "where_numbers": "numpy.where({0}, x.dtype.type({1}), x.dtype.type({2}))",
@@ -24,6 +25,7 @@ TEMPLATES = {
     "sigmoid": "(numpy.exp(numpy.minimum({0}, 0)) / (1 + numpy.exp(-numpy.abs({0}))))",
     "softplus": "numpy.logaddexp(0, {0})",
 }
+_ZEROS = numpy.array([0.0, -0.0])
 _INT16 = 2**15  # NumPy 1 makes float64 of float32 and an integer that needs more bits
 
 
@@ -54,13 +56,13 @@ def compile_source(code: str, name: str, **modules: object) -> FunctionType:
 
 
 def evaluator(
-    program: Program, dtype: type, values: Mapping[str, float] | None = None
+    program: Program, dtype: type, values: Mapping[str, float] | None = None, /, **templates: str
 ) -> Callable[[numpy.ndarray], numpy.ndarray]:
-    """Return the program as a function of an array of `dtype`, by NumPy, without warnings.
+    """Return the program as a function of an array of `dtype`, by NumPy, without warnings; an input dy is 1.
 
-    values: the numbers that its further inputs have.
+    values: the numbers that its further inputs have. templates: {operation: NumPy code} for other code than NUMPY has.
     """
-    lines, result = assignments(program, NUMPY)
+    lines, result = assignments(program, replace(NUMPY, templates={**NUMPY.templates, **templates}))
     body = "\n    ".join([*(f"{name} = {code}" for name, code in lines), f"return {result}"])
     namespace: dict[str, object] = {"numpy": numpy}
     namespace |= {name: dtype(value) for name, value in (values or {}).items()}
@@ -68,12 +70,52 @@ def evaluator(
         import scipy.special
 
         namespace["scipy"] = scipy
-    exec(f"def f(x):\n    {body}\n", namespace)
+    exec(f"def f(x, dy=1):\n    {body}\n", namespace)
     compiled = namespace["f"]
 
     def evaluate(points: numpy.ndarray) -> numpy.ndarray:
         with numpy.errstate(all="ignore"):
-            values = compiled(points.astype(dtype))  # type: ignore[operator]
-        return numpy.broadcast_to(numpy.asarray(values, dtype), points.shape)
+            values: numpy.ndarray = numpy.asarray(compiled(points.astype(dtype)), dtype)  # type: ignore[operator]
+        return numpy.broadcast_to(values, points.shape)
 
     return evaluate
+
+
+_IN_C = {"negative": "numpy.signbit({0})"}
+
+
+def with_signed_zeros(program: Program, **templates: str) -> Program:
+    """Return the program with the sign that a zero at x = ±0 has in C, for a target that has the `templates`.
+
+    C takes −0 for negative; elsewhere x < 0 is false there, so that tanh(−0) would be +0 by the branch for x ≥ 0.
+    """
+    signs = _signs_of_zeros(program)
+    given = numpy.signbit(evaluator(program, numpy.float64, **templates)(_ZEROS))
+    if signs is None or signs == tuple(given.tolist()):
+        return program
+    new = replace(program, steps=list(program.steps), known=dict(program.known))
+    x = new.input("x")
+    zero = x if signs[0] != signs[1] else new.emit("abs", x)
+    zero = new.neg(zero) if signs[0] else zero
+    if "dy" in new.inputs():
+        zero = new.emit("mul", new.input("dy"), zero)
+    new.result = new.where(new.emit("eq", x, new.number(0)), zero, new.result)
+    return new
+
+
+def with_odd_zeros(program: Program) -> Program:
+    """Return the program with f(±0) = ±0 where f is odd: x − tanh x is +0 − +0 and −0 − −0 there, both +0."""
+    return with_signed_zeros(program, **_IN_C)
+
+
+def _signs_of_zeros(program: Program) -> tuple[bool, bool] | None:
+    """Return whether f(+0) and f(−0) are to be −0; None where they are not 0. In an odd f they are opposite."""
+    f = evaluator(program, numpy.float64, **_IN_C)
+    zeros = f(_ZEROS)
+    if (zeros != 0).any():
+        return None
+    points = numpy.exp2(-numpy.arange(10.0))
+    values = f(points)
+    if values[-1] != 0 and (f(-points) == -values).all():
+        return bool(values[-1] < 0), bool(values[-1] > 0)
+    return bool(numpy.signbit(zeros[0])), bool(numpy.signbit(zeros[1]))

@@ -20,6 +20,7 @@ from cosnb.codegen.evaluate import evaluator
 from cosnb.codegen.program import Program
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
+_TINIEST = 2.0**-1000  # instead of 0, which has no logarithm
 _STEPS = 8  # grid points an octave
 _PARAMETERS = (0.7, 1.0, -1.3, 3.0, 25.0)
 _AGREE = (20, 40)  # bits to which the asymptote must agree with f where it takes over, for float and double
@@ -83,15 +84,20 @@ def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, 
     """
     half = numpy.exp2(numpy.linspace(-20, 4, 4000))
     points = numpy.concatenate([-half, half]).astype(numpy.float32)
-    terms = [numpy.asarray(sympy.lambdify(x, term, "numpy")(points.astype(float))) for term in expr.as_ordered_terms()]
+    terms = [_float64(term, x)(points.astype(float)) for term in expr.as_ordered_terms()]
     reference = numpy.abs(exact := evaluator(program, numpy.float64)(points))
     largest = numpy.max([numpy.abs(numpy.broadcast_to(term, points.shape)) for term in terms], axis=0)
     error = numpy.abs(evaluator(program, numpy.float32)(points) - exact)
     by_class = numpy.where(reference >= largest / 64, reference, largest)
-    first, second = (
-        error / numpy.exp2(numpy.floor(numpy.log2(size)) - 23) for size in (by_class, numpy.maximum(reference, largest))
-    )
+    sizes = (numpy.maximum(size, _TINIEST) for size in (by_class, numpy.maximum(reference, largest)))
+    first, second = (error / numpy.exp2(numpy.floor(numpy.log2(size)) - 23) for size in sizes)
     return float(numpy.max(first)), float(numpy.max(second))
+
+
+def _float64(term: sympy.Expr, x: sympy.Symbol) -> Callable[[numpy.ndarray], numpy.ndarray]:
+    """Return `term` by NumPy, which takes an integer beyond 2⁶³ for an object that no function knows."""
+    large = {number: sympy.Float(number, 17) for number in term.atoms(sympy.Integer) if abs(number) >= 2**53}
+    return lambda points: numpy.asarray(sympy.lambdify(x, term.xreplace(large), "numpy")(points))
 
 
 def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> Tail | None:
@@ -100,7 +106,10 @@ def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: in
         top = numpy.log2(float(numpy.finfo(dtype).max))
         grid = side * numpy.exp2(numpy.arange(-2 * _STEPS, int(top * _STEPS)) / _STEPS).astype(dtype)
         last = _last_good(evaluate, grid, truth)
-        failed |= 0 <= last < len(grid) - 1
+        fails = 0 <= last < len(grid) - 1
+        if fails and not truth.is_real(grid[last + 1]):
+            return None
+        failed |= fails
         edges.append(float(grid[max(last, 0)]))
     if not failed:
         return None
@@ -131,6 +140,14 @@ class _Truth:
         self.functions = [numeric(term, x) for term in expr.as_ordered_terms()]
         # Exponentials of exponentials take mpmath minutes far out; they overflow rather than be finite and wrong.
         self.is_tower = any(f.args[0].has(sympy.exp, sympy.sinh, sympy.cosh) for f in expr.atoms(sympy.Function))
+
+    def is_real(self, point: float) -> bool:
+        """Say whether f is real at `point`, as log((1 + x)/(1 − x)) is not at 2; True where mpmath has no answer."""
+        try:
+            with mp.workdps(30):
+                return self.is_tower or all(mp.im(f(mpmath.mpf(float(point)))) == 0 for f in self.functions)
+        except (OverflowError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
+            return True
 
     def agrees(self, point: float, value: float) -> bool:
         """Say whether `value` is f(point) to 1/1000 of the largest term; True where mpmath has no answer."""
@@ -178,8 +195,8 @@ def _has_died_away(functions: list[Callable], edges: list[float]) -> bool:
 
 
 def _limit(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> sympy.Expr | None:
-    """Return the limit at ±∞ where it exists and the program does not give it."""
+    """Return the limit at ±∞ where there is one and the program does not give it."""
     values = [f(numpy.array([side * numpy.inf], dtype))[0] for f, dtype in zip(functions, _TYPES, strict=True)]
-    if not any(numpy.isnan(values)):
-        return None
+    if not any(numpy.isnan(values)) or numpy.isnan(functions[-1](side * numpy.exp2([20.0, 40.0, 80.0]))).all():
+        return None  # or nowhere real on that side, as √x
     return far_limit(expr, x, sympy.oo if side > 0 else -sympy.oo)

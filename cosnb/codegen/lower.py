@@ -6,11 +6,13 @@ from functools import lru_cache
 import sympy
 
 from cosnb.codegen.decay import by_exponentials, lower_by_decay
+from cosnb.codegen.evaluate import with_odd_zeros
 from cosnb.codegen.guards import lost_values, repairs
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import lower_form
 from cosnb.codegen.tree import Tree
 from cosnb.symbolic.normal_form import normal_form
+from cosnb.symbolic.stable import stable
 
 FALLBACK = "fallback: printed operation by operation, for the formula is outside the normal form's class"
 
@@ -27,10 +29,10 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         return lower(expr, x).times("dy")
     form = normal_form(expr, x)
     if form is not None:
-        return lower_form(form, expr, x)
+        return with_odd_zeros(lower_form(form, expr, x))
     program = Program(note=FALLBACK)
     program.result = _fallback(program, expr, x)
-    return program
+    return with_odd_zeros(program)
 
 
 def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Program:
@@ -39,7 +41,7 @@ def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Progr
     No normal form and no care for ±inf, NaN and overflow: shorter, and the symbols may be several.
     """
     program = Program(note=FALLBACK)
-    program.result = Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(expr)
+    program.result = Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(stable(expr))
     return program
 
 
@@ -64,13 +66,13 @@ def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -
 def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
     """Emit `expr` head by head, with what the edges need: see `guards`."""
     trial = Program()
-    trial.result = Tree(trial, {x: trial.input("x")}).lower(expr)
+    trial.result = Tree(trial, {x: trial.input("x")}).lower(stable(expr))
     needs = repairs(trial, expr, x)
     given = held = program.input("x")
     edges = [program.edge(*tail.edge) if tail else None for tail in needs.tails]
     for op, edge in zip(("max", "min"), edges, strict=True):
         held = held if edge is None else program.emit(op, held, edge)
-    result = Tree(program, {x: held}).lower(expr)
+    result = Tree(program, {x: held}).lower(stable(expr))
     for side, (tail, edge, limit) in enumerate(zip(needs.tails, edges, needs.limits, strict=True)):
         if tail is not None and edge is not None:
             line = program.add(program.mul(program.number(tail.slope), given), program.number(tail.intercept))

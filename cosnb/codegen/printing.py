@@ -3,6 +3,7 @@
 import keyword
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import sympy
 
@@ -19,8 +20,9 @@ _WIDTH = 72  # a longer expression is given a name
 class Target:
     """A language: templates for what is not infix there, and how it writes a number (and one that depends on the type).
 
-    In `templates` "{0}" stands for the first argument. `fma` may be missing: it becomes a product and a sum.
-    `where_numbers` is the selection between two numbers, where a target has to be told their type.
+    In `templates` "{0}" stands for the first argument, "{0:factor}" for it as a factor. `fma` may be missing: it is
+    a product and a sum then. `where_numbers` is the selection between two numbers, where a target is to be told their
+    type.
     """
 
     name: str
@@ -56,13 +58,35 @@ def check_name(name: str, reserved: Collection[str] = ()) -> str:
 
 def python_templates(module: str) -> dict[str, str]:
     """Return the templates that NumPy and PyTorch share but for the module's name."""
-    same = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asinh", "sign", "abs")
+    power = {"numpy": "power", "torch": "pow"}[module]
+    logarithm = f"{module}.nan_to_num({module}.log({{0}}), nan={module}.nan, posinf=0, neginf=0)"
+    same = (
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "tanh",
+        "sinh",
+        "cosh",
+        "sin",
+        "cos",
+        "tan",
+        "asinh",
+        "sign",
+        "abs",
+        "floor",
+    )
     return {
         **{name: f"{module}.{name}({{0}})" for name in same},
-        "exp_scaled": f"{module}.square({module}.exp(0.5 * {{0}}) * 2.0**50)",
+        "exp_scaled": f"{module}.square({module}.exp(0.5 * {{0:factor}}) * 2.0**50)",
         "exp_nonpositive": f"{module}.exp({{0}})",
-        "expm1_nonpositive": f"{module}.expm1({{0}})",
+        "one_minus_exp": f"(-{module}.expm1({{0}}))",
         "log1p_unit": f"{module}.log1p({{0}})",
+        "exp_product": f"{module}.exp({{1}} * {{0:factor}})",
+        "power_of": f"{module}.{power}({{3}}, {{0}})",
+        "power": f"{module}.{power}({{0}}, {{1}})",
+        "pow": f"({module}.{power}({{0}}, {{1}}) * (1 + {{2}} * {logarithm}))",
         "where": f"{module}.where({{0}}, {{1}}, {{2}})",
         "and": "({0}) & ({1})",
         "or": "({0}) | ({1})",
@@ -76,6 +100,16 @@ def python_number(value: sympy.Expr, module: str) -> str:
         return f"{module}.inf" if value > 0 else f"-{module}.inf"
     nearest = float(value)
     return str(int(nearest)) if nearest.is_integer() and abs(nearest) < 1e6 else repr(nearest)
+
+
+class _Argument(NamedTuple):
+    """An argument in a template: "{0}" as it is, "{0:factor}" in parentheses where it is a sum or a product."""
+
+    text: str
+    factor: str
+
+    def __format__(self, spec: str) -> str:
+        return self.factor if spec == "factor" else self.text
 
 
 class _Printer:
@@ -151,7 +185,7 @@ class _Printer:
         if step.op == "where" and all(self._is_constant(index) for index in indices[1:]):
             template = target.templates.get("where_numbers", template)
         if template is not None:
-            return template.format(*(self.code(index) for index in indices)), _ATOM
+            return template.format(*(_Argument(self.code(i), self.code(i, _UNARY)) for i in indices)), _ATOM
         if step.op == "neg":
             return "-" + self.code(indices[0], _UNARY + 1), _UNARY
         if step.op in _INFIX:

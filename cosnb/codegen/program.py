@@ -6,8 +6,11 @@ until a target writes it in its own format. Operations besides + − * / and the
     fma(a, b, c)      a·b + c, rounded once where the target can
     where(p, a, b)    a where p holds, else b; a NaN in a comparison makes it false
     exp_scaled        2¹⁰⁰·e^y for −110 ≤ y ≤ 0 (double: −760), a normal number
-    exp_nonpositive   e^y for y ≤ 0 that cannot underflow; expm1_nonpositive: e^y − 1 there
+    exp_nonpositive   e^y for y ≤ 0 that cannot underflow; one_minus_exp: 1 − e^y there
     log1p_unit        ln(1 + y) for 0 ≤ y ≤ 1
+    cbrt              y^(1/3) for y ≥ 0, NaN below 0; power(y, a): y^a for y ≥ 0 and an a that each format holds
+    pow(y, a, b)      y^(a + b) for y ≥ 0, where b is what the format's nearest number a lacks of the exponent
+    exp_product       e^(u·(h + l)) of (u, h, l); power_of: the same of (u, h, l, c), e^(h + l) = c, held by each format
     negative(x)       whether x < 0; at ±0 and NaN either answer will do
     edge(a, b)        a number that depends on the format: `a` for float, `b` for double
 """
@@ -20,7 +23,19 @@ from typing import NamedTuple
 import sympy
 
 EXPONENTIALS = frozenset(
-    ("exp", "expm1", "exp_nonpositive", "exp_scaled", "sigmoid", "softplus", "tanh", "sinh", "cosh")
+    (
+        "exp",
+        "expm1",
+        "exp_nonpositive",
+        "exp_scaled",
+        "exp_product",
+        "power_of",
+        "sigmoid",
+        "softplus",
+        "tanh",
+        "sinh",
+        "cosh",
+    )
 )
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 CONSTANTS = ("number", "edge")
@@ -189,7 +204,7 @@ class Program:
     def operations(self) -> dict[str, int]:
         """Return the counts of exponentials, other functions, divisions, multiplications, additions and selections.
 
-        An fma counts as one multiplication and one addition. `expm1_nonpositive` beside an `exp_nonpositive` of the
+        An fma counts as one multiplication and one addition. `one_minus_exp` beside an `exp_nonpositive` of the
         same argument is no exponential of its own: both come from one reduction and one polynomial.
         """
         steps = [self.steps[index] for index in self.live()]
@@ -198,7 +213,7 @@ class Program:
             ("exponentials", "functions", "divisions", "multiplications", "additions", "selections"), 0
         )
         for step in steps:
-            if step.op == "expm1_nonpositive":
+            if step.op == "one_minus_exp":
                 counts["exponentials"] += step.args not in arguments_of_exp
             elif step.op in EXPONENTIALS:
                 counts["exponentials"] += 1

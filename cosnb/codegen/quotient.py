@@ -48,7 +48,7 @@ def _quotient(program: Program, form: NormalForm) -> int:
     exponent = program.neg(program.mul(program.number(form.rate), size))
     names, factors = _exponentials(program, exponent, scaled)
     if any(part.has(s) for b in (positive, negative) for part in b.parts()):
-        names[s] = program.neg(program.emit("expm1_nonpositive", exponent))
+        names[s] = program.emit("one_minus_exp", exponent)
         program.hints[names[s]] = "s"
 
     select = Selection(Tree(program, names), is_negative).select

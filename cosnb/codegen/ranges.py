@@ -11,7 +11,7 @@ EVERYTHING: Interval = (-math.inf, math.inf)
 # but by an ulp, which matters to nobody who asks for a range of powers of 2.
 _KNOWN: dict[str, Interval] = {
     "exp_nonpositive": (0.0, 1.0),
-    "expm1_nonpositive": (-1.0, 0.0),
+    "one_minus_exp": (0.0, 1.0),
     "exp_scaled": (0.0, 2.0**100),
     "exp": (0.0, math.inf),
     "sigmoid": (0.0, 1.0),

@@ -8,6 +8,8 @@ from cosnb.codegen.program import Program
 from cosnb.codegen.targets import header, numpy, pytorch, triton, vega
 from cosnb.errors import CosnbError
 from cosnb.symbolic.catalogue import Formula
+from cosnb.symbolic.parsing import TYPED
+from cosnb.symbolic.text import readable
 
 TARGETS = ("pytorch", "triton", "c", "numpy", "vega")
 
@@ -66,7 +68,8 @@ def comment(activation: Compiled, order: int) -> str:
 
 def formulas(activation: Compiled, order: int) -> list[str]:
     """Return the lines of f and of each derivative up to `order`."""
-    lines = [f"{mark(n)}(x) = {activation.derivative(n)}" for n in range(order + 1)]
+    shown = readable if activation.formula.source == TYPED else str
+    lines = [f"{mark(n)}(x) = {shown(activation.derivative(n))}" for n in range(order + 1)]
     return [f"{_one_line(activation.formula.title)}: {lines[0]}", *lines[1:]]
 
 

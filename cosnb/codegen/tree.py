@@ -3,16 +3,21 @@
 import copy
 from collections.abc import Callable, Sequence
 
+import numpy
 import sympy
+from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
-from cosnb.symbolic.functions import erfc, sigmoid, softplus
+from cosnb.symbolic.functions import erfc, floor, ln, sigmoid, softplus
+from cosnb.symbolic.vocabulary import closed
 
 FUNCTIONS = {
     sympy.exp: "exp",
+    expm1: "expm1",
     sympy.log: "log",
+    log1p: "log1p",
     sympy.tanh: "tanh",
     sympy.sinh: "sinh",
     sympy.cosh: "cosh",
@@ -24,11 +29,15 @@ FUNCTIONS = {
     sympy.erf: "erf",
     sympy.erfc: "erfc",
     erfc: "erfc",
+    ln: "log",
+    floor: "floor",
     sympy.Abs: "abs",
     sympy.sign: "sign",
     sigmoid: "sigmoid",
     softplus: "softplus",
 }
+_LARGEST, _STEP = sympy.Integer(2) ** 127, sympy.Integer(2) ** 64
+_MAX_BY_ROOTS = 4  # x^(p/q) by products of roots up to this exponent; beyond, and below −1, one `pow` loses less
 _RELATIONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
 
 
@@ -62,10 +71,8 @@ class Tree:
             return self._power(expr)
         if isinstance(expr, sympy.Piecewise):
             return self._piecewise(expr)
-        if isinstance(expr, sympy.log):
-            constant, rest = sympy.expand(expr.args[0]).as_coeff_Add()
-            if constant == 1:
-                return program.emit("log1p", self.lower(rest))
+        if isinstance(expr, sympy.exp):
+            return self._exponential(expr.args[0])
         op = FUNCTIONS.get(expr.func)
         if op is None:
             known = ", ".join(sorted(head.__name__ for head in FUNCTIONS))
@@ -73,9 +80,6 @@ class Tree:
         return program.emit(op, self.lower(expr.args[0]))
 
     def _sum(self, expr: sympy.Expr) -> int:
-        stable = self._stable_sum(expr)
-        if stable is not None:
-            return stable
         ways: list[Way] = [lambda tree: tree._terms(expr)]
         (symbol,) = expr.free_symbols if len(expr.free_symbols) == 1 else (None,)
         if symbol is not None and symbol in self.names and expr.is_polynomial(symbol):
@@ -110,34 +114,12 @@ class Tree:
             total = program.add(total, self.lower(term))
         return total
 
-    def _stable_sum(self, expr: sympy.Expr) -> int | None:
-        """Emit sums that would cancel in a tail: 1 ± erf, 1 − σ, 1 − tanh², c·e^g − c."""
-        program = self.program
-        if len(expr.args) != 2:
-            return None
-        constant, rest = expr.as_coeff_Add()
-        weight, head = rest.as_coeff_Mul()
-        if constant == 0 or abs(weight) != abs(constant):
-            return None
-        if isinstance(head, sympy.erf):  # c ± c·erf(g) = c·erfc(∓g)
-            inner = head.args[0] if weight == -constant else -head.args[0]
-            return program.mul(self.lower(constant), program.emit("erfc", self.lower(inner)))
-        if weight != -constant:
-            return None
-        if isinstance(head, sigmoid):
-            return program.mul(self.lower(constant), program.emit("sigmoid", self.lower(-head.args[0])))
-        if head.is_Pow and head.exp == 2 and isinstance(head.base, sympy.tanh):  # 1 − tanh²(g) = 4·σ(2g)·σ(−2g)
-            double = 2 * head.base.args[0]
-            both = [program.emit("sigmoid", self.lower(sign * double)) for sign in (1, -1)]
-            return program.mul(self.lower(4 * constant), program.mul(*both))
-        if isinstance(head, sympy.exp):  # e^g − 1
-            return program.mul(self.lower(weight), program.emit("expm1", self.lower(head.args[0])))
-        return None
-
     def _product(self, expr: sympy.Expr) -> int:
         """Emit numbers · factors / (factors with negative powers); e^(−g) stays a factor, for e^g may overflow."""
-        constant = sympy.Mul(*(arg for arg in expr.args if arg.is_number))
-        rest = [arg for arg in expr.args if not arg.is_number]
+        expr = _with_roots_joined(expr)
+        factors = sympy.Mul.make_args(expr)
+        constant = sympy.Mul(*(arg for arg in factors if arg.is_number))
+        rest = [arg for arg in factors if not arg.is_number]
         above = [arg for arg in rest if not self._is_reciprocal(arg)]
         below = [1 / arg for arg in rest if self._is_reciprocal(arg)]
         result = self._scaled(constant, above)
@@ -149,11 +131,14 @@ class Tree:
             base = self.lower(factors[0].base)
             return self.program.mul(self.program.mul(self.lower(constant), base), base)
         result = self._factors(factors) if factors else self.program.number(1)
+        while abs(constant) > _LARGEST:  # 1e40·x, which float can hold where x is small
+            constant, result = constant / _STEP, self.program.mul(self.program.number(_STEP), result)
         return result if constant == 1 else self.program.mul(self.lower(constant), result)
 
     @staticmethod
     def _is_reciprocal(expr: sympy.Expr) -> bool:
-        return bool(expr.is_Pow and expr.exp.is_number and expr.exp.is_negative)
+        by_root = expr.is_Pow and (not expr.exp.is_Rational or expr.exp.q > 2) and expr.exp < -1  # by one `pow`
+        return bool(expr.is_Pow and expr.exp.is_number and expr.exp.is_negative and not by_root)
 
     def _factors(self, factors: list[sympy.Expr]) -> int:
         product = self.lower(factors[0])
@@ -162,20 +147,59 @@ class Tree:
         return product
 
     def _power(self, expr: sympy.Expr) -> int:
+        program = self.program
         base, exponent = expr.args
         if exponent.is_Integer:
-            return self.program.power(self.lower(base), int(exponent))
+            return program.power(self.lower(base), int(exponent))
         if exponent.is_Rational and exponent.q == 2:  # by a square root, correctly rounded on every target
-            root = self.program.emit("sqrt", self.lower(base))
-            return self.program.power(root, int(exponent.p))
+            root = program.emit("sqrt", self.lower(base))
+            return program.power(root, int(exponent.p))
         if base.is_number and base.is_positive:
-            return self.lower(sympy.exp(exponent * sympy.log(base), evaluate=False))
+            return self._constant_to(base, exponent)
+        if exponent.is_Rational and exponent.q in (3, 4) and -1 < exponent < _MAX_BY_ROOTS:
+            positive = self._by_roots(base, abs(exponent))
+            return positive if exponent > 0 else program.div(program.number(1), positive)
         if exponent.is_number:
-            return self.program.emit("pow", self.lower(base), self.lower(exponent))
-        raise CosnbError(f"no target computes {expr}: a power's exponent must be a number")
+            high, low = _in_two_words(program, checked(exponent))
+            exact = program.is_number(low, 0)
+            return program.emit("power" if exact else "pow", self.lower(base), high, *(() if exact else (low,)))
+        if base.free_symbols & exponent.free_symbols:
+            raise CosnbError(
+                f"no target computes {expr}: a power's base or its exponent must be a number or a parameter"
+            )
+        return program.emit("power", self.lower(base), self.lower(exponent))
+
+    def _constant_to(self, base: sympy.Expr, exponent: sympy.Expr) -> int:
+        """Emit a positive number to a power that depends on x."""
+        words = _in_two_words(self.program, sympy.log(base))
+        exact = base.is_Rational and sympy.Rational(float(numpy.float32(float(base)))) == base
+        op, given = ("power_of", (self.program.number(base),)) if exact else ("exp_product", ())
+        return self.program.emit(op, self.lower(exponent), *words, *given)
+
+    def _exponential(self, exponent: sympy.Expr) -> int:
+        """Emit e^exponent, which is b^u where the exponent is u·ln(b)."""
+        for factor in sympy.Mul.make_args(exponent):
+            if isinstance(factor, ln):
+                (base,), rest = factor.args, exponent / factor
+                if base.is_number:
+                    return self._constant_to(base, rest)
+                return self.program.emit("power", self.lower(base), self.lower(rest))
+        return self.program.emit("exp", self.lower(exponent))
+
+    def _by_roots(self, base: sympy.Expr, exponent: sympy.Rational) -> int:
+        """Emit a positive power whose exponent's divisor is 3 or 4."""
+        program, power = self.program, self.lower(base)
+        whole, part = divmod(int(exponent.p), int(exponent.q))
+        if exponent.q == 3:
+            root = program.power(program.emit("cbrt", power), part)
+        else:
+            second = program.emit("sqrt", power)
+            root = program.emit("sqrt", second)
+            root = root if part == 1 else program.mul(second, root)
+        return program.mul(program.power(power, whole), root)
 
     def _piecewise(self, expr: sympy.Piecewise) -> int:
-        *pieces, (last, condition) = expr.args
+        *pieces, (last, condition) = closed(expr).args
         if condition != sympy.true:
             raise CosnbError(f"{expr} has no value where none of its conditions holds: end it with (value, True)")
         result = self.lower(last)
@@ -220,6 +244,32 @@ def _estrin(tree: Tree, expr: sympy.Expr) -> int:
         parts = [program.add(program.mul(high, power), low) for low, high in zip(parts[::2], parts[1::2], strict=True)]
         power = program.mul(power, power)
     return parts[0]
+
+
+def _with_roots_joined(product: sympy.Expr) -> sympy.Expr:
+    """Return a product with u^n taken into (±u)^a: the square in (−x)^(2/3)/x² overflows and underflows early."""
+    powers = [factor.as_base_exp() for factor in product.args]
+    roots = {b: e for b, e in powers if e.is_number and not e.is_Integer and not b.is_number}
+    joined, rest = dict(roots), sympy.Integer(1)
+    for base, exponent in powers:
+        if exponent.is_Integer and (base in roots or -base in roots):
+            joined[base if base in roots else -base] += exponent
+            rest *= 1 if base in roots else (-1) ** exponent
+        elif base not in roots:
+            rest *= base**exponent
+    if joined == roots:
+        return product
+    return sympy.Mul(rest, *(base**exponent for base, exponent in joined.items()))
+
+
+def _in_two_words(program: Program, value: sympy.Expr) -> tuple[int, int]:
+    """Return the steps of the number of each format that is nearest to `value`, and of what it lacks."""
+    exact = value if value.is_Rational else sympy.Rational(sympy.N(value, 60))
+    high = [sympy.Rational(float(dtype(float(exact)))) for dtype in (numpy.float32, numpy.float64)]
+    low = [exact - word for word in high]
+    if low == [0, 0]:
+        return program.number(value), program.number(0)
+    return program.edge(*high), program.edge(*low)
 
 
 Way = Callable[[Tree], int]

@@ -1,4 +1,4 @@
-"""Grammar of formula text: its functions, its bounds, and a builder of expressions within them."""
+"""Builder of expressions from formula text, within the bounds of the grammar."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,85 +9,18 @@ from sympy.core.relational import Relational
 
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import x
-from cosnb.symbolic.functions import erfc, sigmoid, softplus
+from cosnb.symbolic.functions import floor, ln, softplus
+from cosnb.symbolic.vocabulary import DEFINED, GROWING, KINKED, PAIRED, PLAIN, compare, pieces
 
 MAX_SIZE = 2000  # nodes of the SymPy expression
 MAX_CASES = 100
 MAX_EXPONENT = 32
-MAX_ROOT = 4
 MAX_BITS = 340  # of a number's numerator and denominator: about 100 digits
 MAX_EXP = 230  # of a constant argument: e^230 is 1e100
-
-CONSTANTS = {"pi": sympy.pi, "e": sympy.E}
-_PLAIN: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
-    "exp": sympy.exp,
-    "expm1": lambda u: sympy.exp(u) - 1,
-    "log": sympy.log,
-    "log1p": lambda u: sympy.log(1 + u),
-    "sqrt": sympy.sqrt,
-    "sin": sympy.sin,
-    "cos": sympy.cos,
-    "tan": sympy.tan,
-    "tanh": sympy.tanh,
-    "sinh": sympy.sinh,
-    "cosh": sympy.cosh,
-    "atan": sympy.atan,
-    "asinh": sympy.asinh,
-    "erf": sympy.erf,
-    "erfc": erfc,
-    "sigmoid": sigmoid,
-    "softplus": softplus,
-}
-_GROWING = ("exp", "expm1", "sinh", "cosh")
 
 
 class OutOfBoundsError(Exception):
     """A bound that an expression breaks; whoever knows the text turns it into a CosnbError with the column."""
-
-
-def pieces(*given: tuple[sympy.Expr, sympy.Basic]) -> sympy.Expr:
-    """Return a Piecewise, its last piece's own pieces in line: min(max(x, 0), 6) is ReLU6 as the catalogue has it."""
-    *first, (last, condition) = given
-    if condition == sympy.true and isinstance(last, Piecewise) and first:
-        value, case = last.args[0]
-        # SymPy would join neighbours of equal value by an Or of their conditions.
-        if value != first[-1][0] or case == first[-1][1]:
-            return Piecewise(*first, *last.args)
-    return Piecewise(*given)
-
-
-def _abs(u: sympy.Expr) -> sympy.Expr:
-    return pieces((-u, u < 0), (0, u <= 0), (u, True))
-
-
-def _sign(u: sympy.Expr) -> sympy.Expr:
-    return pieces((-1, u < 0), (0, u <= 0), (1, True))
-
-
-def _relu(u: sympy.Expr) -> sympy.Expr:
-    return pieces((0, u <= 0), (u, True))
-
-
-def _min(u: sympy.Expr, v: sympy.Expr) -> sympy.Expr:
-    u, v = (v, u) if u.has(x) and not v.has(x) else (u, v)  # NaN takes the last piece, which must hold x
-    return pieces((u, u <= v), (v, True))
-
-
-def _max(u: sympy.Expr, v: sympy.Expr) -> sympy.Expr:
-    u, v = (v, u) if u.has(x) and not v.has(x) else (u, v)
-    return pieces((u, u >= v), (v, True))
-
-
-_KINKED = {"abs": _abs, "sign": _sign, "relu": _relu}
-_PAIRED = {"min": _min, "max": _max}
-FUNCTIONS = (*sorted((*_PLAIN, *_KINKED, *_PAIRED)), "where")
-
-
-def takes(name: str) -> tuple[int, str]:
-    """Return the least number of arguments of a function, and what it takes in words; min and max take any more."""
-    if name in _PAIRED:
-        return 2, "2 or more arguments"
-    return (3, "3 arguments") if name == "where" else (1, "1 argument")
 
 
 @dataclass(frozen=True)
@@ -110,38 +43,58 @@ class Builder:
     def finish(self, expr: sympy.Expr) -> sympy.Expr:
         """Return `expr` without Abs, once it is within every bound; constants must be real and of bounded size."""
         if self.measure(expr).absolute:  # SymPy's √(x²) is |x|
-            expr = expr.xreplace({u: self.branch([u.args[0]], _abs) for u in expr.atoms(sympy.Abs)})
+            expr = expr.xreplace({u: self.branch([u.args[0]], KINKED["abs"]) for u in expr.atoms(sympy.Abs)})
         if not self.measure(expr).symbols and not expr.is_Rational:
             _constant(expr)
         return expr
 
     def power(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
-        """Return base**exponent for a small rational exponent, or e**exponent."""
+        """Return base**exponent: the exponent is a small rational number or a parameter, or the base has no x."""
         if base == sympy.E:
             return self.apply("exp", [exponent])
-        if not exponent.is_Rational or abs(exponent) > MAX_EXPONENT or exponent.q > MAX_ROOT:
+        if exponent.is_Rational:
+            if abs(exponent) > MAX_EXPONENT:
+                raise OutOfBoundsError(_EXPONENT)
+            return base**exponent
+        if not base.has(x):
+            if not self.measure(base).symbols and not _constant(base) > 0:
+                raise OutOfBoundsError("a power whose exponent is no fixed number is real for a base above 0 alone")
+            return self.apply("exp", [exponent * ln(base)])
+        if exponent.has(x) or not exponent.free_symbols:
             raise OutOfBoundsError(_EXPONENT)
         return base**exponent
 
     def apply(self, name: str, args: list[sympy.Expr]) -> sympy.Expr:
         """Return the function `name`, any but where, of `args`."""
         u, *rest = args
-        if name in _PAIRED:
-            for other in rest:
-                u = self.branch([u, other], _PAIRED[name])
-            return u
-        if name in _KINKED:
-            return self.branch([u], _KINKED[name])
-        if name in _GROWING or name not in _PLAIN:
+        match name:
+            case "min" | "max":
+                for other in rest:
+                    u = self.branch([u, other], PAIRED[name])
+                return u
+            case "clip":
+                return self.apply("min", [self.apply("max", [u, rest[0]]), *rest[1:]]) if rest else u
+            case "pow":
+                return self.power(u, *rest)
+            case "remainder":
+                return u - rest[0] * floor(u / rest[0])
+            case "logaddexp":
+                return rest[0] + softplus(u - rest[0])
+            case "step" if rest:
+                return self.branch([u], lambda v: pieces((0, v < 0), (rest[0], v <= 0), (1, True)))
+        if name in KINKED:
+            return self.branch([u], KINKED[name])
+        if name in GROWING or name not in PLAIN:
             if not self.measure(u).symbols and abs(_constant(u)) > MAX_EXP:
                 raise OutOfBoundsError(f"a constant argument of {name} must lie between -{MAX_EXP} and {MAX_EXP}")
-            if any(not part.free_symbols for part in u.atoms(sympy.log)):
-                # SymPy makes a power of exp(n·log(2)) when n gets a value, and works it out digit by digit.
-                raise OutOfBoundsError(f"write the logarithm of a constant inside {name} as a decimal number")
-        if name in _PLAIN:
-            return _PLAIN[name](u)
-        row = catalogue.get(name)
-        expr = row.expr.subs(row.parameters)
+            u = u.xreplace({part: ln(*part.args) for part in u.atoms(sympy.log) if not part.free_symbols})
+        if name in PLAIN:
+            return PLAIN[name](u)
+        if name in DEFINED:
+            expr = DEFINED[name]
+        else:
+            row = catalogue.get(name)
+            expr = row.expr.subs(row.parameters)
         return self.branch([u], lambda v: expr.xreplace({x: v})) if expr.has(Piecewise) else expr.xreplace({x: u})
 
     def where(
@@ -152,7 +105,7 @@ class Builder:
         otherwise: sympy.Expr,
     ) -> sympy.Expr:
         """Return `value` where the relation of the two `sides` holds, else `otherwise`."""
-        expr = self.branch(sides, lambda u, v: pieces((value, relation(u, v)), (otherwise, True)))
+        expr = self.branch(sides, lambda u, v: pieces((value, compare(relation, u, v)), (otherwise, True)))
         self.measure(expr)
         return expr
 
@@ -184,9 +137,9 @@ class Builder:
         symbols = expr.is_Symbol or any(part.symbols for part in parts)
         absolute = isinstance(expr, sympy.Abs) or any(part.absolute for part in parts)
         if isinstance(expr, sympy.Pow):
-            if not expr.exp.is_Rational or expr.exp.q > MAX_ROOT:
+            if expr.exp.has(x) or not (expr.exp.is_Rational or expr.exp.free_symbols):
                 raise OutOfBoundsError(_EXPONENT)
-            power = max(power, parts[0].power * abs(expr.exp))
+            power = max(power, parts[0].power * abs(expr.exp)) if expr.exp.is_Rational else power
         if power > MAX_EXPONENT:
             raise OutOfBoundsError(f"powers, those inside powers multiplied, must be at most {MAX_EXPONENT}")
         if size > MAX_SIZE:
@@ -197,8 +150,8 @@ class Builder:
 
 
 _EXPONENT = (
-    f"an exponent must be a number between -{MAX_EXPONENT} and {MAX_EXPONENT}, whole or a fraction with a divisor up "
-    f"to {MAX_ROOT}; only e**u, that is exp(u), has any"
+    f"an exponent must be a number or a parameter, between -{MAX_EXPONENT} and {MAX_EXPONENT}: only a base without x "
+    "takes any, as in 2**x; write u**v as exp(v*log(u))"
 )
 _NO_NUMBERS = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
 

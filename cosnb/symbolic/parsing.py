@@ -1,13 +1,18 @@
 """Parser of formula text: a whitelist over Python's `ast`; the text is never executed, nor read by SymPy.
 
-Grammar: `x`, named parameters, `pi`, `e`, decimal numbers, + − * / **, the functions of `grammar.FUNCTIONS`, every name
-of the catalogue as a function of one argument with its default parameters (`mish(x)`, `swish(2*x)`; `cos` and `sin` are
-the trigonometric ones), and comparisons, joined by and, or, not, inside `where(condition, value, otherwise)`.
+Grammar: `x`, named parameters, `pi`, `e`, decimal numbers, + − * / % ** (or ^), the functions of `vocabulary.FUNCTIONS`
+and their other names, every name of the catalogue as a function of one argument with its default parameters
+(`mish(x)`, `swish(2*x)`; `cos` and `sin` are the trigonometric ones), and comparisons, joined by and, or, not, inside
+`where(condition, value, otherwise)`, also written `value if condition else otherwise`. A module's name may stand before
+a function's (`np.tanh(x)`), |u| is abs(u), and signs of papers (·, −, ², π, σ) are read as what they mean.
 
-Exponents are numbers p/q with |p/q| <= 32 and q <= 4. A root, like log, is real only where its argument is not
-negative: elsewhere the formula has no value (NaN in code). `abs`, `sign`, `min`, `max`, `relu` and `where` become
-Piecewise, each condition free of Piecewise, so that SymPy's derivatives of every order are functions: 0 at the kink of
-abs(x) and relu(x), and where two arguments of min or max are equal, the one of the constant, else of the first.
+Exponents are rational numbers up to 32 in size, or parameters; a base without x, above 0, takes any (`2**x`). A root,
+like log, is real only where its argument is not negative: elsewhere the formula has no value (NaN in code); `cbrt` is
+real everywhere. `abs`, `sign`, `min`, `max`, `clip`, `relu`, `step` and `where` become Piecewise, each condition free
+of Piecewise, so that SymPy's derivatives of every order are functions: 0 at the kink of abs(x) and relu(x), and where
+two arguments of min or max are equal, that of the constant, else of the first. step(x) is 1 at 0, step(x, h) is h.
+Where the values of the parameters are given, a condition on them alone decides which part is read:
+`where(a == 0, x, (exp(a*x) - 1)/a)` is x for a = 0.
 """
 
 import ast
@@ -15,8 +20,9 @@ import hashlib
 import keyword
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache, partial
 from operator import ge, gt, le, lt
 
 import sympy
@@ -24,14 +30,16 @@ import sympy
 from cosnb.errors import CosnbError
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import Formula, x
-from cosnb.symbolic.grammar import CONSTANTS, FUNCTIONS, MAX_BITS, Builder, OutOfBoundsError, takes
+from cosnb.symbolic.grammar import MAX_BITS, Builder, OutOfBoundsError
+from cosnb.symbolic.spelling import function_name, no_character, respelled, unknown
+from cosnb.symbolic.vocabulary import CONSTANTS, FUNCTIONS, OLDEST, find, takes
 
-SOURCE = "formula text"  # of a Formula that was read
+TYPED = "formula text"  # the source of what was typed
 MAX_CHARACTERS = 2000
 MAX_NODES = 500
 MAX_DEPTH = 60  # SymPy takes about ten frames of Python's 1,000 for a level
 
-_CHARACTERS = re.compile(r"[A-Za-z0-9_ .,+\-*/()<>=!]*")
+_CHARACTERS = re.compile(r"[A-Za-z0-9_ .,+\-*/%()<>=!]*")
 _NUMBER = re.compile(r"(?=.{1,80}$)([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")
 _RELATIONS = {ast.Lt: lt, ast.LtE: le, ast.Gt: gt, ast.GtE: ge, ast.Eq: sympy.Eq, ast.NotEq: sympy.Ne}
@@ -70,12 +78,12 @@ def from_text(text: str, parameters: Mapping[str, sympy.Rational] | None = None)
         _Reader(text, values).formula()
     digest = hashlib.sha256(sympy.srepr(expr).encode()).hexdigest()[:8]
     defaults = {sympy.Symbol(name, real=True): number for name, number in values.items()}
-    return Formula(f"formula_{digest}", text.strip(), expr, SOURCE, parameters=defaults)
+    return Formula(f"formula_{digest}", " ".join(text.split()), expr, TYPED, parameters=defaults)
 
 
 def _parameter_names(parameters: Iterable[str]) -> list[str]:
     names = [parameters] if isinstance(parameters, str) else list(parameters)
-    taken = {"x", *CONSTANTS, *FUNCTIONS, *catalogue.names()}
+    taken = {"x", *CONSTANTS, *OLDEST, *catalogue.names()}
     for name in names:
         if not isinstance(name, str) or not _PARAMETER.fullmatch(name) or keyword.iskeyword(name):
             rule = "a name is a letter, then up to 29 ASCII letters, digits and _"
@@ -94,10 +102,13 @@ class _Reader:
         if not isinstance(text, str):
             raise CosnbError(f"a formula is a text like 'x*sigmoid(x)', got {type(text).__name__}")
         self.text = text
-        self.body = text.strip(" ")
-        self.start = len(text) - len(text.lstrip(" ")) + 1  # the column of body's first character
+        body, places = respelled(text)
+        self.body = body.strip(" ")
+        start = len(body) - len(body.lstrip(" "))
+        self.columns = [place + 1 for place in places[start:]] + [len(text) + 1]
         self.names = {"x": x, **CONSTANTS, **values}
         self.parameters = list(values)
+        self.decides = bool(values) and all(isinstance(value, sympy.Rational) for value in values.values())
         self.builder = Builder()
 
     def formula(self) -> sympy.Expr:
@@ -108,7 +119,7 @@ class _Reader:
 
     def refusal(self, offset: int, message: str) -> CosnbError:
         """Return the error that points at body[offset], with the text and a caret below it where it fits."""
-        column = offset + self.start
+        column = self.columns[min(offset, len(self.columns) - 1)]
         shown = len(self.text) <= 100 and self.text.isprintable()
         return CosnbError(f"column {column}: {message}" + (f"\n{self.text}\n{' ' * (column - 1)}^" if shown else ""))
 
@@ -120,7 +131,7 @@ class _Reader:
             raise self.refusal(MAX_CHARACTERS, f"the formula is longer than {MAX_CHARACTERS} characters: shorten it")
         allowed = _CHARACTERS.match(self.body)
         if allowed and allowed.end() < len(self.body):
-            raise self.refusal(allowed.end(), _no_character(self.body[allowed.end()]))
+            raise self.refusal(allowed.end(), no_character(self.body[allowed.end()]))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
@@ -152,19 +163,24 @@ class _Reader:
                 return self.number(node)
             case ast.Name():
                 return self.name(node)
-            case ast.UnaryOp(op=ast.USub()):
-                return -self.read(node.operand, depth)
-            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow()):
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
+                operand = self.read(node.operand, depth)
+                return -operand if isinstance(node.op, ast.USub) else operand
+            case ast.Attribute() if function_name(node) in CONSTANTS:  # np.pi
+                return CONSTANTS[node.attr]
+            case ast.IfExp():
+                return self.where(node.test, node.body, node.orelse, depth)
+            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow() | ast.Mod()):
                 return self.binary(node, self.read(node.left, depth), self.read(node.right, depth))
             case ast.Call():
                 return self.call(node, depth)
-            case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()) | ast.IfExp():
+            case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
                 message = "a condition stands only in where(condition, value, otherwise)"
             case ast.BinOp() | ast.UnaryOp():
-                message = "unknown operator: the operators are + - * / **"
+                message = "unknown operator: the operators are + - * / % **"
             case _:
                 kind = type(node).__name__.lower()
-                message = f"{kind} is not allowed: a formula holds x, parameters, numbers, + - * / ** and functions"
+                message = f"{kind} is not allowed: a formula holds x, parameters, numbers, + - * / % ** and functions"
         raise self.refusal(node.col_offset, message)
 
     def number(self, node: ast.Constant) -> sympy.Rational:
@@ -178,7 +194,7 @@ class _Reader:
         name = node.id
         if name in self.names:
             return self.names[name]
-        if name in FUNCTIONS or name in catalogue.names():
+        if find(name):
             raise self.refusal(node.col_offset, f"{name!r} is a function: write {name}(x)")
         near = get_close_matches(name, (*self.names, *FUNCTIONS), n=1)
         known = "known are x, pi, e" + (f", the parameters {', '.join(self.parameters)}" if self.parameters else "")
@@ -194,63 +210,83 @@ class _Reader:
                 return left - right
             case ast.Mult():
                 return left * right
-            case ast.Div():
+            case ast.Div() | ast.Mod():
                 if right == 0:
                     raise self.refusal(node.right.col_offset, "division by 0: expected a divisor that is not 0")
-                return left / right
+                return left / right if isinstance(node.op, ast.Div) else self.builder.apply("remainder", [left, right])
         try:
             return self.builder.power(left, right)
         except OutOfBoundsError as error:
             raise self.refusal(node.right.col_offset, str(error)) from None
 
     def call(self, node: ast.Call, depth: int) -> sympy.Expr:
-        if not isinstance(node.func, ast.Name) or node.func.id in self.names:
+        written = function_name(node.func)
+        if written is None or written in self.names:
             raise self.refusal(node.func.col_offset, "only a function's name can be called, and a product needs *")
-        name = node.func.id
-        if name not in FUNCTIONS and name not in catalogue.names():
-            near = get_close_matches(name, (*FUNCTIONS, *catalogue.names()), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            known = f"known are {', '.join(FUNCTIONS)} and the catalogue's names"
-            raise self.refusal(node.col_offset, f"unknown function {name[:40]!r}: {known}{hint}")
-        if node.keywords:
+        name = find(written)
+        if name is None:
+            raise self.refusal(node.col_offset, unknown(written))
+        if node.keywords and name != "clip":
             raise self.refusal(node.keywords[0].col_offset, "functions take no named arguments: give them in order")
-        least, wanted = takes(name)
-        if len(node.args) < least or (len(node.args) > least and name not in ("min", "max")):
-            raise self.refusal(node.col_offset, f"{name} takes {wanted}, got {len(node.args)}")
+        least, most, wanted = takes(name)
+        if not least <= len(node.args) + len(node.keywords) <= most:
+            raise self.refusal(node.col_offset, f"{written} takes {wanted}, got {len(node.args)}")
         if name == "where":
             condition, value, otherwise = node.args
-            return self.choose(condition, self.read(value, depth), self.read(otherwise, depth), depth)
-        return self.builder.apply(name, [self.read(arg, depth) for arg in node.args])
+            return self.where(condition, value, otherwise, depth)
+        found = self.builder.apply(name, [self.read(arg, depth) for arg in node.args])
+        for named in node.keywords:
+            side = {"min": "max", "a_min": "max", "max": "min", "a_max": "min"}.get(named.arg or "")
+            if side is None:
+                raise self.refusal(named.col_offset, "clip takes the named arguments min and max")
+            found = self.builder.apply(side, [found, self.read(named.value, depth)])
+        return found
 
-    def choose(self, condition: ast.expr, value: sympy.Expr, otherwise: sympy.Expr, depth: int) -> sympy.Expr:
+    def where(self, condition: ast.expr, value: ast.expr, otherwise: ast.expr, depth: int) -> sympy.Expr:
+        first, second = (cache(partial(self.read, part, depth)) for part in (value, otherwise))
+        if not self.decides:  # both are checked, whichever is taken
+            first(), second()
+        return self.choose(condition, first, second, depth)
+
+    def choose(
+        self, condition: ast.expr, value: Callable[[], sympy.Expr], otherwise: Callable[[], sympy.Expr], depth: int
+    ) -> sympy.Expr:
         """Return `value` where `condition` holds, else `otherwise`: conditions joined become Piecewise in Piecewise."""
         if depth > MAX_DEPTH:
             raise self.refusal(condition.col_offset, _TOO_DEEP)
         match condition:
             case ast.BoolOp(op=ast.And()):
                 for part in reversed(condition.values):
-                    value = self.choose(part, value, otherwise, depth + 1)
-                return value
+                    value = cache(partial(self.choose, part, value, otherwise, depth + 1))
+                return value()
             case ast.BoolOp():
                 for part in reversed(condition.values):
-                    otherwise = self.choose(part, value, otherwise, depth + 1)
-                return otherwise
+                    otherwise = cache(partial(self.choose, part, value, otherwise, depth + 1))
+                return otherwise()
             case ast.UnaryOp(op=ast.Not()):
                 return self.choose(condition.operand, otherwise, value, depth + 1)
             case ast.Compare():
                 return self.compare(condition, value, otherwise, depth + 1)
         raise self.refusal(condition.col_offset, "the first argument of where must be a comparison like x < 1")
 
-    def compare(self, node: ast.Compare, value: sympy.Expr, otherwise: sympy.Expr, depth: int) -> sympy.Expr:
+    def compare(
+        self, node: ast.Compare, value: Callable[[], sympy.Expr], otherwise: Callable[[], sympy.Expr], depth: int
+    ) -> sympy.Expr:
         sides = [self.read(side, depth) for side in (node.left, *node.comparators)]
         for op, *pair in reversed(list(zip(node.ops, sides[:-1], sides[1:], strict=True))):
             if type(op) not in _RELATIONS:
                 raise self.refusal(node.col_offset, "unknown comparison: the comparisons are < <= > >= == !=")
-            value = self.builder.where(_RELATIONS[type(op)], pair, value, otherwise)
-        return value
+            value = cache(partial(self.one_of, _RELATIONS[type(op)], pair, value, otherwise))
+        return value()
 
-
-def _no_character(character: str) -> str:
-    shown = f"{character!r} (U+{ord(character):04X})" if character.isprintable() else f"U+{ord(character):04X}"
-    allowed = "allowed are ASCII letters, digits, spaces and _ . , + - * / ( ) < > = !"
-    return f"the character {shown} is not allowed: " + ("a power is written **" if character == "^" else allowed)
+    def one_of(
+        self,
+        relation: Callable[[sympy.Expr, sympy.Expr], sympy.Basic],
+        sides: list[sympy.Expr],
+        value: Callable[[], sympy.Expr],
+        otherwise: Callable[[], sympy.Expr],
+    ) -> sympy.Expr:
+        """Return a choice; where parameters' values decide, only the part that is taken: the other may divide by 0."""
+        if self.decides and all(side.is_Rational for side in sides):
+            return value() if relation(*sides) == sympy.true else otherwise()
+        return self.builder.where(relation, sides, value(), otherwise())

@@ -19,7 +19,6 @@ from cosnb.book.notebooks import cache
 from cosnb.experiments.records.record import READ_LOG
 from cosnb.paths import write_atomically
 
-KERNEL = "cosnb"
 _WORKER = Path(__file__).with_name("worker.py")
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 3.0  # between asking a process to end and killing it
@@ -148,7 +147,6 @@ def end_tree(process: subprocess.Popen[bytes]) -> None:
 
 def _start(job: Job, folder: Path, environment: dict[str, str], live: bool) -> subprocess.Popen[bytes]:
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    installed = Path(sys.prefix, "share", "jupyter", "kernels", KERNEL, "kernel.json").exists()
     # The cells' stderr goes to a copy of this process's; the worker's and the kernel's own goes to the log.
     console = os.dup(2) if live else None
     order = {
@@ -156,7 +154,6 @@ def _start(job: Job, folder: Path, environment: dict[str, str], live: bool) -> s
         "output": str(folder / "notebook.ipynb"),
         "report": str(folder / "report.json"),
         "parameters": job.parameters,
-        "kernel": KERNEL if installed else "python3",
         "live": console,
     }
     (folder / "job.json").write_text(json.dumps(order), encoding="utf-8")
@@ -211,12 +208,12 @@ def _finish(job: Job, process: subprocess.Popen[bytes], folder: Path) -> Failure
         return None
     if not written.exists():
         return Failure(job.name, error, None, "", None)
-    cell, line = _last_started(written)
+    cell, line = _stopped_at(written)
     write_atomically(kept, written.read_bytes())
     return Failure(job.name, error, cell, line, kept)
 
 
-def _last_started(notebook: Path) -> tuple[int | None, str]:
+def _stopped_at(notebook: Path) -> tuple[int | None, str]:
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except ValueError:  # ended while papermill was writing
@@ -228,4 +225,6 @@ def _last_started(notebook: Path) -> tuple[int | None, str]:
             number += 1
             if cell["metadata"].get("papermill", {}).get("start_time"):
                 found = number, "".join(cell["source"]).strip().partition("\n")[0]
+            if any(output["output_type"] == "error" for output in cell["outputs"]):
+                break  # cells after one tagged `raises-exception` were started too
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 import papermill
 import psutil
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from papermill import engines
 from papermill.exceptions import PapermillExecutionError
 
@@ -25,9 +26,15 @@ class OutputLimit(Exception):  # noqa: N818  (named for what was reached)
 
 
 class _Client(engines.PapermillNotebookClient):
-    """papermill's client, which ends a notebook that prints without end before it fills memory and disk."""
+    """papermill's client; it runs this Python, and ends what prints without end before it fills memory and disk."""
 
     size = 0
+
+    def create_kernel_manager(self) -> Any:
+        """Return a manager of this interpreter's kernel: folders on Jupyter's path may have others of any name."""
+        manager = super().create_kernel_manager()
+        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
+        return manager
 
     def process_message(self, msg: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         content = msg["content"]
@@ -48,7 +55,7 @@ def execute(job: dict[str, Any]) -> str | None:
             job["source"],
             job["output"],
             job["parameters"],
-            kernel_name=job["kernel"],
+            kernel_name=NATIVE_KERNEL_NAME,
             cwd=str(Path(job["source"]).parent),
             progress_bar=False,
             start_timeout=START_SECONDS,

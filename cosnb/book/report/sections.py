@@ -21,7 +21,8 @@ from cosnb.experiments.statistics import Comparison, Direction, Verdict, judge
 from cosnb.experiments.training.config import parse_seeds
 from cosnb.kernels import timing
 from cosnb.symbolic.catalogue import CATALOGUE
-from cosnb.symbolic.text import formula_text
+from cosnb.symbolic.parsing import TYPED
+from cosnb.symbolic.text import formula_latex, formula_text
 
 YOURS = "yours"
 RIVALS = ("relu", "swish", "mish", "cos")
@@ -88,7 +89,7 @@ def within(figure: Figure, low: float = -4.0, high: float = 8.0) -> Figure:
 
 def formulas(own: Curve, orders: Sequence[int] = (0, 1, 2)) -> Markdown:
     """Return f and its derivatives as SymPy finds them, each a displayed formula."""
-    lines = [f"$$f{chr(39) * n}(x) = {sympy.latex(own.derivative(n)).replace(chr(10), ' ')}$$" for n in orders]
+    lines = [f"$$f{chr(39) * n}(x) = {formula_latex(own.derivative(n))}$$" for n in orders]
     values = ", ".join(f"${sympy.latex(symbol)} = {value}$" for symbol, value in own.activation.parameters.items())
     return Markdown("\n\n".join([*lines, *([f"with {values} put in."] if values else [])]))
 
@@ -152,8 +153,13 @@ def _quartiles(times: list[float], base: list[float]) -> str:
 
 
 def trainable(curves: Sequence[Curve]) -> list[str]:
-    """Return what `TrainingConfig` takes: of a reader's own its formula as text, parameters put in, else the name."""
-    return [formula_text(one.expr) if one.name == YOURS else one.name for one in curves]
+    """Return what `TrainingConfig` takes: names, and of a reader's own the text as typed, parameters put in."""
+    return [_text(one.activation) if one.name == YOURS else one.name for one in curves]
+
+
+def _text(act: Activation) -> str:
+    typed = act.formula.source == TYPED and not act.parameters
+    return act.formula.title if typed else formula_text(act.expr)
 
 
 def named(records: Sequence[Record], own: Curve) -> list[dict[str, Any]]:

@@ -10,10 +10,9 @@ from functools import partial
 import numpy
 import sympy
 
-from cosnb.codegen.elementary import FUNCTIONS, SELECTIONS, definitions
+from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, SELECTIONS, arguments, definitions
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import COMPARISONS, Program
-from cosnb.errors import CosnbError
 
 _SUFFIX = {"float": "f", "double": ""}
 _ENOUGH = 8.0  # ulp by NumPy, which rounds each product: about 4 in C
@@ -26,6 +25,7 @@ def target(dtype: str) -> Target:
     templates = {
         "fma": f"fma{f}({{0}}, {{1}}, {{2}})",
         "abs": f"fabs{f}({{0}})",
+        "floor": f"floor{f}({{0}})",
         "sqrt": f"cosnb_sqrt{f}({{0}})",
         "min": f"cosnb_min{f}({{0}}, {{1}})",
         "max": f"cosnb_max{f}({{0}}, {{1}})",
@@ -37,7 +37,9 @@ def target(dtype: str) -> Target:
         "not": "~{0}",
     }
     templates |= {op: f"cosnb_mask{f}({{0}} {sign} {{1}})" for op, sign in COMPARISONS.items()}
-    templates |= {name: f"cosnb_{name}{f}({{0}})" for name in FUNCTIONS}
+    templates |= {name: f"cosnb_{name}{f}({arguments(name)})" for name in FUNCTIONS}
+    templates["power_of"] = templates["exp_product"]
+    templates["power"] = f"cosnb_pow{f}({{0}}, {{1}}, 0.0{f})"
 
     def edge(single: sympy.Expr, double: sympy.Expr) -> str:
         return literal(single if dtype == "float" else double, dtype)
@@ -50,12 +52,10 @@ def target(dtype: str) -> Target:
 def literal(value: sympy.Expr, dtype: str) -> str:
     """Return the number of the type nearest to an exact one: a short decimal where that is exact, else hexadecimal."""
     f = _SUFFIX[dtype]
-    if value.is_infinite:
-        return "INFINITY" if value > 0 else "-INFINITY"
     with numpy.errstate(over="ignore"):
         nearest = float(numpy.float32(float(value))) if dtype == "float" else float(value)
     if not numpy.isfinite(nearest):
-        raise CosnbError(f"cannot print the number {value}: C's {dtype} cannot hold it")
+        return "INFINITY" if value > 0 else "-INFINITY"
     text = repr(nearest)
     return (text if len(text) <= 8 else nearest.hex()) + f
 
@@ -88,4 +88,5 @@ def helpers(programs: Sequence[Program], dtype: str) -> str:
     ops = {program.steps[index].op for program in programs for index in program.live()}
     ops |= {"mask"} if ops & COMPARISONS.keys() else set()
     ops |= {"choose"} if "where" in ops else set()
+    ops |= {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}
     return definitions([name for name in (*FUNCTIONS, *SELECTIONS) if name in ops], dtype)

@@ -1,6 +1,6 @@
 """NumPy: a function of one array, printed from a `Program`."""
 
-from cosnb.codegen.evaluate import NUMPY
+from cosnb.codegen.evaluate import NUMPY, with_signed_zeros
 from cosnb.codegen.printing import assignments, check_name
 from cosnb.codegen.program import CONSTANTS, Program
 
@@ -14,6 +14,7 @@ def source(program: Program, name: str, comment: str = "") -> str:
     no identifier and for an operation that NumPy lacks.
     """
     check_name(name, reserved=("numpy", "scipy"))
+    program = with_signed_zeros(program)
     lines, result = assignments(program, NUMPY)
     if program.steps[program.result].op in CONSTANTS:
         result = f"numpy.full_like(x, {result})"

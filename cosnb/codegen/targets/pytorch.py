@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from functools import partial
 
+import numpy
 import sympy
 
+from cosnb.codegen.evaluate import with_signed_zeros
 from cosnb.codegen.printing import Target, assignments, check_name, python_number, python_templates
 from cosnb.codegen.program import CONSTANTS, Program
 
 TEMPLATES = {
     **python_templates("torch"),
     # Inductor's vectorised expm1 is exp − 1 (PyTorch 2.13): 4,095 ulp at −1e-4, this way 2.1.
-    **dict.fromkeys(("expm1", "expm1_nonpositive"), "(torch.tanh(0.5 * {0}) * (torch.exp({0}) + 1))"),
+    "expm1": "(torch.tanh(0.5 * {0:factor}) * (torch.exp({0}) + 1))",
+    "one_minus_exp": "(torch.tanh(-0.5 * {0:factor}) * (torch.exp({0}) + 1))",
     "atan": "torch.atan({0})",
-    "pow": "torch.pow({0}, {1})",
     "min": "torch.clamp_max({0}, {1})",
     "max": "torch.clamp_min({0}, {1})",
     "where_numbers": "torch.where({0}, torch.full_like(x, {1}), {2})",
@@ -30,6 +32,11 @@ def _edge(single: sympy.Expr, double: sympy.Expr) -> str:
     return f"({number(double)} if x.dtype == torch.float64 else {number(single)})"
 
 
+# PyTorch has no cube root: y^(1/3), as the number is in each format, times y to what that lacks.
+_LACKS = _edge(
+    *(sympy.Rational(1, 3) - sympy.Rational(float(dtype(1 / 3))) for dtype in (numpy.float32, numpy.float64))
+)
+TEMPLATES["cbrt"] = TEMPLATES["pow"].format("{0}", "1 / 3", _LACKS)
 PYTORCH = Target("pytorch", TEMPLATES, number, _edge)
 # For graphs that autograd goes through: |x| has the slope 1 at 0, where the piece for x ≥ 0 is taken.
 RECORDED = Target("pytorch", {**TEMPLATES, "abs": "torch.where({0} < 0, -{0}, {0})"}, number, _edge)
@@ -61,6 +68,7 @@ def source(
     Raises CosnbError for a name that is no identifier and an operation that PyTorch lacks.
     """
     check_name(name, reserved=("torch",))
+    program = program if parameters else with_signed_zeros(program)
     lines, result = assignments(program, target)
     inputs = program.inputs()
     arguments = ", ".join([*(["dy"] if "dy" in inputs else []), "input", *parameters])

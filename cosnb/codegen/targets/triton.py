@@ -9,9 +9,10 @@ bfloat16 one in that of 28. So each arithmetic takes what its digits need:
             instructions. What cancels stays in float32, as on the CPU for CoS; there is no float64 on the way.
     half    float16 and bfloat16, computed in float32: the reciprocal as it is (1 ulp), e^y by the device's 2^y (2 ulp).
 
-Products and sums that belong together are explicit calls of fma, so launch with `enable_fp_fusion=False`. The sign of
-zeros may differ from C's: −0 is +0 in Triton. Its versions before 3.9 (seen in 3.3) take subnormal float32 operands of
-divisions and roots for 0. Devices that are not NVIDIA's, and Triton's interpreter, have division and 2^y of Triton.
+Products and sums that belong together are explicit calls of fma, so launch with `enable_fp_fusion=False`. Triton's −x
+is 0 − x, so a zero at x = ±0 takes its sign from x where that would differ from C's. Its versions before 3.9 (seen in
+3.3) take subnormal float32 operands of divisions and roots for 0. Devices that are not NVIDIA's, and Triton's
+interpreter, have division and 2^y of Triton.
 """
 
 import dataclasses
@@ -21,8 +22,8 @@ from typing import Any
 import numpy
 import sympy
 
-from cosnb.codegen.elementary import FUNCTIONS
-from cosnb.codegen.evaluate import NUMPY
+from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, arguments
+from cosnb.codegen.evaluate import NUMPY, with_signed_zeros
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import CONSTANTS, Program, Step
 from cosnb.codegen.ranges import intervals
@@ -128,6 +129,7 @@ def target(arithmetic: str) -> Target:
     templates = {
         "fma": "tl.fma({0}, {1}, {2})",
         "abs": "tl.abs({0})",
+        "floor": "tl.floor({0})",
         "sqrt": "tl.sqrt({0})",  # in float64 it is rounded to nearest
         "where": "tl.where({0}, {1}, {2})",
         "and": "({0}) & ({1})",
@@ -138,7 +140,9 @@ def target(arithmetic: str) -> Target:
     if dtype == "float":  # Triton's own are off by up to 2 ulp
         templates |= {"div": "tl.div_rn({0}, {1})", "sqrt": "tl.sqrt_rn({0})"}
     templates |= {name: f"cosnb_{name}({{0}}, {{1}})" for name in ("min", "max")}
-    templates |= {name: f"cosnb_{name}({{0}})" for name in ("sign", *FUNCTIONS)}
+    templates |= {name: f"cosnb_{name}({arguments(name)})" for name in ("sign", *FUNCTIONS)}
+    templates["power_of"] = templates["exp_product"]
+    templates["power"] = "cosnb_pow({0}, {1}, 0.0)"
     templates |= {name + _NEGATED: f"cosnb_{name}(-{{0}})" for name in _EXPONENTIALS}
 
     def number(value: sympy.Expr) -> str:
@@ -160,6 +164,7 @@ def source(value: Program, product: Program, arithmetic: str = "float", comment:
     """
     if arithmetic not in ARITHMETICS:
         raise CosnbError(f"unknown arithmetic {arithmetic!r}: choose one of {', '.join(ARITHMETICS)}")
+    value, product = (with_signed_zeros(program, neg="(0 - ({0}))") for program in (value, product))
     programs = [_in(arithmetic, program) for program in (value, product)]
     parts = [
         "".join(f"# {line}\n" for line in comment.splitlines()) + _HEAD,
@@ -187,7 +192,7 @@ def _helpers(programs: Sequence[Program], given: Sequence[Program], arithmetic: 
     used = [_operations(program) for program in programs]
     ops = used[0] | used[1]
     exponentials = _approximate_exponentials(used, given) if arithmetic == "half" else {}
-    exact = ops & FUNCTIONS.keys() - exponentials.keys()
+    exact = (ops | {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}) & FUNCTIONS.keys() - exponentials.keys()
     elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
     if any("cosnb_max" in text for text in exponentials.values()):
         ops.add("max")

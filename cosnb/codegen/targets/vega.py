@@ -17,10 +17,14 @@ from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.symbolic.normal_form import normal_form
 
-TEMPLATES = {name: name + "({0})" for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "atan", "abs")} | {
+TEMPLATES = {name: name + "({0})" for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "atan", "abs", "floor")} | {
     "atan": "atan({0})",
     "hypot": "hypot({0}, {1})",
     "pow": "pow({0}, {1})",
+    "power": "pow({0}, {1})",
+    "cbrt": "pow({0}, 1 / 3)",
+    "power_of": "pow({3}, {0})",
+    "exp_product": "exp({1} * {0:factor})",
     "min": "min({0}, {1})",
     "max": "max({0}, {1})",
     "where": "({0} ? {1} : {2})",
@@ -133,7 +137,8 @@ class _Words(Program):
         near = self.mul(y, self._series(y, *(Rational(1, n) for n in (1, 2, 6, 24))))
         return self._near_zero(y, Rational(1, 1000), near, self.add(self._exp(y), self.number(-1)))
 
-    put_expm1_nonpositive = put_expm1
+    def put_one_minus_exp(self, y: int) -> int:
+        return self.neg(self.put_expm1(y))
 
     def put_log1p(self, y: int) -> int:
         near = self.mul(y, self._series(y, *(Rational((-1) ** n, n + 1) for n in range(4))))

@@ -113,16 +113,19 @@ class Training:
         torch.cuda.synchronize(self.device)
         return torch.cuda.max_memory_allocated(self.device) - stays
 
-    def capture(self, pool: Any) -> Step:
-        """Return the step as one CUDA graph, with memory from `pool`: graphs that share it run one after the other."""
+    def capture(self) -> Step:
+        """Return the step as one CUDA graph, with memory of its own: after a failed capture a pool takes no other."""
         stream = torch.cuda.Stream(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
             self.warm_up()
         torch.cuda.current_stream(self.device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
-            self.step()
+        graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self.device)
+        try:
+            with torch.cuda.graph(graph):
+                self.step()
+        finally:  # where the end of a capture raises, PyTorch leaves the capture's stream in place
+            torch.cuda.set_stream(current)
         return graph.replay
 
 
@@ -145,7 +148,6 @@ def measure(
     and the sum of their seconds, None where the profiler sees none. What fails has one figure, "error", why.
     """
     device = torch.device(device)
-    pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
     found: dict[str, Measured] = {}
     steps: dict[tuple[str, str], Step] = {}
     free(device)
@@ -154,7 +156,7 @@ def measure(
             say(name)
             try:
                 training = Training(network, name, batch, execution, precision, device)
-                found[name], ways = _prepare(training, pool if captured else None)
+                found[name], ways = _prepare(training, captured)
                 steps |= {(name, way): step for way, step in ways.items()}
             except CosnbError:
                 raise
@@ -168,7 +170,7 @@ def measure(
     return found
 
 
-def _prepare(training: Training, pool: Any) -> tuple[Measured, dict[str, Step]]:
+def _prepare(training: Training, captured: bool) -> tuple[Measured, dict[str, Step]]:
     """Return what is measured before the rounds, and the steps that take turns in them."""
     device, figures = training.device, {}
     if training.forward is training.net:
@@ -176,9 +178,10 @@ def _prepare(training: Training, pool: Any) -> tuple[Measured, dict[str, Step]]:
     training.warm_up()
     ways: dict[str, Step] = {LAUNCHED: training.step}
     if device.type == "cuda":
-        figures |= {"peak": training.peak()} | _launches(training.step, device)
-        if pool is not None:
-            ways[CAPTURED] = training.capture(pool)
+        figures["peak"] = training.peak()
+        if captured:
+            ways[CAPTURED] = training.capture()
+        figures |= _launches(training.step, device)  # last, for the profiler stays in the process that it was in
     return figures, ways
 
 

@@ -1,7 +1,5 @@
 """Records of measurements that are no training runs: one small file a (settings, seed), written once."""
 
-import hashlib
-import json
 import platform
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +13,7 @@ import torch
 import cosnb
 from cosnb.errors import CosnbError
 from cosnb.experiments.records.digest import code_under, file_digest
-from cosnb.experiments.records.record import SCHEMA, checked_out, find, write
+from cosnb.experiments.records.record import SCHEMA, checked_out, config_digest, find, write
 from cosnb.experiments.training.device import describe_device
 from cosnb.paths import repository_root
 
@@ -73,11 +71,6 @@ def _now(module: str) -> str:
         if module.startswith(before):
             return now + module.removeprefix(before)
     return module
-
-
-def config_digest(settings: Settings) -> str:
-    """Return 10 hexadecimal digits that name a measurement's settings."""
-    return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:10]
 
 
 def make_record(

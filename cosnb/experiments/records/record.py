@@ -1,11 +1,16 @@
-"""Reading and writing records; schema.json says what a record holds, and each is validated by it, in and out."""
+"""Reading and writing records, each checked in and out.
 
+schema.json says what a record holds, config_digest that its settings are those that it was made with, and its file's
+name that it is the run that is looked for.
+"""
+
+import hashlib
 import json
 import os
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,8 +57,8 @@ def write(record: Record, root: Path | None = None) -> Path:
 def read(experiment: str, root: Path | None = None) -> list[Record]:
     """Return the records of `experiment` by file name.
 
-    An unreadable file and one that schema.json does not allow are named in a warning and left out; of one with unknown
-    fields these are named.
+    A file that is unreadable, that schema.json does not allow, whose settings are not those of its digest or whose name
+    is another record's is named in a warning and left out; of one with unknown fields these are named.
     """
     note_read(experiment)
     folder = (root or results_dir()) / experiment
@@ -64,8 +69,7 @@ def read(experiment: str, root: Path | None = None) -> list[Record]:
         except _UNREADABLE as error:
             warnings.warn(f"{path} is no readable record and was left out: {error}", stacklevel=2)
             continue
-        problem = _problem(record)
-        if problem:
+        if problem := _problem(record) or _misplaced(record, path):
             warnings.warn(f"{path} was left out: {problem}", stacklevel=2)
             continue
         if unknown := sorted(record.keys() - _DEFINITION["properties"].keys()):
@@ -88,7 +92,7 @@ def find(experiment: str, config_digest: str, seed: int, root: Path | None = Non
             record: Record = json.loads(path.read_text(encoding="utf-8"))
         except _UNREADABLE as error:
             raise CosnbError(f"{path} is no readable record ({error}): restore or delete it, then run again") from None
-        if problem := _problem(record):
+        if problem := _problem(record) or _misplaced(record, path):
             raise CosnbError(f"{path} is no usable record: {problem}; restore or move it away, then run again")
         return record
     return None
@@ -112,7 +116,10 @@ def require_writable(experiment: str, root: Path | None = None) -> Path:
 
 
 def checked_out() -> dict[str, str | bool | None]:
-    """Return the `commit` checked out and whether a tracked file differs, `dirty`; None where there is no git."""
+    """Return the `commit` checked out and whether a tracked file differs, `dirty`.
+
+    A copy of the tree without git has the commit that COSNB_COMMIT names, else None, and nobody knows what differs.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(repository_root()), *arguments]
@@ -121,7 +128,12 @@ def checked_out() -> dict[str, str | bool | None]:
     try:
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
+        return {"commit": os.environ.get("COSNB_COMMIT"), "dirty": None}
+
+
+def config_digest(settings: Mapping[str, Any]) -> str:
+    """Return 10 hexadecimal digits that name the settings of a run or measurement: JSON types."""
+    return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:10]
 
 
 def file_stem(activation: str) -> str:
@@ -129,9 +141,21 @@ def file_stem(activation: str) -> str:
     return activation if activation.isidentifier() else "formula"
 
 
+def _name(record: Record) -> str:
+    return f"{file_stem(record['config']['activation'])}-{record['config_digest']}-seed{record['seed']}"
+
+
+def _misplaced(record: Record, path: Path) -> str | None:
+    """Return how a record differs from what its file's name and folder say that it is, or None."""
+    name = _name(record)
+    fits = path.stem.startswith(f"{name}-failed-") if record["status"] == "failed" else path.stem == name
+    if fits and path.parent.name == record["experiment"]:
+        return None
+    return f"it holds the record {record['experiment']}/{name}: it was copied, renamed or changed"
+
+
 def _path(record: Record, root: Path | None) -> Path:
-    name = f"{file_stem(record['config']['activation'])}-{record['config_digest']}-seed{record['seed']}"
-    folder = (root or results_dir()) / record["experiment"]
+    folder, name = (root or results_dir()) / record["experiment"], _name(record)
     if record["status"] != "failed":
         return folder / f"{name}.json"
     name += f"-failed-{record['started'].replace(':', '')}"
@@ -156,4 +180,8 @@ def _problem(record: Any) -> str | None:
         _validator()(record)
     except fastjsonschema.JsonSchemaValueException as error:
         return error.message.removeprefix("data.")
+    if record["config_digest"] != (digest := config_digest(record["config"])):
+        return f"its config_digest is {record['config_digest']}, that of its config {digest}: one of them was changed"
+    if [epoch["epoch"] for epoch in record["epochs"]] != list(range(1, len(record["epochs"]) + 1)):
+        return "its epochs are not 1, 2, 3 and so on"
     return None

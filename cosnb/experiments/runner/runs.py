@@ -101,9 +101,11 @@ def run_missing(
             for group in group_compatible(jobs, max_parallel) if executor == "streams" else ([job] for job in jobs):
                 still = missing(group)  # another process may have recorded some since
                 bar.update(sum(config.epochs for config, _ in group) - sum(config.epochs for config, _ in still))
-                kept = {job: open_checkpoint(experiment, *job, data, root) for job in still}
+                kept = {job: open_checkpoint(experiment, *job, data, root, len(still)) for job in still}
                 if executor == "streams":
-                    yield from zip(still, run_streams(experiment, still, data, device, show, kept), strict=True)
+                    records = run_streams(experiment, still, data, device, show, kept)
+                    yield from zip(still, records, strict=True)
+                    refuse_a_broken_device(records, device)
                 else:
                     for job in still:
                         yield job, run(experiment, *job, data, device, partial(show, job), kept[job], execution)
@@ -113,8 +115,16 @@ def run_missing(
                 if missing([job]):
                     results.write(record, root)
                     written += 1
-                open_checkpoint(experiment, *job, data, root).delete()
+                if record["status"] != "failed":  # else the next call goes on from there
+                    open_checkpoint(experiment, *job, data, root).delete()
     return written
+
+
+def refuse_a_broken_device(records: Iterable[Record], device: str | torch.device) -> None:
+    """Raise CosnbError where all runs of a group failed on CUDA: its errors stay until the process ends."""
+    errors = [record["error"] for record in records]
+    if errors and all(errors) and torch.device(device).type == "cuda":
+        raise CosnbError(f"every run on {device} failed ({errors[0]:.200}): mend what is wrong, then run again")
 
 
 def resolve_executor(executor: str, device: str | torch.device, max_parallel: int) -> str:
@@ -149,12 +159,12 @@ def note_company(record: Record, count: int) -> None:
 
 
 def open_checkpoint(
-    experiment: str, config: TrainingConfig, seed: int, data: ImageData, root: Path | None = None
+    experiment: str, config: TrainingConfig, seed: int, data: ImageData, root: Path | None = None, beside: int = 1
 ) -> Checkpoint:
-    """Return the checkpoint of a run, in the folder `.checkpoints` beside its records."""
+    """Return the checkpoint of a run, in the folder `.checkpoints` beside its records; see `Checkpoint`."""
     name = f"{file_stem(config.activation)}-{config.digest()}-seed{seed}.checkpoint"
     identity = {"config": config.as_dict(), "seed": seed, "code": code_digest(config), "data": data.digest}
-    return Checkpoint((root or results_dir()) / experiment / ".checkpoints" / name, identity)
+    return Checkpoint((root or results_dir()) / experiment / ".checkpoints" / name, identity, beside)
 
 
 def run(

@@ -19,7 +19,7 @@ from cosnb.experiments.records.record import Record
 from cosnb.experiments.results.tables import EXPERIMENTS
 from cosnb.experiments.runner.jobs import check, group_compatible
 from cosnb.experiments.runner.remote import on_cluster
-from cosnb.experiments.runner.runs import open_checkpoint, run_streams
+from cosnb.experiments.runner.runs import open_checkpoint, refuse_a_broken_device, run_streams
 from cosnb.experiments.training.checkpoint import Checkpoint
 from cosnb.experiments.training.config import TrainingConfig, distinct
 from cosnb.experiments.training.state import Epoch
@@ -78,8 +78,12 @@ def study_missing(
                     yield from ((job, record) for record in found)
                 return
             for group in group_compatible(jobs, max_parallel):
-                checkpoints = {job: open_checkpoint(experiment, *job, data, root) for job in group}
-                yield from studied(experiment, group, data, device, loss_slice, checkpoints, show, should_stop)
+                kept = {job: open_checkpoint(experiment, *job, data, root, len(group)) for job in group}
+                group_records: list[Record] = []
+                for job, record in studied(experiment, group, data, device, loss_slice, kept, show, should_stop):
+                    group_records.append(record)
+                    yield job, record
+                refuse_a_broken_device(group_records, device)
 
         with closing(made()) as records:
             for job, record in records:
@@ -88,7 +92,7 @@ def study_missing(
                 if record["status"] == "failed" or (is_new and belongs):
                     results.write(record, root)
                     written += "measured" in record
-                if record["status"] == "failed" or "measured" in record:  # a checkpoint stays until then
+                if "measured" in record:  # a checkpoint stays until then
                     open_checkpoint(experiment, *job, data, root).delete()
     return written
 

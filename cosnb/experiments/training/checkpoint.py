@@ -19,16 +19,20 @@ _DIGEST = 32  # bytes
 
 
 class Checkpoint:
-    """The checkpoint of one run at `path`; `identity` is what must be equal for a run to go on from it."""
+    """The checkpoint of one run at `path`; `identity` is what must be equal for a run to go on from it.
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+    beside: how many runs stand side by side in this process, which all wait while one of them writes.
+    """
+
+    def __init__(self, path: Path, identity: dict[str, Any], beside: int = 1) -> None:
         self.path = path
         self.identity = identity
+        self.beside = beside
         self._last = time.monotonic()
 
     def save(self, state: dict[str, Any], at_once: bool = False) -> None:
-        """Write `state`, unless the last one is younger than INTERVAL; where the disk refuses, warn and go on."""
-        if not at_once and time.monotonic() - self._last < INTERVAL:
+        """Write `state`, unless the last one is younger than INTERVAL a run; where the disk refuses, warn and go on."""
+        if not at_once and time.monotonic() - self._last < INTERVAL * self.beside:
             return
         buffer = io.BytesIO()
         torch.save({"identity": self.identity, "state": state}, buffer)

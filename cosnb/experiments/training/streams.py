@@ -8,6 +8,7 @@ activation after it are one (`cosnb.fuse_bn`), which rounds what lies between th
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -26,6 +27,8 @@ from cosnb.experiments.training.state import Epoch, State
 from cosnb.nn.fused import fuse_bn
 
 EXECUTION = "captured"  # what a record's device says of such a run
+# Work queues of a CUDA context, 8 by default: streams that share one wait for each other. Read when CUDA starts.
+os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
 _WARM_UP = 3  # steps before a capture: code is built, cuDNN chooses, the optimiser's state comes to be
 
 
@@ -37,6 +40,8 @@ def train_streams(
     checkpoints: Mapping[Job, Checkpoint] | None = None,
 ) -> dict[Job, Outcome]:
     """Train a network for each (configuration, seed) as `train_together`: as `execution_on` the device says."""
+    if execution_on(device) == EXECUTION:
+        torch.backends.cudnn.allow_tf32 = False  # what a record calls float32 is float32 in convolutions too
     return train_together(jobs, data, device, after_epoch, checkpoints, run_on(device))
 
 
@@ -62,7 +67,7 @@ class Captured(Run):
         """Return the network, fused on CUDA, and allocate what its graphs read and write."""
         config, data, device = self.config, self.data, self.data.train_images.device
         self.device = device
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.stream = torch.cuda.Stream(device) if execution_on(device) == EXECUTION else None
         if self.stream and not config.probes:  # which look at what goes into the activations
             with contextlib.suppress(CosnbError):  # a network without normalisations has nothing to fuse
                 fuse_bn(self.state.net)
@@ -75,7 +80,26 @@ class Captured(Run):
         self.sums = Sums(device)
         self.rows = torch.arange(max(config.batch_size, TEST_BATCH), device=device)
         self._graphs: dict[tuple[str, int], Callable[[], None]] = {}
-        return self.state.net
+        self.forward = self.state.net
+        if self.stream:
+            self._capture_all()
+        return self.forward
+
+    def _capture_all(self) -> None:
+        """Capture the steps of an epoch before the first, whose time is then that of its training alone."""
+        masks = self.state.masks.get_state()
+        self.images.zero_()
+        self.labels.zero_()
+        with self._streaming():
+            for kind, count, size in (
+                ("train", len(self.data.train_images), self.config.batch_size),
+                ("test", len(self.data.test_images), TEST_BATCH),
+            ):
+                self.state.net.train(kind == "train")
+                self.state.draw_masks()
+                for images in {min(size, count), count % size or size}:
+                    self._graph(kind, images)
+        self.state.masks.set_state(masks)
 
     def net(self) -> nn.Module:
         """Return the network as the protocol builds it, trained so far."""
@@ -172,9 +196,9 @@ class Captured(Run):
         plain = [(group["lr"], group.get("capturable")) for group in self.state.optimizer.param_groups]
         self._set_groups(lr=self.rate, capturable=True)
         for _ in range(_WARM_UP):
-            self.place.zero_()  # not beyond the epoch's end
-            self.number.zero_()
+            self._reset()  # not beyond the epoch's end
             call()
+        self._reset()
         self.state.optimizer.zero_grad()  # so that a replay writes gradients, not adds to them
         torch.cuda.synchronize(self.device)
         graph = torch.cuda.CUDAGraph()

@@ -7,7 +7,7 @@ import sympy
 x = sympy.Symbol("x", real=True)
 a, b, c, alpha, beta, lambd, omega, theta, value = sympy.symbols("a b c alpha beta lambd omega theta value", real=True)
 slope, weight, low, high = sympy.symbols("negative_slope weight min_val max_val", real=True)
-scale, bias = sympy.symbols("scale bias", real=True)
+scale, bias, lower, upper = sympy.symbols("scale bias lower upper", real=True)
 
 # How a formula writes the parameters whose names, which are those of PyTorch's arguments, would be set as products.
 SIGNS = {
@@ -19,6 +19,8 @@ SIGNS = {
     high: sympy.Symbol("M", real=True),
     scale: sympy.Symbol("s", real=True),
     bias: sympy.Symbol("b", real=True),
+    lower: sympy.Symbol("l", real=True),
+    upper: sympy.Symbol("u", real=True),
 }
 
 

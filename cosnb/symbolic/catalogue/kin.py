@@ -3,7 +3,19 @@
 import sympy
 from sympy import Integer, Piecewise, Rational, cos, exp, log, sin, sqrt, tanh
 
-from cosnb.symbolic.catalogue.formula import Formula, a, alpha, b, beta, bias, omega, scale, x
+from cosnb.symbolic.catalogue.formula import (
+    Formula,
+    a,
+    alpha,
+    b,
+    beta,
+    bias,
+    lower,
+    omega,
+    scale,
+    upper,
+    x,
+)
 from cosnb.symbolic.catalogue.of_torch import GELU
 from cosnb.symbolic.functions import sigmoid, softplus
 
@@ -88,8 +100,23 @@ ROWS = (
         "smelu",
         "SmeLU",
         Piecewise((0, x <= -beta), (x, x >= beta), ((x + beta) ** 2 / (4 * beta), True)),
-        "Shamir, Lin and Coviello 2020, arXiv:2010.09931",
-        parameters={beta: Integer(1)},
+        "Shamir, Lin and Coviello 2020, arXiv:2010.09931; with beta 1 JAX's sparse_plus",
+        ("sparse_plus",),
+        {beta: Integer(1)},
+    ),
+    Formula(
+        "hard_mish",
+        "Hard Mish",
+        Piecewise((0, x <= -2), (x, x >= 0), (x * (x + 2) / 2, True)),
+        "Misra, H-Mish (software, github.com/digantamisra98/H-Mish); timm's hard_mish",
+        ("hardmish",),
+    ),
+    Formula(
+        "rrelu",
+        "RReLU (in evaluation)",
+        Piecewise(((lower + upper) / 2 * x, x <= 0), (x, True)),
+        "Xu, Wang, Chen and Li 2015, arXiv:1505.00853; in training the slope is drawn between lower and upper",
+        parameters={lower: Rational(1, 8), upper: Rational(1, 3)},
     ),
     Formula(
         "isrlu",
@@ -106,6 +133,12 @@ ROWS = (
         parameters={beta: Integer(1)},
     ),
     # Kin of tanh, and waves
+    Formula(
+        "sparse_sigmoid",
+        "Sparse sigmoid",
+        Piecewise((0, x <= -1), (1, x >= 1), ((x + 1) / 2, True)),
+        "Martins and Astudillo 2016 (sparsemax of x and 0, at 2x), arXiv:1602.02068; JAX's sparse_sigmoid",
+    ),
     Formula(
         "lecun_tanh",
         "LeCun's tanh",

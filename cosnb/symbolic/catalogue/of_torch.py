@@ -84,14 +84,22 @@ ROWS = (
         parameters={alpha: Integer(1)},
         torch_name="CELU",
     ),
-    Formula("gelu", "GELU", GELU, "Hendrycks and Gimpel 2016, arXiv:1606.08415", torch_name="GELU"),
+    Formula(
+        # As torch.nn.GELU; jax.nn.gelu is the next row but for approximate=False
+        "gelu",
+        "GELU",
+        GELU,
+        "Hendrycks and Gimpel 2016, arXiv:1606.08415",
+        ("gelu_python", "gelu_erf"),
+        torch_name="GELU",
+    ),
     Formula(
         # x/2·(1 + tanh(y)) is x·sigmoid(2y), which does not cancel in the left tail
         "gelu_tanh",
         "GELU (tanh)",
         x * sigmoid(_GELU_SLOPE * (x + Rational("0.044715") * x**3)),
         "Hendrycks and Gimpel 2016, arXiv:1606.08415; torch.nn.GELU(approximate='tanh')",
-        ("gelu_new", "gelu_pytorch_tanh"),
+        ("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_accurate", "gelu_fast"),
     ),
     Formula(
         "leaky_relu",

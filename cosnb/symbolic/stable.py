@@ -1,0 +1,140 @@
+"""Equal expressions that keep their digits: differences that cancel, and quotients of what overflows, as functions.
+
+Each rule is an identity for every real argument; none asks for a limit or a range.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import sympy
+from sympy.codegen.cfunctions import expm1, log1p
+
+from cosnb.symbolic.functions import erfc, sigmoid, softplus
+
+
+@lru_cache(maxsize=512)
+def stable(expr: sympy.Expr) -> sympy.Expr:
+    """Return an equal expression that loses no digits in a tail or at 0 where one of these rules helps.
+
+    r − r·σ(g), r ± r·erf(g), r ± r·tanh(g), r − r·tanh²(g), r·e^g − r, r − r·cos(g), r·cosh(g) − r become one product;
+    (1 + e^g)⁻ⁿ and e^g/(1 + e^g) are written by σ, sinh/cosh as tanh, ln(1 + e^g), ln σ(g), ln cosh(g) and ln(1 + g) as
+    softplus and log1p. Works for any expression in any symbols.
+    """
+    for head, rule in ((sympy.Pow, _power), (sympy.Mul, _product), (sympy.log, _logarithm), (sympy.Add, _sum)):
+        expr = expr.replace(lambda e, head=head: isinstance(e, head), rule)
+    return expr
+
+
+def _power(expr: sympy.Expr) -> sympy.Expr:
+    base, exponent = expr.args
+    constant, rest = base.as_coeff_Add()
+    if constant == 1 and isinstance(rest, sympy.exp) and exponent.is_Integer and exponent.is_negative:
+        return sigmoid(-rest.args[0]) ** -exponent
+    return expr
+
+
+def _powers(term: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
+    """Return {base: exponent} of a term's factors, e^g a base of its own."""
+    factors = sympy.Mul.make_args(term)
+    return dict((factor.args if factor.is_Pow else (factor, sympy.S.One)) for factor in factors)
+
+
+def _reduced(powers: dict[sympy.Expr, sympy.Expr], *, by: dict[sympy.Expr, int]) -> sympy.Expr:
+    """Return the product of `powers` divided by that of `by`; SymPy does not cancel e^(a + b) by a division."""
+    return sympy.Mul(*(base ** (power - by.get(base, 0)) for base, power in powers.items()))
+
+
+def _product(expr: sympy.Expr) -> sympy.Expr:
+    powers = _powers(expr)
+    exponentials = [base for base in powers if isinstance(base, sympy.exp)]
+    if len(exponentials) > 1:  # of e^g·e^(−e^g) the first overflows where the product is 0
+        joint = sympy.exp(sympy.Add(*(e.args[0] for e in exponentials)))
+        return _product(sympy.Mul(joint, *(base**power for base, power in powers.items() if base not in exponentials)))
+    for base, power in powers.items():
+        if not (power.is_Integer and power > 0):
+            continue
+        if isinstance(base, sigmoid):
+            for other in (*exponentials, *(b for b in powers if b.is_Add and powers[b] == 1 and b.has(sympy.exp))):
+                absorbed = _absorbed(other, base.args[0], int(power))
+                if absorbed is not None:
+                    return _reduced(powers, by={other: 1, base: int(power)}) * absorbed
+        if isinstance(base, sympy.sinh):
+            below = powers.get(sympy.cosh(*base.args), sympy.S.Zero)
+            if below.is_Integer and below < 0:
+                return expr * (sympy.tanh(*base.args) * sympy.cosh(*base.args) / base) ** min(int(power), -int(below))
+    return expr
+
+
+def _absorbed(factor: sympy.Expr, g: sympy.Expr, power: int) -> sympy.Expr | None:
+    """Return factor·σⁿ(g) by e^(−m·g)·σⁿ(g) = σᵐ(−g)·σⁿ⁻ᵐ(g), in each term of a sum; None where e^… would be left."""
+    terms = []
+    for term in sympy.Add.make_args(factor):
+        powers = _powers(term)
+        exponential = next((base for base in powers if isinstance(base, sympy.exp)), sympy.S.One)
+        exponent = exponential.args[0] if exponential.args else sympy.S.Zero
+        own = powers.get(sigmoid(g), sympy.S.Zero)
+        n = power + (int(own) if own.is_Integer and own > 0 else 0)
+        m = next((m for m in range(n + 1) if sympy.expand(exponent + m * g) == 0), None)
+        if m is None:
+            return None
+        terms.append(_reduced(powers, by={exponential: 1}) * sigmoid(-g) ** m * sigmoid(g) ** (power - m))
+    return sympy.Add(*terms)
+
+
+def _logarithm(expr: sympy.Expr) -> sympy.Expr:
+    argument = expr.args[0]
+    if isinstance(argument, sigmoid):
+        return -softplus(-argument.args[0])
+    if isinstance(argument, sympy.cosh):  # |g| + ln((1 + e^(−2|g|))/2)
+        size = sympy.Abs(*argument.args)
+        return size + log1p(expm1(-2 * size) / 2)
+    constant, rest = sympy.expand(argument).as_coeff_Add()
+    if constant != 1:
+        return expr
+    return softplus(rest.args[0]) if isinstance(rest, sympy.exp) else log1p(rest)
+
+
+def _sum(expr: sympy.Expr) -> sympy.Expr:
+    """Join a pair of terms, r·h and ±r or a half of r, until none is left."""
+    terms = list(expr.args)
+    for term in terms:
+        powers = _powers(term)
+        for head, power in powers.items():
+            joined = _RULES.get(head.func) if power.is_Integer and power > 0 else None
+            if joined is None:
+                continue
+            for degree in range(1, min(int(power), 2) + 1):
+                rest = _reduced(powers, by={head: degree})
+                for share in (-1, 1, sympy.Rational(-1, 2)):
+                    if share * rest in terms and (product := joined(head.args[0], degree, share)) is not None:
+                        left = [other for other in terms if other not in (term, share * rest)]
+                        pair = rest * product
+                        return _sum(sympy.Add(pair, *left)) if left else pair
+    return expr
+
+
+def _sigmoid(g: sympy.Expr, degree: int, share: sympy.Expr) -> sympy.Expr | None:
+    if degree != 1 or share == 1:
+        return None
+    return -sigmoid(-g) if share == -1 else sympy.tanh(g / 2) / 2
+
+
+def _tanh(g: sympy.Expr, degree: int, share: sympy.Expr) -> sympy.Expr | None:
+    if degree == 2:
+        return -4 * sigmoid(2 * g) * sigmoid(-2 * g) if share == -1 else None
+    return {-1: -2 * sigmoid(-2 * g), 1: 2 * sigmoid(2 * g)}.get(share)
+
+
+def _only_minus(product: Callable[[sympy.Expr], sympy.Expr]) -> Callable[..., sympy.Expr | None]:
+    return lambda g, degree, share: product(g) if degree == 1 and share == -1 else None
+
+
+# h(g)ᵈ + share, of which the two terms are multiples: as one product.
+_RULES: dict[type, Callable[[sympy.Expr, int, sympy.Expr], sympy.Expr | None]] = {
+    sigmoid: _sigmoid,
+    sympy.tanh: _tanh,
+    sympy.erf: lambda g, degree, share: {-1: -erfc(g), 1: erfc(-g)}.get(share) if degree == 1 else None,
+    sympy.exp: _only_minus(expm1),
+    sympy.cos: _only_minus(lambda g: -2 * sympy.sin(g / 2) ** 2),
+    sympy.cosh: _only_minus(lambda g: 2 * sympy.sinh(g / 2) ** 2),
+}
