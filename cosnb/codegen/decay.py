@@ -14,6 +14,7 @@ from cosnb.codegen.program import Program
 from cosnb.codegen.tree import Tree
 from cosnb.symbolic.functions import sigmoid, softplus
 from cosnb.symbolic.normal_form import count_operations
+from cosnb.symbolic.stable import stable
 
 _T, _S, _A = (sympy.Dummy(name, positive=True) for name in "TSA")  # e^(−|g|), 1 − T and |g|
 _MOST = 24  # the largest power of T
@@ -75,7 +76,7 @@ class DecayTree(Tree):
         inner = DecayTree(program, {**self.names, _T: program.emit("exp", minus), _A: size})
         inner.names[_S] = program.neg(program.emit("expm1", minus))
         for dummy, value in branch.opaque.items():
-            inner.names[dummy] = inner.lower(value)
+            inner.names[dummy] = inner.lower(stable(value))
         if carried != 0:  # Σ c·e^(h − k·|g|)
             h = self.lower(carried)
             result = program.number(0)

@@ -60,10 +60,10 @@ def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
 def lost_values(program: Program, inputs: Sequence[tuple[object, str]]) -> int:
     """Return at how many points a program with parameters has no finite value, or in float32 one unlike float64's.
 
-    The points: ±2^(k/4), 2^−6 ≤ |x| ≤ 2^13; `inputs`: x and the parameters with their names in the program, which take
+    The points: ±2^(k/4), 2^−20 ≤ |x| ≤ 2^13; `inputs`: x and the parameters with their names in the program, which take
     numbers of either sign, near 1 and far.
     """
-    points = numpy.exp2(numpy.arange(-24, 53) / 4)
+    points = numpy.exp2(numpy.arange(-80, 53) / 4)
     points = numpy.concatenate([-points, points])
     lost = 0
     for first in range(len(_PARAMETERS)):
