@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
 
-from cosnb.analysis import calculus
+from cosnb.analysis import calculus, special
 from cosnb.analysis.findings import Properties
 from cosnb.codegen import sources
 from cosnb.codegen.lower import lower, lower_directly
@@ -57,7 +57,8 @@ class Activation:
         self.x = x
         self.parameters = parameters
         self.expr: sympy.Expr = formula.expr.subs(parameters)
-        if self.expr.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
+        undefined = sympy.nan if not formula.expr.has(sympy.nan) else sympy.zoo  # NaN stands for 1/abs(x) at 0
+        if self.expr.has(sympy.zoo, undefined, sympy.oo, -sympy.oo, sympy.I):
             values = ", ".join(f"{symbol} = {value}" for symbol, value in parameters.items())
             raise CosnbError(f"{self.name} is no real number for any x with {values}: give it other parameters")
         self._key = (formula.name, formula.title, formula.expr, frozenset(parameters.items()))
@@ -123,10 +124,15 @@ class Activation:
         return formula_text(self.expr), {}
 
     def derivative(self, n: int = 1) -> sympy.Expr:
-        """Return the n-th symbolic derivative; at a kink it has the value of the left piece (ReLU: 0, as PyTorch's)."""
+        """Return the n-th symbolic derivative, defined on the whole line; of order 0 the formula with its limits.
+
+        Where the formula is 0/0 or a piece holds at one number alone, it has its limit there. At a kink it has the
+        value of the piece that holds there (ReLU and abs(x): 0, as PyTorch's), at a pole ±oo, or NaN where the two
+        sides differ. A value apart, 5 of where(x == 0, 5, x), leaves the derivatives as they are.
+        """
         if n < 0:
             raise CosnbError(f"the order of a derivative must be 0 or more, got {n}")
-        return sympy.diff(self.expr, self.x, n) if n else self.expr
+        return special.derivative(self.expr, self.x, n)
 
     def properties(self, order: int = 0) -> Properties:
         """Return what is found out about f, or about its `order`-th derivative: a table in a notebook.

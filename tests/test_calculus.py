@@ -184,7 +184,7 @@ def test_linear_numerators_only_are_solved_exactly() -> None:
 def test_properties_are_a_table_and_a_dictionary() -> None:
     properties = activation("cos").properties()
     assert set(properties) >= {"limits", "roots", "minimum", "lipschitz", "parity"}
-    assert len(dict(properties)) == len(properties) == 18
+    assert len(dict(properties)) == len(properties) == 20
     markdown = properties._repr_markdown_()
     assert len(markdown.splitlines()) == 2 + 14  # no kinks or jumps to name; bounds are in the range
     assert "| minimum | −0.0375728, at −0.167154 | certified, 15 digits |" in markdown

@@ -15,6 +15,8 @@ from mpmath import mp, mpf
 from torch import Tensor
 
 from cosnb.accuracy.balls import Ball, evaluate
+from cosnb.analysis.special import special_points
+from cosnb.codegen.expansions import polynomials
 from cosnb.errors import CosnbError
 from cosnb.symbolic.functions import sigmoid, softplus
 from cosnb.symbolic.stable import stable
@@ -41,6 +43,7 @@ def _erfc(u: mpf) -> mpf:
 
 
 _LARGE = 60  # bits
+_NEAR = sympy.Rational(1, 2)
 _FUNCTIONS: dict[str, Any] = {
     "exp": _exp,
     "sinh": lambda u: mp.sinh(u) if mp.mag(u) <= _HUGE else (_exp(u) - _exp(-u)) / 2,
@@ -66,17 +69,20 @@ class Truth:
     def __init__(self, expr: sympy.Expr, x: sympy.Symbol) -> None:
         self.x = x
         self.expr = stable(expr)
-        self.terms = [stable(term) for term in terms(expr)]
+        self.terms = [stable(term) for term in _whole_near_points(expr, expr, x)]
+        series = polynomials(expr, x)  # float64 has no digits of the formula there; `exact` takes the formula alone
+        self._ball_expr = sympy.Piecewise(*series, (self.expr, True)) if series else self.expr
+        self._ball_terms = [stable(term) for term in _whole_near_points(expr, self._ball_expr, x)]
         self._parts = [self.expr, *self.terms]
         self._function = _mpmath_function(self._parts, x)
 
     def balls(self, points: Tensor) -> tuple[Ball, Tensor]:
         """Return f with its bound, and the size of the largest term, at float64 `points` on any device."""
         memo: dict[sympy.Basic, Ball] = {}
-        value = evaluate(self.expr, self.x, points, memo)
+        value = evaluate(self._ball_expr, self.x, points, memo)
         if len(self.terms) == 1:
             return value, value.value.abs()
-        balls = [evaluate(term, self.x, points, memo) for term in self.terms]
+        balls = [evaluate(term, self.x, points, memo) for term in self._ball_terms]
         scale = torch.stack([ball.value.abs() for ball in balls]).amax(0)
         # A wrong unit is a wrong error: where a term is not known, f is not.
         known = torch.stack([ball.error for ball in balls]).amax(0) <= (_TERM * scale).clamp_min(_NOTHING)
@@ -127,6 +133,18 @@ def terms(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
     return tuple(
         sympy.Piecewise(*((addends[k] if k < len(addends) else 0, condition) for addends, condition in pieces))
         for k in range(count)
+    )
+
+
+def _whole_near_points(expr: sympy.Expr, whole: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, ...]:
+    """Return the terms of `expr`, next to special points `whole` alone: there terms may grow while f does not."""
+    first, *others = terms(expr)
+    near = [abs(x - point) < _NEAR for point in special_points(expr, x) if others]
+    if not near:
+        return first, *others
+    return (
+        sympy.Piecewise((whole, sympy.Or(*near)), (first, True)),
+        *(sympy.Piecewise((0, sympy.Or(*near)), (term, True)) for term in others),
     )
 
 

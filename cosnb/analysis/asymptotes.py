@@ -1,9 +1,7 @@
 """Behaviour at ±∞: limits, asymptotes, and the point from which an asymptote may replace the function."""
 
-from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal, TypeAlias
 
 import mpmath
 import sympy
@@ -11,7 +9,8 @@ from mpmath import mp
 
 from cosnb.analysis import limited
 from cosnb.analysis.findings import DIGITS, Finding
-from cosnb.analysis.pieces import Piece, numeric, split
+from cosnb.analysis.numeric import Limit, Line, far_points, numeric, read_off
+from cosnb.analysis.pieces import Piece, split
 
 _SECONDS, _TAIL_SECONDS = 5.0, 20.0
 _FAR = (1003, 2011, 5003, 10007)  # primes: no period of a sine falls on them
@@ -19,7 +18,6 @@ _ZERO_BITS = 160  # below 2^−160 a value is 0 in float32
 _FARTHEST = 1e4
 _LINE_SECONDS = 3.0
 _LINE_BITS = 800  # what e^x and sin x lose at 2²⁴⁰, and 500 bits more
-_LINE_DIGITS = 40
 
 
 @lru_cache(maxsize=512)
@@ -79,60 +77,25 @@ def far_limit(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> sympy.Expr
     return limit(expr, x, side) if isinstance(found, str) else found
 
 
-_Line: TypeAlias = tuple[sympy.Expr, sympy.Expr] | Literal["slow"] | None
-_Limit: TypeAlias = sympy.Expr | Literal["slow"] | None
-
-
 @lru_cache(maxsize=512)
-def _far(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple[_Line, _Limit]:
+def _far(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple[Line, Limit]:
     try:
         return limited.call(_far_behaviour, expr, x, side, seconds=_LINE_SECONDS)
     except Exception:  # the time limit (towers of exponentials), and whatever mpmath stumbles over
         return "slow", "slow"
 
 
-def _far_behaviour(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple[_Line, _Limit]:
+def _far_behaviour(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple[Line, Limit]:
     sign = 1 if side == sympy.oo else -1
     with mp.workprec(_LINE_BITS):
-        # No powers of two: sin(π·x) would be 0 at each. Eight, so that no sine rises or falls all the way by chance.
-        factors = (16, 17, 35, 83, 2**24 + 1, 5 * 2**30 + 1, 3 * 2**40 + 7, 2**44 + 3)
-        points = [sign * mpmath.ldexp(factor, 200) / 13 for factor in factors]
+        points = far_points(sign)
         f = numeric(expr, x)
         values = [mp.mpmathify(f(point)) for point in points]
         if not all(mpmath.isfinite(value) for value in values):
             return "slow", "slow"
         if any(mp.im(value) != 0 for value in values):  # the formula is real on an interval alone
             return None, None
-        return _read_off(points, [mp.re(value) for value in values])
-
-
-def _read_off(points: list[mpmath.mpf], values: list[mpmath.mpf]) -> tuple[_Line, _Limit]:
-    """Return line and limit from eight values far out."""
-    first, *_, last = values
-    grows = len({mpmath.sign(value) for value in values}) == 1 and abs(last) > 2**20 * abs(first)
-    infinite = sympy.oo if last > 0 else -sympy.oo
-    slope = (values[2] - values[0]) / (points[2] - points[0])
-    if abs(slope) > 2**64:
-        return None, infinite if grows else "slow"
-    slope, m = _number(slope)
-    offsets = [value - m * point for value, point in zip(values, points, strict=True)]
-    intercept, c = _number(offsets[-1])
-    if all(abs(offset - c) <= mpmath.ldexp(max(1, abs(c)), -80) for offset in offsets):
-        return (slope, intercept), infinite if slope else intercept
-    if {mpmath.sign(b - a) for a, b in pairwise(offsets)} >= {-1, 1}:  # it oscillates
-        return None, infinite if grows else None
-    # ln x changes by as much from 2²²⁰ to 2²⁴⁰ as from 2²⁰⁰ to 2²²⁰, 1/ln x by 0.83 of that.
-    diverges = abs(offsets[-1] - offsets[4]) > 0.98 * abs(offsets[4] - offsets[0])
-    return (None, infinite) if diverges else ("slow", "slow")
-
-
-def _number(value: mpmath.mpf) -> tuple[sympy.Expr, mpmath.mpf]:
-    """Return the fraction of small numbers that `value` is to 1e-20, else its first digits; and what to reckon with."""
-    fraction = Fraction(int(mpmath.nint(mpmath.ldexp(value, 100))), 2**100).limit_denominator(1000)
-    exact = mpmath.mpf(fraction.numerator) / fraction.denominator
-    if abs(exact - value) <= mpmath.mpf(10) ** -20:
-        return sympy.Rational(fraction.numerator, fraction.denominator), exact
-    return sympy.Float(value, _LINE_DIGITS), value
+        return read_off(points, [mp.re(value) for value in values])
 
 
 def _end_piece(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> Piece | None:

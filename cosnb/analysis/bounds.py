@@ -8,7 +8,8 @@ from mpmath import mp
 
 from cosnb.analysis import limited
 from cosnb.analysis.findings import DIGITS, Extremum, Finding, show, weakest
-from cosnb.analysis.pieces import WORKING_DIGITS, Piece, is_null
+from cosnb.analysis.pieces import WORKING_DIGITS, Piece
+from cosnb.analysis.special import differ
 from cosnb.analysis.study import SIDES, Candidate, Study, candidate, lies_in
 
 _SHORT = 3  # operations of an exact value that is shown as such: √2/2, π/2
@@ -20,7 +21,7 @@ def extremum(study: Study, sign: int) -> Finding:
     """Return the global minimum (`sign` = 1) or maximum (−1)."""
     best = _best(_candidates(study), sign)
     limits = study.limits(0)
-    how = weakest([study.charts[1].how, limits.how])
+    how = weakest([study.charts[1].how, limits.how, study.borders_how(0)])
     if None in limits.value:
         how = "numerical"
     value, decimal = _number(best)
@@ -33,7 +34,7 @@ def extremum(study: Study, sign: int) -> Finding:
 def value_range(study: Study) -> Finding:
     """Return the set of values of f."""
     low, high = extremum(study, 1), extremum(study, -1)
-    parts = [sympy.FiniteSet(value) for value in study.values.values()]
+    parts = [sympy.FiniteSet(value) for value in study.values.values() if value.is_finite]
     for stretch in _stretches(study):
         ends = [_best(stretch, sign) for sign in (1, -1)]
         parts.append(sympy.Interval(*(_number(c)[0] for c in ends), *(not c.attained for c in ends)))
@@ -49,15 +50,17 @@ def lipschitz(study: Study) -> Finding:
     """Return sup |f′|."""
     found, jumps, _ = study.smoothness
     if jumps:
-        return Finding(sympy.oo, found.how, f"f jumps at {', '.join(map(show, jumps))}")
+        return Finding(sympy.oo, found.how, f"f is not continuous at {', '.join(map(show, jumps))}")
     slopes, bends, limits = study.order(1), study.charts[2], study.limits(1)
     best = max(_slopes(study), key=lambda c: (abs(c.value), c.exact is not None))
-    how = weakest([bends.how, limits.how])
+    how = weakest([bends.how, limits.how, study.borders_how(1)])
     where = f"{'at' if best.attained else 'for'} x {'=' if best.attained else '→'} {show(best.at)}"
     reason = f"largest |f′| at a zero of f″, a border or an end: {where}"
     levels = [p for p in slopes if not p.expr.has(study.x)]
     level = next((p for p in levels if abs(candidate(p.expr, p.low, True).value) == abs(best.value)), None)
-    if level is not None:  # at its border f′ need not exist: ReLU's is 1 for x > 0 and none at 0
+    if best.value == mpmath.inf or best.value == -mpmath.inf:
+        reason = f"f′ is not bounded for x → {show(best.at)}"
+    elif level is not None:  # at its border f′ need not exist: ReLU's is 1 for x > 0 and none at 0
         reason = f"|f′| is largest where f′ = {show(level.expr)}, for every {_inside(level)}"
     if None in limits.value:
         how, reason = "numerical", f"{reason}; f′ has no limit at an end"
@@ -70,12 +73,15 @@ def _slopes(study: Study) -> list[Candidate]:
     pieces, found = study.order(1), []
     for place in study.charts[2].zeros():
         piece = next(p for p in pieces if lies_in(p, place) or place.exact in (p.low, p.high))
+        at, exact = sympy.Float(place.value, DIGITS), None if place.exact is None else piece.at(place.exact)
+        if place.is_border and exact is not None and exact.is_finite:
+            found.append(candidate(exact, at, True))
+            continue
         with mp.workdps(WORKING_DIGITS):
-            number = mp.re(piece.number(place.value))
-        exact = None if place.exact is None else piece.at(place.exact)
-        found.append(Candidate(number, exact, sympy.Float(place.value, DIGITS), True))
+            found.append(Candidate(mp.re(piece.number(place.value)), exact, at, True))
     for piece in pieces:
-        found += [candidate(piece.at(end), end, True) for end in (piece.low, piece.high) if end.is_finite]
+        ends = [(end, piece.at(end)) for end in (piece.low, piece.high) if end.is_finite]
+        found += [candidate(slope, end, bool(slope.is_finite)) for end, slope in ends if slope is not sympy.nan]
         if piece.is_zero():
             found.append(candidate(sympy.Integer(0), piece.low, True))
         elif not piece.expr.has(study.x):
@@ -110,13 +116,14 @@ def _stretches(study: Study) -> list[list[Candidate]]:
         inside = [study.value(p) for p in study.charts[1].zeros() if not p.is_border and lies_in(piece, p)]
         if slope.is_zero():
             flat = piece.at(sympy.Integer(0))
-            opened = [end.is_infinite or not is_null(flat - study.values[end]) for end in (piece.low, piece.high)]
+            opened = [end.is_infinite or differ(flat, study.values[end]) for end in (piece.low, piece.high)]
             inside = [candidate(flat, sympy.Interval(piece.low, piece.high, *opened), True)]
         else:
             for end in (piece.low, piece.high):
                 if end.is_finite:
                     value = piece.at(end)
-                    inside.append(candidate(value, end, is_null(value - study.values[end])))
+                    attained = bool(value.is_finite) and not differ(value, study.values[end])
+                    inside += [] if value is sympy.nan else [candidate(value, end, attained)]
                 elif limits[end] is not None:
                     inside.append(candidate(limits[end], end, False))
                 else:
@@ -132,7 +139,7 @@ def _far_values(piece: Piece, sign: int) -> list[mpmath.mpf]:
 
 @lru_cache(maxsize=256)
 def _candidates(study: Study) -> list[Candidate]:
-    borders = [candidate(value, border, True) for border, value in study.values.items()]
+    borders = [candidate(value, border, True) for border, value in study.values.items() if value.is_finite]
     return [candidate for stretch in _stretches(study) for candidate in stretch] + borders
 
 

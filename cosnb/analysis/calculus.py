@@ -29,6 +29,7 @@ def properties(expr: sympy.Expr, x: sympy.Symbol, order: int = 0) -> Properties:
         raise CosnbError("the properties of a formula with floor, round or % are not found: its steps have no end")
     found = study(expr, x, order)
     smooth, jumps, kinks = found.smoothness
+    poles, vertical, straight = found.poles(), found.vertical_tangents(), found.straight_tangents()
     low, high = bounds.extremum(found, 1), bounds.extremum(found, -1)
     return Properties(
         found.expr,
@@ -44,8 +45,10 @@ def properties(expr: sympy.Expr, x: sympy.Symbol, order: int = 0) -> Properties:
             "range": bounds.value_range(found),
             "lipschitz": bounds.lipschitz(found),
             "smoothness": smooth,
-            "kinks": Finding(kinks, smooth.how, smooth.reason),
-            "jumps": Finding(jumps, smooth.how, smooth.reason),
+            "kinks": Finding(tuple(k for k in kinks if k not in straight), smooth.how, smooth.reason),
+            "vertical_tangents": Finding(vertical, found.borders_how(1), "limits of f′ from both sides"),
+            "jumps": Finding(tuple(j for j in jumps if j not in poles), smooth.how, smooth.reason),
+            "poles": Finding(poles, found.borders_how(0), "limits of f from both sides"),
             "monotone": found.monotone(),
             "convex": found.convex(),
             "parity": parity(found),

@@ -16,7 +16,8 @@ from cosnb.analysis import limited
 from cosnb.analysis.exponentials import HalfLine
 from cosnb.analysis.findings import DIGITS, How, weakest
 from cosnb.analysis.intervals import Isolation, Uncertified, isolate
-from cosnb.analysis.pieces import WORKING_DIGITS, Piece, is_null, numeric, real_roots
+from cosnb.analysis.numeric import numeric
+from cosnb.analysis.pieces import WORKING_DIGITS, Piece, is_null, real_roots
 from cosnb.errors import CosnbError
 from cosnb.symbolic.normal_form import t
 

@@ -11,7 +11,10 @@ from cosnb.display import Table
 
 How = Literal["proven", "certified", "numerical"]
 DIGITS = 15
-_SEEN_ELSEWHERE, _IF_ANY = ("bounded_below", "bounded_above"), ("kinks", "jumps")  # rows left out of the table
+_SEEN_ELSEWHERE, _IF_ANY = (
+    ("bounded_below", "bounded_above"),
+    ("kinks", "vertical_tangents", "jumps", "poles"),
+)  # rows left out of the table
 _MANY = 8  # points in a cell of the table
 _ORDER: tuple[How, ...] = ("proven", "certified", "numerical")
 
@@ -76,7 +79,9 @@ TITLES = {
     "lipschitz": "Lipschitz constant",
     "smoothness": "smoothness",
     "kinks": "kinks",
+    "vertical_tangents": "vertical tangents",
     "jumps": "jumps",
+    "poles": "poles",
     "monotone": "monotone",
     "convex": "convex",
     "parity": "parity",
@@ -93,7 +98,8 @@ class Properties(Mapping[str, Finding]):
     asymptotes: a pair of lines m·x + c as expressions (None: no line);
     roots, critical_points, inflections: tuples of Point, ascending; roots also has the intervals on which f is 0;
     minimum, maximum: Extremum; range: a set; lipschitz: sup |f′|, oo where there is none;
-    smoothness: "C^∞", "C^1" and so on, "continuous" or "discontinuous"; kinks, jumps: tuples of numbers;
+    smoothness: "C^∞", "C^1" and so on, "continuous" or "discontinuous";
+    kinks, vertical_tangents, jumps, poles: tuples of numbers;
     monotone, convex, parity: words; bounded_below, bounded_above: booleans.
     """
 

@@ -7,6 +7,7 @@ import sympy
 from cosnb.analysis import exponentials, limited
 from cosnb.analysis.findings import DIGITS, Finding, How, show
 from cosnb.analysis.pieces import is_null
+from cosnb.analysis.special import differ, value_at
 from cosnb.analysis.study import Study
 
 _SECONDS = 5.0
@@ -20,11 +21,11 @@ def parity(study: Study) -> Finding:
     mirrored = study.expr.subs(study.x, -study.x)
     wanted = {"even": study.expr - mirrored, "odd": study.expr + mirrored}
     wanted["f(x) − f(−x) = x"] = study.expr - mirrored - study.x
-    at = _samples(study)
+    at = _samples(study) + _apart(study)
     open_ = {}
     exact = True
     for word, difference in wanted.items():
-        found = [difference.subs(study.x, point) for point in at]
+        found = [value_at(difference, study.x, point) or sympy.Integer(0) for point in at]
         if all(map(is_null, found)):
             open_[word] = difference
         else:
@@ -47,6 +48,14 @@ def _samples(study: Study) -> list[sympy.Rational]:
     ends = sorted({0, *(abs(border) for border in study.values)}, key=lambda e: sympy.N(e, 20))
     inner = [sympy.Rational(str(sympy.N(a + (b - a) * sympy.Rational(3, 7), 8))) for a, b in pairwise(ends)]
     return inner + [sympy.ceiling(ends[-1]) + sympy.Rational(p, 7) for p in (3, 11, 29)]
+
+
+def _apart(study: Study) -> list[sympy.Expr]:
+    """Return the borders whose value is apart from the function on both sides: 5 in where(x == 0, 5, x)."""
+    around = {right.low: (left.at(right.low), right.at(right.low)) for left, right in pairwise(study.order(0))}
+    limits = {border: left for border, (left, right) in around.items() if not differ(left, right)}
+    values = study.values
+    return [b for b, limit in limits.items() if values[b].is_finite and differ(values[b], limit)]
 
 
 def _vanishes(difference: sympy.Expr, x: sympy.Symbol) -> bool:

@@ -11,13 +11,15 @@ import sympy
 from cosnb.analysis import limited
 from cosnb.analysis.exponentials import HalfLine, half_line_of, half_lines
 from cosnb.analysis.findings import Finding
+from cosnb.analysis.numeric import numeric
+from cosnb.analysis.special import NO_NUMBERS, derivative, differ, near_limit, special_points, value_at, values_apart
 from cosnb.errors import CosnbError
 from cosnb.symbolic.functions import softplus
 from cosnb.symbolic.normal_form import NormalForm, normal_form
 
 WORKING_DIGITS = 50
 _KINKED = (sympy.Piecewise, sympy.Abs, sympy.Max, sympy.Min, sympy.sign, sympy.Heaviside)
-_SECONDS = 10.0
+_SECONDS, _LIMIT_SECONDS = 10.0, 2.0
 # Functions without singularity on the real line, whatever their real argument.
 _ENTIRE = ("exp", "sin", "cos", "tanh", "sech", "sinh", "cosh", "erf", "erfc", "atan", "asinh", "sigmoid", "softplus")
 
@@ -47,17 +49,32 @@ class Piece:
         return bool(self.expr == 0 or (self.is_rational() and sympy.cancel(self.expr) == 0))
 
     def is_rational(self) -> bool:
-        """Whether it is a quotient of polynomials with rational coefficients, its denominator without a real zero."""
+        """Whether it is a quotient of polynomials with rational coefficients, its denominator without a zero inside."""
         poles = _poles(self.expr, self.x)
-        return poles is not None and not any(self.contains(p) or p in (self.low, self.high) for p in poles)
+        return poles is not None and not any(map(self.contains, poles))
 
     def contains(self, value: sympy.Expr) -> bool:
         return bool(self.low < value) and bool(value < self.high)
 
     def at(self, value: sympy.Expr) -> sympy.Expr:
-        """Return the exact value at a number: at an end that is none of its own, the one-sided limit."""
+        """Return the value at a number, exact where known: at an end the one-sided limit, ±oo too, NaN for none."""
         found = self.expr.subs(self.x, value)
+        if found.has(*NO_NUMBERS, sympy.oo, sympy.I):
+            limit = near_limit(self.expr, self.x, value, 1 if value == self.low else -1)
+            return sympy.nan if limit is None else limit
         return sympy.nsimplify(found) if found.is_Rational else found
+
+    def is_exact_at(self, value: sympy.Expr) -> bool:
+        """Whether `at` is proven: by substitution, a pole's ±oo too, or by SymPy's limit."""
+        found = self.expr.subs(self.x, value)
+        if not found.has(*NO_NUMBERS, sympy.oo, sympy.I) or found == sympy.zoo:
+            return True
+        side = "+" if value == self.low else "-"
+        try:
+            limit = limited.call(sympy.limit, self.expr, self.x, value, side, seconds=_LIMIT_SECONDS)
+        except Exception:  # the time limit, and whatever SymPy's algorithm stumbles over
+            return False
+        return not differ(limit, self.at(value))
 
     def number(self, value: Any) -> mpmath.mpf:
         """Return the value at a number in mpmath's working precision; CosnbError where there is no real one."""
@@ -120,28 +137,11 @@ def _real_roots(p: sympy.Poly) -> tuple[sympy.Expr, ...]:
     return tuple(root for root, _ in p.real_roots(multiple=False))
 
 
-@lru_cache(maxsize=512)
-def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
-    """Return `expr` as a function of mpmath's numbers."""
-    return sympy.lambdify(x, expr, [{"tanh": _tanh, "exp": _exp}, "mpmath"])
-
-
-def _exp(value: Any) -> Any:
-    # What takes e^x to an exponent of more than 2000 bits, e^(e^(2²⁰⁰)), would take mpmath for ever.
-    if mpmath.isfinite(value) and mpmath.mag(value) > 2000:
-        return mpmath.inf if mpmath.re(value) > 0 else mpmath.mpf(0)
-    return mpmath.exp(value)
-
-
-def _tanh(value: Any) -> Any:
-    # mpmath makes an integer of 2^m bits for an argument of m bits: e^(e^40) ends in a MemoryError.
-    return mpmath.tanh(value) if abs(value) < 10**6 else mpmath.sign(value)
-
-
 @lru_cache(maxsize=256)
 def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sympy.Expr, sympy.Expr]]:
     """Return the pieces of `expr` from left to right, and its values at the numbers between them."""
-    if not expr.atoms(*_KINKED):
+    points = special_points(expr, x)
+    if not expr.atoms(*_KINKED) and not points:
         return (Piece(expr, x, -sympy.oo, sympy.oo, _halves(expr, x)),), {}
     pairs = limited.call(_pairs, expr, x, seconds=_SECONDS)
     parts = [(part, e) for e, where in pairs for part in (where.args if isinstance(where, sympy.Union) else [where])]
@@ -150,6 +150,9 @@ def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sy
     for part, e in parts:
         values |= {point: e.subs(x, point) for point in _own_borders(part)}
     merged = _merged([(interval.start, interval.end, e) for interval, e in intervals], values, x)
+    merged = [part for whole in merged for part in _cut(whole, points)]
+    apart, rest = values_apart(derivative(expr, x), x)
+    values = {point: _or_nan(value_at(rest, x, point)) for point in points} | values | apart
     pieces = tuple(Piece(e, x, low, high, _one_half(e, x, low, high) or _halves(e, x)) for low, high, e in merged)
     return pieces, {piece.low: values[piece.low] for piece in pieces[1:]}
 
@@ -161,6 +164,17 @@ def _own_borders(part: sympy.Set) -> list[sympy.Expr]:
     if not isinstance(part, sympy.Interval):
         return []
     return [end for end in (part.start, part.end) if end.is_finite and part.contains(end) == sympy.true]
+
+
+def _or_nan(value: sympy.Expr | None) -> sympy.Expr:
+    return sympy.nan if value is None else value
+
+
+def _cut(part: "_Part", points: tuple[sympy.Expr, ...]) -> list["_Part"]:
+    """Return a part in the parts between special points inside it."""
+    low, high, formula = part
+    ends = [low, *(point for point in points if low < point < high), high]
+    return [(*pair, formula) for pair in pairwise(ends)]
 
 
 _Part: TypeAlias = tuple[sympy.Expr, sympy.Expr, sympy.Expr]  # low, high, formula
@@ -231,12 +245,13 @@ def _is_analytic(expr: sympy.Expr) -> bool:
 def smoothness(
     pieces: tuple[Piece, ...], values: dict[sympy.Expr, sympy.Expr]
 ) -> tuple[Finding, tuple[sympy.Expr, ...], tuple[sympy.Expr, ...]]:
-    """Return the smoothness class, the places where f jumps, and those where only f′ does."""
+    """Return the smoothness class, the places where f jumps or has a pole, and those where only f′ jumps."""
     proven = all(piece.is_smooth() for piece in pieces)
     order: int | None = None
     jumps, kinks = [], []
     for left, right in pairwise(pieces):
-        n = _first_difference(left, right, values[right.low])
+        n, exact = _first_difference(left, right, values[right.low])
+        proven = proven and exact
         if n is not None:
             order = n if order is None else min(order, n)
             jumps += [right.low] if n == 0 else []
@@ -248,19 +263,36 @@ def smoothness(
     return Finding(words, "proven" if proven else "numerical", reason), tuple(jumps), tuple(kinks)
 
 
-def _first_difference(left: Piece, right: Piece, value: sympy.Expr) -> int | None:
-    """Return the order of the first derivative in which two neighbours differ at their border, None up to the 8th."""
-    border = right.low
+def _first_difference(left: Piece, right: Piece, value: sympy.Expr) -> tuple[int | None, bool]:
+    """Return the order of the first derivative in which two neighbours differ at their border, and whether proven.
+
+    None up to the 8th, or where one formula, meromorphic there, has the finite limit that is f's value: it is analytic
+    then (Riemann). Two that are infinite differ.
+    """
+    border, exact = right.low, True
     for n in range(9):
         ends = [left.at(border), right.at(border)] + ([value] if n == 0 else [])
-        if any(not is_null(end - ends[0]) for end in ends[1:]):
-            return n
+        exact = exact and left.is_exact_at(border) and right.is_exact_at(border)
+        if any(differ(end, ends[0]) for end in ends[1:]) or ends[0].is_infinite:
+            return n, exact
+        if n == 0 and left.expr == right.expr and _is_meromorphic(left.expr, left.x, border):
+            return None, exact
         left, right = left.derivative(), right.derivative()
-    return None
+    return None, exact
+
+
+def _is_meromorphic(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr) -> bool:
+    """Whether `expr` is built by + · / of functions that are analytic at a point; False: not known."""
+    if expr.is_Add or expr.is_Mul or (expr.is_Pow and expr.exp.is_Integer):
+        return all(_is_meromorphic(arg, x, point) for arg in expr.args)
+    at = expr.args[0].subs(x, point) if expr.args else sympy.Integer(1)
+    if expr.is_Pow or isinstance(expr, sympy.log):
+        return bool(at.is_positive)
+    return bool(expr.is_Atom or (at.is_finite and expr.func.__name__ in _ENTIRE))
 
 
 def is_null(number: sympy.Expr) -> bool:
-    """Whether a number is 0; what is below 1e-40 is taken for it."""
-    if number.is_Rational:
+    """Whether a number is 0; what is below 1e-40 is taken for it. NaN and ±oo are not."""
+    if number.is_Rational or number is sympy.nan or number.is_infinite:
         return bool(number == 0)
     return bool(abs(sympy.N(number, WORKING_DIGITS)) < sympy.Float("1e-40"))

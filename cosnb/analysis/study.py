@@ -10,8 +10,10 @@ from mpmath import mp
 
 from cosnb.analysis.asymptotes import end_limit, end_line
 from cosnb.analysis.charts import Chart, Place, chart
-from cosnb.analysis.findings import DIGITS, Finding, Point, show
-from cosnb.analysis.pieces import WORKING_DIGITS, Piece, is_null, smoothness, split
+from cosnb.analysis.findings import DIGITS, Finding, How, Point, show
+from cosnb.analysis.pieces import WORKING_DIGITS, Piece, smoothness, split
+from cosnb.analysis.special import derivative, differ
+from cosnb.errors import CosnbError
 
 SIDES = (-sympy.oo, sympy.oo)
 _NOISE = mpmath.mpf(10) ** -40  # what rounding leaves of a 0 in 50 digits
@@ -32,9 +34,13 @@ class Study:
 
     def __init__(self, expr: sympy.Expr, x: sympy.Symbol, order: int = 0) -> None:
         pieces, values = split(expr, x)
+        for piece in pieces:
+            if piece.expr.is_number and not piece.expr.is_finite:
+                where = f"{show(piece.low)} < x < {show(piece.high)}"
+                raise CosnbError(f"the formula is no real number for {where}: its properties need one everywhere")
         for _ in range(order):
             pieces, values = tuple(piece.derivative() for piece in pieces), {}
-        self.expr, self.x = sympy.diff(expr, x, order) if order else expr, x
+        self.expr, self.x = derivative(expr, x, order) if order else expr, x
         # A derivative has no value at a kink: the left one is taken, as in `Activation.derivative`.
         values = values or {right.low: left.at(right.low) for left, right in pairwise(pieces)}
         self.pieces, self.values = [pieces], values
@@ -53,6 +59,29 @@ class Study:
     @cached_property
     def smoothness(self) -> tuple[Finding, tuple[sympy.Expr, ...], tuple[sympy.Expr, ...]]:
         return smoothness(self.order(0), self.values)
+
+    def borders_how(self, n: int) -> How:
+        """Return how the values of the n-th derivative at both sides of the borders were found."""
+        ends = [(piece, end) for piece in self.order(n) for end in (piece.low, piece.high) if end.is_finite]
+        return "proven" if all(piece.is_exact_at(end) for piece, end in ends) else "numerical"
+
+    def poles(self) -> tuple[sympy.Expr, ...]:
+        """Return the numbers next to which f is not bounded."""
+        return tuple(border for border, ends in self._ends(0) if any(end.is_infinite for end in ends))
+
+    def vertical_tangents(self) -> tuple[sympy.Expr, ...]:
+        """Return the numbers where f is continuous and f′ tends to ±∞ from one side at least."""
+        jumps = self.smoothness[1]
+        steep = [border for border, ends in self._ends(1) if any(end.is_infinite for end in ends)]
+        return tuple(border for border in steep if border not in jumps)
+
+    def straight_tangents(self) -> tuple[sympy.Expr, ...]:
+        """Return those of the vertical tangents where f rises, or falls, on both sides: no kink."""
+        ends = dict(self._ends(1))
+        return tuple(border for border in self.vertical_tangents() if not differ(*ends[border]))
+
+    def _ends(self, n: int) -> list[tuple[sympy.Expr, tuple[sympy.Expr, sympy.Expr]]]:
+        return [(right.low, (left.at(right.low), right.at(right.low))) for left, right in pairwise(self.order(n))]
 
     def limits(self, n: int) -> Finding:
         """Return the limits of the n-th derivative at −∞ and ∞."""
@@ -82,7 +111,8 @@ class Study:
         if n == 0:
             return list(found.zeros())
         if n == 2:
-            return [p for p in found.crossings() if p.exact not in (*jumps, *kinks)]
+            bent = [k for k in kinks if k not in self.straight_tangents()]
+            return [p for p in found.crossings() if p.exact not in (*jumps, *bent)]
         kinked = [p for p in found.crossings() if p.is_border and not p.is_zero and p.exact not in jumps]
         return sorted([*found.zeros(), *kinked], key=lambda p: p.value)
 
@@ -135,8 +165,9 @@ class Study:
         signs = []
         for left, right in pairwise(self.order(n)):
             ends = [left.at(right.low), *([self.values[right.low]] if n == 0 else []), right.at(right.low)]
-            steps = [b - a for a, b in pairwise(ends)]
-            signs += [0 if is_null(step) else int(sympy.sign(sympy.N(step, WORKING_DIGITS))) for step in steps]
+            known = [end for end in ends if end is not sympy.nan]
+            steps = [b - a for a, b in pairwise(known) if differ(a, b)]
+            signs += [int(sympy.sign(sympy.N(step, WORKING_DIGITS))) for step in steps]
         return signs
 
 

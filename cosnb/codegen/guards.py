@@ -15,8 +15,10 @@ import sympy
 from mpmath import mp
 
 from cosnb.analysis.asymptotes import far_limit, far_line
-from cosnb.analysis.pieces import numeric
+from cosnb.analysis.numeric import numeric
+from cosnb.analysis.special import special_points
 from cosnb.codegen.evaluate import evaluator
+from cosnb.codegen.expansions import Expansion, expansions
 from cosnb.codegen.program import Program
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
@@ -37,10 +39,11 @@ class Tail:
 
 @dataclass(frozen=True)
 class Repairs:
-    """What a program needs: tails at −∞ and +∞, limits at −∞ and +∞, and whether NaN is lost."""
+    """What a program needs: tails and limits at −∞ and +∞, expansions at finite points, and whether NaN is lost."""
 
     tails: tuple[Tail | None, Tail | None]
     limits: tuple[sympy.Expr | None, sympy.Expr | None]
+    expansions: list[Expansion]
     nan: bool
 
 
@@ -54,7 +57,16 @@ def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
     nan = not all(
         numpy.isnan(f(numpy.array([numpy.nan], dtype))[0]) for f, dtype in zip(functions, _TYPES, strict=True)
     )
-    return Repairs(tails, limits, nan)  # type: ignore[arg-type]
+    return Repairs(tails, limits, expansions(functions, expr, x), nan)  # type: ignore[arg-type]
+
+
+def gives(program: Program, point: sympy.Expr, value: sympy.Expr) -> bool:
+    """Say whether a float32 and a float64 evaluation at a number is `value`, ±∞ or NaN too, within 4 ulp."""
+    for dtype in _TYPES:
+        got, wanted = evaluator(program, dtype)(numpy.array([float(point)]))[0], dtype(float(value))
+        if not numpy.isclose(got, wanted, rtol=4 * float(numpy.finfo(dtype).eps), atol=0, equal_nan=True):
+            return False
+    return True
 
 
 def lost_values(program: Program, inputs: Sequence[tuple[object, str]]) -> int:
@@ -84,14 +96,22 @@ def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, 
     """
     half = numpy.exp2(numpy.linspace(-20, 4, 4000))
     points = numpy.concatenate([-half, half]).astype(numpy.float32)
-    terms = [_float64(term, x)(points.astype(float)) for term in expr.as_ordered_terms()]
-    reference = numpy.abs(exact := evaluator(program, numpy.float64)(points))
-    largest = numpy.max([numpy.abs(numpy.broadcast_to(term, points.shape)) for term in terms], axis=0)
-    error = numpy.abs(evaluator(program, numpy.float32)(points) - exact)
-    by_class = numpy.where(reference >= largest / 64, reference, largest)
-    sizes = (numpy.maximum(size, _TINIEST) for size in (by_class, numpy.maximum(reference, largest)))
-    first, second = (error / numpy.exp2(numpy.floor(numpy.log2(size)) - 23) for size in sizes)
-    return float(numpy.max(first)), float(numpy.max(second))
+    exact = evaluator(program, numpy.float64)(points)
+    with numpy.errstate(all="ignore"):  # f or a term may underflow or overflow: sigmoid(50*x), tanh(1e30*x)
+        terms = [_float64(term, x)(points.astype(float)) for term in expr.as_ordered_terms()]
+        reference = numpy.abs(exact)
+        largest = numpy.max([numpy.abs(numpy.broadcast_to(term, points.shape)) for term in terms], axis=0)
+        error = numpy.abs(evaluator(program, numpy.float32)(points) - exact)
+        by_class = numpy.where(reference >= largest / 64, reference, largest)
+        first, second = (_in_ulp(error, size) for size in (by_class, numpy.maximum(reference, largest)))
+    return first, second
+
+
+def _in_ulp(error: numpy.ndarray, size: numpy.ndarray) -> float:
+    """Return the largest error in ulp of numbers of the given sizes, at least those of subnormal floats."""
+    unit = numpy.exp2(numpy.floor(numpy.log2(numpy.maximum(size, _TINIEST))) - 23)
+    ratio = error / unit
+    return float(numpy.max(ratio[numpy.isfinite(ratio)], initial=0.0))
 
 
 def _float64(term: sympy.Expr, x: sympy.Symbol) -> Callable[[numpy.ndarray], numpy.ndarray]:
@@ -102,9 +122,11 @@ def _float64(term: sympy.Expr, x: sympy.Symbol) -> Callable[[numpy.ndarray], num
 
 def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> Tail | None:
     edges, failed, truth = [], False, _Truth(expr, x)
+    nearest = max((side * float(point) for point in special_points(expr, x)), default=-numpy.inf)
     for evaluate, dtype in zip(functions, _TYPES, strict=True):
         top = numpy.log2(float(numpy.finfo(dtype).max))
         grid = side * numpy.exp2(numpy.arange(-2 * _STEPS, int(top * _STEPS)) / _STEPS).astype(dtype)
+        grid = grid[side * grid > nearest]
         last = _last_good(evaluate, grid, truth)
         fails = 0 <= last < len(grid) - 1
         if fails and not truth.is_real(grid[last + 1]):
@@ -137,7 +159,7 @@ class _Truth:
     """f and the size of its largest term by mpmath: what a value far out is held against."""
 
     def __init__(self, expr: sympy.Expr, x: sympy.Symbol) -> None:
-        self.functions = [numeric(term, x) for term in expr.as_ordered_terms()]
+        self.functions = [numeric(term, x) for term in sympy.Add.make_args(expr)]
         # Exponentials of exponentials take mpmath minutes far out; they overflow rather than be finite and wrong.
         self.is_tower = any(f.args[0].has(sympy.exp, sympy.sinh, sympy.cosh) for f in expr.atoms(sympy.Function))
 

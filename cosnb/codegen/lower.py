@@ -5,9 +5,11 @@ from functools import lru_cache
 
 import sympy
 
+from cosnb.analysis.special import special_points, value_at, values_apart
 from cosnb.codegen.decay import by_exponentials, lower_by_decay
 from cosnb.codegen.evaluate import with_odd_zeros
-from cosnb.codegen.guards import lost_values, repairs
+from cosnb.codegen.expansions import emit
+from cosnb.codegen.guards import gives, lost_values, repairs
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import lower_form
 from cosnb.codegen.tree import Tree
@@ -41,7 +43,9 @@ def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Progr
     No normal form and no care for ±inf, NaN and overflow: shorter, and the symbols may be several.
     """
     program = Program(note=FALLBACK)
-    program.result = Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(stable(expr))
+    program.result = Tree(program, {symbol: program.input(name) for symbol, name in names.items()}).lower(
+        stable(expr, half=False)
+    )
     return program
 
 
@@ -52,7 +56,8 @@ def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -
     For parameters that change while a network learns: head by head, or by the decay of its exponentials (see `decay`)
     where that loses fewer values on trial for some numbers in the parameters' place. At ±inf no limit is known.
     """
-    direct = lower_directly(expr, dict(inputs))
+    direct = Program(note=FALLBACK)
+    direct.result = Tree(direct, {symbol: direct.input(name) for symbol, name in inputs}).lower(stable(expr))
     if not by_exponentials(expr).has(sympy.exp):
         return direct
     lost = lost_values(direct, inputs)
@@ -64,15 +69,18 @@ def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -
 
 
 def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
-    """Emit `expr` head by head, with what the edges need: see `guards`."""
+    """Emit `expr` head by head, with what the edges need (see `guards`) and special points (see `expansions`)."""
+    apart, rest = values_apart(expr, x)
     trial = Program()
-    trial.result = Tree(trial, {x: trial.input("x")}).lower(stable(expr))
-    needs = repairs(trial, expr, x)
+    trial.result = Tree(trial, {x: trial.input("x")}).lower(stable(rest))
+    needs = repairs(trial, rest, x)
     given = held = program.input("x")
     edges = [program.edge(*tail.edge) if tail else None for tail in needs.tails]
     for op, edge in zip(("max", "min"), edges, strict=True):
         held = held if edge is None else program.emit(op, held, edge)
-    result = Tree(program, {x: held}).lower(stable(expr))
+    result = Tree(program, {x: held}).lower(stable(rest))
+    for expansion in needs.expansions:
+        result = emit(program, expansion, given, result)
     for side, (tail, edge, limit) in enumerate(zip(needs.tails, edges, needs.limits, strict=True)):
         if tail is not None and edge is not None:
             line = program.add(program.mul(program.number(tail.slope), given), program.number(tail.intercept))
@@ -80,4 +88,18 @@ def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
         elif limit is not None:
             infinity = program.number((-sympy.oo, sympy.oo)[side])
             result = program.where(program.emit("eq", given, infinity), program.number(limit), result)
+    result = _at_points(program, result, apart, rest, x)
     return program.where(program.emit("ne", given, given), given, result) if needs.nan else result
+
+
+def _at_points(
+    program: Program, result: int, apart: dict[sympy.Expr, sympy.Expr], rest: sympy.Expr, x: sympy.Symbol
+) -> int:
+    """Emit a selection for each special point at which the program would give another value."""
+    for point in sorted({*apart, *special_points(rest, x)}, key=float):
+        value = apart.get(point, value_at(rest, x, point))
+        program.result = result
+        if value is not None and not gives(program, point, value):
+            here = program.emit("eq", program.input("x"), program.number(point))
+            result = program.where(here, Tree(program, {}).lower(value), result)
+    return result

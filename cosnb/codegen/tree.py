@@ -61,8 +61,10 @@ class Tree:
             return self.names[expr]
         if expr.is_Symbol:
             raise CosnbError(f"cannot compile a formula that holds {expr} besides its variable: give {expr} a value")
+        if expr is sympy.nan:
+            return program.emit("sub", program.number(sympy.oo), program.number(sympy.oo))
         if expr.is_number:
-            return program.number(checked(expr))
+            return program.number(expr if expr in (sympy.oo, -sympy.oo) else checked(expr))
         if expr.is_Add:
             return self._sum(expr)
         if expr.is_Mul:

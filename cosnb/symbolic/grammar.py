@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Piecewise
 from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
 
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import x
@@ -42,6 +43,7 @@ class Builder:
 
     def finish(self, expr: sympy.Expr) -> sympy.Expr:
         """Return `expr` without Abs, once it is within every bound; constants must be real and of bounded size."""
+        expr = _without_poles(expr)
         if self.measure(expr).absolute:  # SymPy's √(x²) is |x|
             expr = expr.xreplace({u: self.branch([u.args[0]], KINKED["abs"]) for u in expr.atoms(sympy.Abs)})
         if not self.measure(expr).symbols and not expr.is_Rational:
@@ -116,6 +118,8 @@ class Builder:
         """
         parts = (part for arg in args for part in sympy.preorder_traversal(arg) if isinstance(part, Piecewise))
         found = next(parts, None)
+        if sympy.nan in args:
+            return sympy.nan
         if found is not None:
             return pieces(*((self.branch([arg.xreplace({found: e}) for arg in args], build), c) for e, c in found.args))
         self._cases += 1
@@ -130,6 +134,8 @@ class Builder:
         return self._measures[expr]
 
     def _measure(self, expr: sympy.Basic) -> Measure:
+        if isinstance(expr, ExprCondPair) and expr.expr is sympy.nan:
+            return self.measure(expr.cond)
         _check_number(expr)
         parts = [self.measure(part) for part in expr.args]
         size = 1 + sum(part.size for part in parts)
@@ -149,6 +155,27 @@ class Builder:
         return Measure(size, power, symbols, absolute)
 
 
+def _without_poles(expr: sympy.Expr) -> sympy.Expr:
+    """Return `expr` with NaN for a division by 0 in a piece that holds at one number alone, as 1/abs(x) has it at 0.
+
+    What the value there is, a limit or none, is known once the whole formula is: see `analysis.special`.
+    """
+    if not expr.has(sympy.zoo):
+        return expr
+    return expr.replace(lambda e: isinstance(e, Piecewise) and e.has(sympy.zoo), _marked)
+
+
+def _marked(expr: Piecewise) -> sympy.Expr:
+    strict: set[tuple[sympy.Expr, ...]] = set()
+    marked = []
+    for value, condition in expr.args:
+        alone = isinstance(condition, sympy.Eq) or (isinstance(condition, Relational) and condition.args in strict)
+        marked.append((sympy.nan if value == sympy.zoo and alone else value, condition))
+        if isinstance(condition, sympy.StrictLessThan | sympy.StrictGreaterThan):
+            strict.add(condition.args)
+    return Piecewise(*marked)
+
+
 _EXPONENT = (
     f"an exponent must be a number or a parameter, between -{MAX_EXPONENT} and {MAX_EXPONENT}: only a base without x "
     "takes any, as in 2**x; write u**v as exp(v*log(u))"
@@ -160,7 +187,8 @@ def _check_number(expr: sympy.Basic) -> None:
     if expr.is_Rational and max(expr.p.bit_length(), expr.q.bit_length()) > MAX_BITS:
         raise OutOfBoundsError("a number here has more than 100 digits: use smaller or rounder numbers")
     if expr in _NO_NUMBERS:
-        raise OutOfBoundsError("this is not a finite real number for any x: is there a division by 0 or √(−1)?")
+        where = "on an interval of x" if expr == sympy.zoo else "for any x"
+        raise OutOfBoundsError(f"this is not a finite real number {where}: is there a division by 0 or √(−1)?")
 
 
 def _constant(expr: sympy.Expr) -> sympy.Expr:

@@ -8,9 +8,11 @@ a function's (`np.tanh(x)`), |u| is abs(u), and signs of papers (·, −, ², π
 
 Exponents are rational numbers up to 32 in size, or parameters; a base without x, above 0, takes any (`2**x`). A root,
 like log, is real only where its argument is not negative: elsewhere the formula has no value (NaN in code); `cbrt` is
-real everywhere. `abs`, `sign`, `min`, `max`, `clip`, `relu`, `step` and `where` become Piecewise, each condition free
-of Piecewise, so that SymPy's derivatives of every order are functions: 0 at the kink of abs(x) and relu(x), and where
-two arguments of min or max are equal, that of the constant, else of the first. step(x) is 1 at 0, step(x, h) is h.
+real everywhere. Where it is 0/0 at one number alone, as sin(x)/x is at 0, it has its limit there, ±inf at a pole too,
+NaN if the sides differ. `abs`, `sign`, `min`, `max`, `clip`, `relu`, `step` and `where` become Piecewise, each
+condition free of Piecewise, so that SymPy's derivatives of every order are functions: 0 at the kink of abs(x) and
+relu(x), and where two arguments of min or max are equal, that of the constant, else of the first. step(x) is 1 at 0,
+step(x, h) is h.
 Where the values of the parameters are given, a condition on them alone decides which part is read:
 `where(a == 0, x, (exp(a*x) - 1)/a)` is x for a = 0.
 """

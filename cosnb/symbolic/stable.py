@@ -4,7 +4,7 @@ Each rule is an identity for every real argument; none asks for a limit or a ran
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import sympy
 from sympy.codegen.cfunctions import expm1, log1p
@@ -13,14 +13,17 @@ from cosnb.symbolic.functions import erfc, sigmoid, softplus
 
 
 @lru_cache(maxsize=512)
-def stable(expr: sympy.Expr) -> sympy.Expr:
+def stable(expr: sympy.Expr, half: bool = True) -> sympy.Expr:
     """Return an equal expression that loses no digits in a tail or at 0 where one of these rules helps.
 
     r − r·σ(g), r ± r·erf(g), r ± r·tanh(g), r − r·tanh²(g), r·e^g − r, r − r·cos(g), r·cosh(g) − r become one product;
     (1 + e^g)⁻ⁿ and e^g/(1 + e^g) are written by σ, sinh/cosh as tanh, ln(1 + e^g), ln σ(g), ln cosh(g) and ln(1 + g) as
-    softplus and log1p. Works for any expression in any symbols.
+    softplus and log1p. Works for any expression in any symbols. half: σ(g) − ½ as tanh(g/2)/2 too, longer where a
+    target has no tanh.
     """
-    for head, rule in ((sympy.Pow, _power), (sympy.Mul, _product), (sympy.log, _logarithm), (sympy.Add, _sum)):
+    shares = (-1, 1, sympy.Rational(-1, 2)) if half else (-1, 1)
+    rules = (_power, _product, _logarithm, partial(_sum, shares))
+    for head, rule in zip((sympy.Pow, sympy.Mul, sympy.log, sympy.Add), rules, strict=True):
         expr = expr.replace(lambda e, head=head: isinstance(e, head), rule)
     return expr
 
@@ -94,7 +97,7 @@ def _logarithm(expr: sympy.Expr) -> sympy.Expr:
     return softplus(rest.args[0]) if isinstance(rest, sympy.exp) else log1p(rest)
 
 
-def _sum(expr: sympy.Expr) -> sympy.Expr:
+def _sum(shares: tuple, expr: sympy.Expr) -> sympy.Expr:
     """Join a pair of terms, r·h and ±r or a half of r, until none is left."""
     terms = list(expr.args)
     for term in terms:
@@ -105,11 +108,11 @@ def _sum(expr: sympy.Expr) -> sympy.Expr:
                 continue
             for degree in range(1, min(int(power), 2) + 1):
                 rest = _reduced(powers, by={head: degree})
-                for share in (-1, 1, sympy.Rational(-1, 2)):
+                for share in shares:
                     if share * rest in terms and (product := joined(head.args[0], degree, share)) is not None:
                         left = [other for other in terms if other not in (term, share * rest)]
                         pair = rest * product
-                        return _sum(sympy.Add(pair, *left)) if left else pair
+                        return _sum(shares, sympy.Add(pair, *left)) if left else pair
     return expr
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import sympy
 from sympy import Rational
 
+from cosnb.analysis.special import special_points
 from cosnb.codegen.lower import lower, lower_directly
 from cosnb.codegen.printing import Target, expression
 from cosnb.codegen.program import Program
@@ -79,11 +80,15 @@ def source(expr: sympy.Expr, x: str = "datum.x", parameters: Mapping[str, str] |
             raise CosnbError(
                 f"Vega reads no field or parameter called {name!r:.60}: expected one like datum.x or slope"
             )
-    texts = [expression(_spelled_out(lower_directly(expr, names)), VEGA)]
+    direct = expression(_spelled_out(lower_directly(expr, names)), VEGA)
     symbols = [symbol for symbol in names if symbol.name == "x"]
-    if len(names) == 1 and symbols and normal_form(expr, symbols[0]) is not None:
-        texts.append(expression(_spelled_out(lower(expr, symbols[0]), {"x": x}), VEGA))
-    return min(texts, key=len)
+    if len(names) > 1 or not symbols:
+        return direct
+    special = special_points(expr, symbols[0])
+    if normal_form(expr, symbols[0]) is None and not special:
+        return direct
+    guarded = expression(_spelled_out(lower(expr, symbols[0]), {"x": x}), VEGA)
+    return guarded if special else min(direct, guarded, key=len)
 
 
 def _spelled_out(program: Program, renamed: Mapping[str, str] | None = None) -> Program:

@@ -1,0 +1,68 @@
+"""Values of a formula in mpmath, and limits read off them far out."""
+
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
+
+import mpmath
+import sympy
+
+Line: TypeAlias = tuple[sympy.Expr, sympy.Expr] | Literal["slow"] | None
+Limit: TypeAlias = sympy.Expr | Literal["slow"] | None
+
+_LINE_DIGITS = 40
+# No powers of two: sin(π·x) would be 0 at each. Eight, so that no sine rises or falls all the way by chance.
+_FACTORS = (16, 17, 35, 83, 2**24 + 1, 5 * 2**30 + 1, 3 * 2**40 + 7, 2**44 + 3)
+
+
+@lru_cache(maxsize=512)
+def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
+    """Return `expr` as a function of mpmath's numbers."""
+    return sympy.lambdify(x, expr, [{"tanh": _tanh, "exp": _exp}, "mpmath"])
+
+
+def _exp(value: Any) -> Any:
+    # What takes e^x to an exponent of more than 2000 bits, e^(e^(2²⁰⁰)), would take mpmath for ever.
+    if mpmath.isfinite(value) and mpmath.mag(value) > 2000:
+        return mpmath.inf if mpmath.re(value) > 0 else mpmath.mpf(0)
+    return mpmath.exp(value)
+
+
+def _tanh(value: Any) -> Any:
+    # mpmath makes an integer of 2^m bits for an argument of m bits: e^(e^40) ends in a MemoryError.
+    return mpmath.tanh(value) if abs(value) < 10**6 else mpmath.sign(value)
+
+
+def far_points(sign: int, power: int = 200) -> list[mpmath.mpf]:
+    """Return eight numbers from ±2^power to ±2^(power + 40), for `read_off`."""
+    return [sign * mpmath.ldexp(factor, power) / 13 for factor in _FACTORS]
+
+
+def read_off(points: list[mpmath.mpf], values: list[mpmath.mpf]) -> tuple[Line, Limit]:
+    """Return the line on which the values at `far_points` lie and their limit; "slow" where they do not tell."""
+    first, *_, last = values
+    grows = len({mpmath.sign(value) for value in values}) == 1 and abs(last) > 2**20 * abs(first)
+    infinite = sympy.oo if last > 0 else -sympy.oo
+    slope = (values[2] - values[0]) / (points[2] - points[0])
+    if abs(slope) > 2**64:
+        return None, infinite if grows else "slow"
+    slope, m = _number(slope)
+    offsets = [value - m * point for value, point in zip(values, points, strict=True)]
+    intercept, c = _number(offsets[-1])
+    if all(abs(offset - c) <= mpmath.ldexp(max(1, abs(c)), -80) for offset in offsets):
+        return (slope, intercept), infinite if slope else intercept
+    if {mpmath.sign(b - a) for a, b in pairwise(offsets)} >= {-1, 1}:  # it oscillates
+        return None, infinite if grows else None
+    # ln x changes by as much from 2²²⁰ to 2²⁴⁰ as from 2²⁰⁰ to 2²²⁰, 1/ln x by 0.83 of that.
+    diverges = abs(offsets[-1] - offsets[4]) > 0.98 * abs(offsets[4] - offsets[0])
+    return (None, infinite) if diverges else ("slow", "slow")
+
+
+def _number(value: mpmath.mpf) -> tuple[sympy.Expr, mpmath.mpf]:
+    """Return the fraction of small numbers that `value` is to 1e-20, else its first digits; and what to reckon with."""
+    fraction = Fraction(int(mpmath.nint(mpmath.ldexp(value, 100))), 2**100).limit_denominator(1000)
+    exact = mpmath.mpf(fraction.numerator) / fraction.denominator
+    if abs(exact - value) <= mpmath.mpf(10) ** -20:
+        return sympy.Rational(fraction.numerator, fraction.denominator), exact
+    return sympy.Float(value, _LINE_DIGITS), value
