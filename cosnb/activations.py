@@ -5,10 +5,12 @@ import re
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 import sympy
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from cosnb.analysis import calculus, special
 from cosnb.analysis.findings import Properties
@@ -20,9 +22,10 @@ from cosnb.kernels import operators
 from cosnb.kernels.autograd import AutogradFunction, Orders
 from cosnb.kernels.learnable import OpenFunction
 from cosnb.kernels.operators import Kernel
-from cosnb.kernels.torch_internals import is_constant, runs_at_trace, untraced
+from cosnb.kernels.torch_internals import fx_leaf, is_constant, is_recorded, runs_at_trace, untraced
 from cosnb.symbolic import catalogue, parsing
 from cosnb.symbolic.catalogue import Formula, x
+from cosnb.symbolic.text import formula_text
 from cosnb.symbolic.vocabulary import find, takes
 
 # A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
@@ -42,6 +45,10 @@ class Activation:
 
     `expr` is a SymPy expression in the real symbol `x`, parameters filled in. Calling the object applies it to a
     floating-point tensor of any shape, dtype and device and returns one like it; only the input is kept for backward.
+    Activations of one formula with the same parameters are equal.
+
+    torch.fx takes it for one operation. torch.jit.trace and torch.onnx.export record PyTorch's operations, for the
+    input's dtype: such a graph needs no cosnb, and is differentiated once.
     """
 
     def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> None:
@@ -54,6 +61,7 @@ class Activation:
         if self.expr.has(sympy.zoo, undefined, sympy.oo, -sympy.oo, sympy.I):
             values = ", ".join(f"{symbol} = {value}" for symbol, value in parameters.items())
             raise CosnbError(f"{self.name} is no real number for any x with {values}: give it other parameters")
+        self._key = (formula.name, formula.title, formula.expr, frozenset(parameters.items()))
         self._kernels: dict[int, Kernel] = {}
         self._orders = Orders(self.kernel)
         self.traced: AutogradFunction | None = None  # these two are made when torch.compile or torch.export ask
@@ -65,23 +73,37 @@ class Activation:
         values = "".join(f", {symbol}={value}" for symbol, value in self.parameters.items())
         return f"activation({self.name!r}{values})"
 
-    def __reduce__(self) -> tuple[type["Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Expr]]]:
-        # Kernels and autograd Functions are no importable names, so a copy makes its own.
-        return Activation, (self.formula, self.parameters)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Activation) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __reduce__(self) -> tuple[Callable[..., "Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Expr]]]:
+        # Kernels are no importable names, so another process makes its own. What is read ten times is one, for
+        # torch.compile asks whether an activation is the very object that it has compiled.
+        return _made, (self.formula, self.parameters)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Activation":
         return self  # it never changes, so copies of a network share what has been compiled
 
     def __call__(self, input: Tensor) -> Tensor:
         """Apply the activation to `input`: same shape, strides kept where PyTorch keeps them, same dtype and device."""
+        if isinstance(input, Proxy):
+            text, values = self._spelling()
+            return input.tracer.create_proxy("call_function", apply, (input, text), values)
         self.check(input)
         if torch.compiler.is_compiling():
+            if torch.onnx.is_in_onnx_export():
+                return self.kernel(0).onnx_operations(input)
             if PREPARES:
                 _prepare(self)
             assert self.traced is not None
             return self.traced.apply(input)
         if is_constant(input):
             return operators.forward(input, self.kernel(0))
+        if is_recorded():
+            return self.kernel(0).recorded(input)
         return self._orders.value(0).apply(input)
 
     def check(self, input: Tensor) -> None:
@@ -93,6 +115,13 @@ class Activation:
             raise CosnbError(f"{self.name} expects a floating-point tensor, got {input.dtype}: {hint}")
         if input.dtype in _NARROW:
             raise CosnbError(f"{self.name} expects 16 bits or more, got {input.dtype}: convert it with .bfloat16()")
+
+    def _spelling(self) -> tuple[str, dict[str, str]]:
+        """Return what `activation` makes this of: a name or a text, and values of parameters."""
+        if catalogue.CATALOGUE.get(self.name) == self.formula or self.formula.source == parsing.TYPED:
+            text = self.name if self.name in catalogue.CATALOGUE else self.formula.title
+            return text, {symbol.name: str(value) for symbol, value in self.parameters.items()}
+        return formula_text(self.expr), {}
 
     def derivative(self, n: int = 1) -> sympy.Expr:
         """Return the n-th symbolic derivative, defined on the whole line; of order 0 the formula with its limits.
@@ -161,6 +190,8 @@ class ActivationModule(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the activation to a floating-point tensor of any shape."""
+        if isinstance(input, Proxy) and (leaf := fx_leaf(self, input)) is not None:
+            return leaf
         return self.activation(input)
 
     def extra_repr(self) -> str:
@@ -194,14 +225,19 @@ class LearnableModule(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the activation, with the parameters as they are now, to a floating-point tensor of any shape."""
-        self.activation.check(input)
+        if isinstance(input, Proxy) and (leaf := fx_leaf(self, input)) is not None:
+            return leaf
         parameters = [getattr(self, name) for name in self._names]
+        if not isinstance(input, Proxy):
+            self.activation.check(input)
         if torch.compiler.is_compiling():
+            if torch.onnx.is_in_onnx_export():
+                return self.activation.open_function.onnx_operations(input, *parameters)
             if PREPARES:
                 _prepare_open(self.activation)
             assert self.activation.open_traced is not None
             return self.activation.open_traced.apply(input, *parameters)
-        return self.activation.open_function.eager.apply(input, *parameters)
+        return apply_learnable(input, self.activation, *parameters)
 
     def extra_repr(self) -> str:
         return f"{self.activation!r}, learnable"
@@ -248,6 +284,20 @@ def activation(formula: str, /, **parameters: float | str) -> Activation:
     return _cached(row.name, tuple(merged.items()))
 
 
+def apply(input: Tensor, formula: str, /, **parameters: float | str) -> Tensor:
+    """Return `activation(formula, **parameters)(input)`: what a graph of torch.fx calls."""
+    return activation(formula, **parameters)(input)
+
+
+def apply_learnable(input: Tensor, formula: str | Activation, /, *values: Tensor, **parameters: str) -> Tensor:
+    """Return the formula with `values` for its parameters, in their order: what a graph of torch.fx calls."""
+    act = formula if isinstance(formula, Activation) else activation(formula, **parameters)
+    if isinstance(input, Proxy):
+        text, parameters = act._spelling()
+        return input.tracer.create_proxy("call_function", apply_learnable, (input, text, *values), parameters)
+    return (act.open_function.recorded if is_recorded() else act.open_function.eager.apply)(input, *values)
+
+
 def _no_tensor(name: str, input: object) -> str:
     """Return the message for an input that is no tensor."""
     given = type(input).__name__
@@ -264,10 +314,20 @@ def _value(name: str, value: float | str) -> sympy.Rational:
 
 @lru_cache(maxsize=256)
 def _cached(name: str, parameters: tuple[tuple[sympy.Symbol, sympy.Expr], ...]) -> Activation:
-    return Activation(catalogue.get(name), dict(parameters))
+    return _made(catalogue.get(name), dict(parameters))
 
 
 @lru_cache(maxsize=256)
 def _from_text(text: str, parameters: tuple[tuple[str, sympy.Rational], ...]) -> Activation:
     formula = parsing.from_text(text, dict(parameters))
-    return Activation(formula, dict(formula.parameters))
+    return _made(formula, dict(formula.parameters))
+
+
+# An activation lives as long as someone holds it or the caches above do.
+_MADE: WeakValueDictionary[tuple[Any, ...], Activation] = WeakValueDictionary()
+
+
+def _made(formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> Activation:
+    """Return the one activation of a formula and values of its parameters."""
+    made = Activation(formula, parameters)
+    return _MADE.setdefault(made._key, made)

@@ -19,7 +19,7 @@ from cosnb.codegen import sources
 from cosnb.codegen.printing import check_name
 from cosnb.codegen.targets import pytorch
 from cosnb.errors import CosnbError
-from cosnb.kernels import cpu, timing
+from cosnb.kernels import cpu, operators, timing
 from cosnb.symbolic.catalogue import CATALOGUE
 
 LICENCE = "Licence: MIT, copyright 2026 The cosnb founders; written by `cosnb export`."
@@ -73,10 +73,13 @@ class _Slope(torch.autograd.Function):
         return _slope(g, x), _curvature(g * dy, x)
 
 
+{recorded}
+
+@torch.fx.wrap
 def _apply(x):
     if not x.is_floating_point():
         raise TypeError(f"{name} expects a floating-point tensor, got {{x.dtype}}")
-    return _Value.apply(x)
+    return _recorded(x) if torch.jit.is_tracing() else _Value.apply(x)
 
 
 def {name}(input):
@@ -89,6 +92,16 @@ class {module}(nn.Module):
 
     def forward(self, input):
         return _apply(input)
+'''
+_SLOPED = '''
+def _recorded(x):
+    """f for torch.jit.trace and ONNX, with a zero added through which autograd finds f′."""
+    fixed = x.detach()
+    y = _operations(fixed)
+    if torch.onnx.is_in_onnx_export():
+        return y
+    finite = torch.where(x.isfinite(), x, torch.zeros_like(x))
+    return y + (finite - finite.detach()) * _slope(torch.ones_like(x), fixed)
 '''
 
 
@@ -125,8 +138,16 @@ def python_text(activation: Activation, name: str, measured: list[str] | None = 
     head = [*sources.formulas(activation, 2), f"f: {sources.costs(activation.program(0))}"]
     head += [f"f′: {sources.costs(activation.program(1))}", LICENCE, *(measured or [])]
     functions = "\n\n".join(pytorch.source(p, n) for p, n in zip(programs, names, strict=True))
-    body = _PYTHON.format(name=name, module=module_name(name), functions=functions)
+    body = _PYTHON.format(name=name, module=module_name(name), functions=functions, recorded=_recorded(activation))
     return "".join(f"# {line}\n" for line in head) + body
+
+
+def _recorded(activation: Activation) -> str:
+    """Return the text of the function that graphs are recorded by: in operations that ONNX has."""
+    by_autograd = operators.autograd_finds_slope(activation.kernel(0), pytorch.ONNX)
+    name = "_recorded" if by_autograd else "_operations"
+    text = pytorch.source(activation.program(0), name, target=pytorch.ONNX)
+    return text if by_autograd else f"{text}\n{_SLOPED}"
 
 
 def module_name(name: str) -> str:

@@ -1,7 +1,7 @@
 """Functions from printed Python source, and from a `Program` by NumPy, which lowering uses for trial runs."""
 
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import FunctionType
 
@@ -55,14 +55,17 @@ def compile_source(code: str, name: str, **modules: object) -> FunctionType:
     return function
 
 
-def evaluator(program: Program, dtype: type, **templates: str) -> Callable[[numpy.ndarray], numpy.ndarray]:
+def evaluator(
+    program: Program, dtype: type, values: Mapping[str, float] | None = None, /, **templates: str
+) -> Callable[[numpy.ndarray], numpy.ndarray]:
     """Return the program as a function of an array of `dtype`, by NumPy, without warnings; an input dy is 1.
 
-    templates: {operation: NumPy code} for other code than NUMPY has.
+    values: the numbers that its further inputs have. templates: {operation: NumPy code} for other code than NUMPY has.
     """
     lines, result = assignments(program, replace(NUMPY, templates={**NUMPY.templates, **templates}))
     body = "\n    ".join([*(f"{name} = {code}" for name, code in lines), f"return {result}"])
     namespace: dict[str, object] = {"numpy": numpy}
+    namespace |= {name: dtype(value) for name, value in (values or {}).items()}
     if "scipy." in body:
         import scipy.special
 

@@ -5,7 +5,7 @@ derivative … + x·e^x·(1 − tanh²(e^x))). The program is tried in float32 a
 where it fails, x is held at the last good point, and beyond stands the asymptote.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from cosnb.codegen.program import Program
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
 _TINIEST = 2.0**-1000  # instead of 0, which has no logarithm
 _STEPS = 8  # grid points an octave
+_PARAMETERS = (0.7, 1.0, -1.3, 3.0, 25.0)
 _AGREE = (20, 40)  # bits to which the asymptote must agree with f where it takes over, for float and double
 
 
@@ -66,6 +67,25 @@ def gives(program: Program, point: sympy.Expr, value: sympy.Expr) -> bool:
         if not numpy.isclose(got, wanted, rtol=4 * float(numpy.finfo(dtype).eps), atol=0, equal_nan=True):
             return False
     return True
+
+
+def lost_values(program: Program, inputs: Sequence[tuple[object, str]]) -> int:
+    """Return at how many points a program with parameters has no finite value, or in float32 one unlike float64's.
+
+    The points: ±2^(k/4), 2^−20 ≤ |x| ≤ 2^13; `inputs`: x and the parameters with their names in the program, which take
+    numbers of either sign, near 1 and far.
+    """
+    points = numpy.exp2(numpy.arange(-80, 53) / 4)
+    points = numpy.concatenate([-points, points])
+    lost = 0
+    for first in range(len(_PARAMETERS)):
+        names = [name for _, name in inputs[1:]]
+        values = {name: _PARAMETERS[(first + 3 * place) % len(_PARAMETERS)] for place, name in enumerate(names)}
+        single, double = (evaluator(program, dtype, values)(points) for dtype in _TYPES)
+        with numpy.errstate(invalid="ignore"):
+            unlike = ~(numpy.abs(single - double) <= 1e-2 * numpy.abs(double) + 1e-37)
+        lost += int(numpy.sum(~numpy.isfinite(double) | (unlike & (numpy.abs(double) < 1e37))))
+    return lost
 
 
 def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, float]:

@@ -6,9 +6,10 @@ from functools import lru_cache
 import sympy
 
 from cosnb.analysis.special import special_points, value_at, values_apart
+from cosnb.codegen.decay import by_exponentials, lower_by_decay
 from cosnb.codegen.evaluate import with_odd_zeros
 from cosnb.codegen.expansions import emit
-from cosnb.codegen.guards import gives, repairs
+from cosnb.codegen.guards import gives, lost_values, repairs
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import lower_form
 from cosnb.codegen.tree import Tree
@@ -16,6 +17,8 @@ from cosnb.symbolic.normal_form import normal_form
 from cosnb.symbolic.stable import stable
 
 FALLBACK = "fallback: printed operation by operation, for the formula is outside the normal form's class"
+
+DECAY = "by the decay of its exponentials, for its parameters are open"
 
 
 @lru_cache(maxsize=512)
@@ -48,13 +51,21 @@ def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Progr
 
 @lru_cache(maxsize=512)
 def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -> Program:
-    """Return the program of `expr` whose symbols are inputs, each with its name: the fallback, without guards.
+    """Return the program of `expr` whose symbols are inputs, each with its name; raises as `lower`.
 
-    For parameters that change while a network learns: no normal form holds for every value, and no limit is known.
+    For parameters that change while a network learns: head by head, or by the decay of its exponentials (see `decay`)
+    where that loses fewer values on trial for some numbers in the parameters' place. At ±inf no limit is known.
     """
-    program = Program(note=FALLBACK)
-    program.result = Tree(program, {symbol: program.input(name) for symbol, name in inputs}).lower(stable(expr))
-    return program
+    direct = Program(note=FALLBACK)
+    direct.result = Tree(direct, {symbol: direct.input(name) for symbol, name in inputs}).lower(stable(expr))
+    if not by_exponentials(expr).has(sympy.exp):
+        return direct
+    lost = lost_values(direct, inputs)
+    if lost == 0:
+        return direct
+    decaying = lower_by_decay(expr, dict(inputs))
+    decaying.note = DECAY
+    return decaying if lost_values(decaying, inputs) < lost else direct
 
 
 def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:

@@ -19,8 +19,10 @@ from torch.autograd import forward_ad
 
 from cosnb.codegen.evaluate import compile_source
 from cosnb.codegen.lower import lower_open
+from cosnb.codegen.printing import Target
 from cosnb.codegen.targets import pytorch
 from cosnb.kernels.autograd import AutogradFunction
+from cosnb.kernels.operators import sloped
 from cosnb.kernels.torch_internals import Function, forward_mode_on
 
 Partial = Callable[..., Tensor]
@@ -44,16 +46,31 @@ class OpenFunction:
     @cached_property
     def operations(self) -> Partial:
         """Return f(x, *parameters) in PyTorch operations, of the shape and type of x."""
+        return self._operations(pytorch.PYTORCH)
+
+    @cached_property
+    def onnx_operations(self) -> Partial:
+        """Return the same in operations that ONNX has."""
+        return self._operations(pytorch.ONNX)
+
+    def recorded(self, *inputs: Tensor) -> Tensor:
+        """Return f(x, *parameters) in PyTorch's operations, for a graph that is recorded: see `operators.sloped`."""
+        if torch.onnx.is_in_onnx_export():
+            return self.onnx_operations(*inputs)
+        slopes = (self.partial(index) for index in range(len(self.symbols)))
+        return sloped(self.operations, [None if f.expr == 0 else f.operations for f in slopes], *inputs)
+
+    def _operations(self, target: Target) -> Partial:
         # The prefix keeps a parameter called `torch` or `v1` apart from the printed code's own names.
         names = [f"p_{symbol.name}" for symbol in self.symbols[1:]]
         program = lower_open(self.expr, tuple(zip(self.symbols, ("x", *names), strict=True)))
-        function = compile_source(
-            pytorch.source(program, "open_function", parameters=names), "open_function", torch=torch
-        )
+        code = pytorch.source(program, "open_function", parameters=names, target=target)
+        function = compile_source(code, "open_function", torch=torch)
+        depends_on_x = self.symbols[0] in self.expr.free_symbols
 
         def evaluate(x: Tensor, *parameters: Tensor) -> Tensor:
             y = function(x, *(p.to(_wide(x.dtype)) for p in parameters))
-            return y if y.shape == x.shape else y + torch.zeros_like(x)  # ∂(a·x)/∂x does not depend on x
+            return y if depends_on_x else y + torch.zeros_like(x)  # ∂(a·x)/∂x does not
 
         return evaluate
 

@@ -6,7 +6,8 @@ and dispatch modes. A plain call, which nothing of that concerns, goes to the co
 `cosnb.activation`'s.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from threading import Lock
 from weakref import WeakValueDictionary
@@ -15,15 +16,17 @@ import torch
 from torch import Tensor
 
 from cosnb.codegen.evaluate import compile_source
+from cosnb.codegen.printing import Target
 from cosnb.codegen.program import Program
 from cosnb.codegen.targets import pytorch
 from cosnb.errors import CosnbError
 from cosnb.kernels import cpu, cuda, norm
-from cosnb.kernels.torch_internals import is_plain
+from cosnb.kernels.torch_internals import is_plain, is_recorded, unrecorded
 
 # A kernel lives as long as an activation has it: a process that goes through thousands of formulas keeps the last few.
 _KERNELS: WeakValueDictionary[str, "Kernel"] = WeakValueDictionary()
 _REGISTRATION = Lock()
+logger = logging.getLogger(__name__)
 
 
 class Kernel:
@@ -35,6 +38,7 @@ class Kernel:
         self.product = product
         self._lock = Lock()
         self._native: cpu.Library | None = None
+        self._has_no_native = False
         self._triton: cuda.Library | None = None
         self._norm: norm.Norm | None = None
 
@@ -50,7 +54,7 @@ class Kernel:
 
     def _library(self, x: Tensor) -> cpu.Library | cuda.Library | None:
         if x.is_cpu:
-            return self.native() if cpu.supports(x.dtype) else None
+            return self._working_native() if cpu.supports(x.dtype) else None
         return self.triton() if cuda.supports(x) else None
 
     def native(self) -> cpu.Library:
@@ -59,6 +63,17 @@ class Kernel:
             with self._lock:
                 if self._native is None:
                     self._native = cpu.build(self.value(), self.product())
+        return self._native
+
+    def _working_native(self) -> cpu.Library | None:
+        """Return the C library, None where the compiler makes none; a fault in this one alone is told in the log."""
+        if self._native is None and not self._has_no_native:
+            try:
+                return self.native()
+            except CosnbError as error:
+                self._has_no_native = True
+                if cpu.compiler() is not None:
+                    logger.warning("%s: %s runs as PyTorch operations", error, self.key)
         return self._native
 
     def triton(self) -> cuda.Library:
@@ -88,6 +103,61 @@ class Kernel:
         """Return dy·f′ as PyTorch operations."""
         return compile_source(pytorch.source(self.product(), "backward"), "backward", torch=torch)
 
+    def slope(self, x: Tensor) -> Tensor:
+        """Return f′(x) in PyTorch operations."""
+        return self.backward_operations(torch.ones_like(x), x)
+
+    @cached_property
+    def onnx_operations(self) -> Callable[[Tensor], Tensor]:
+        """Return f as operations that ONNX has."""
+        return _printed(self.value(), pytorch.ONNX)
+
+    @cached_property
+    def recorded_operations(self) -> Callable[[Tensor], Tensor]:
+        """Return f as operations through which autograd finds f′, for a graph that torch.jit.trace records."""
+        value = _printed(self.value(), pytorch.RECORDED)
+        found = autograd_finds_slope(self, pytorch.RECORDED)
+        return value if found else lambda x: sloped(value, [self.slope], x)
+
+    def recorded(self, x: Tensor) -> Tensor:
+        """Return f(x) in PyTorch's operations, for a graph that is recorded."""
+        return (self.onnx_operations if torch.onnx.is_in_onnx_export() else self.recorded_operations)(x)
+
+
+def _printed(program: Program, target: Target) -> Callable[[Tensor], Tensor]:
+    return compile_source(pytorch.source(program, "forward", target=target), "forward", torch=torch)
+
+
+def autograd_finds_slope(kernel: Kernel, target: Target) -> bool:
+    """Say whether autograd through f's operations gives f′: it makes NaN where a piece not taken overflows (ELU at 90).
+
+    Compared at ±2^k, −24 ≤ k ≤ 13, ±k/8 below 16, and 0.
+    """
+    value = _printed(kernel.value(), target)
+    half = torch.cat([torch.arange(128) / 8, torch.arange(4, 14).exp2(), torch.arange(-24, -3).exp2()])
+    with unrecorded(), torch.enable_grad():
+        for dtype, tolerance in ((torch.float32, 1e-3), (torch.float64, 1e-6)):
+            x = torch.cat([-half, half]).to(dtype).requires_grad_()
+            (found,) = torch.autograd.grad(value(x).sum(), x)
+            if not torch.allclose(found, kernel.slope(x.detach()), tolerance, 1e-8):
+                return False
+    return True
+
+
+def sloped(value: Callable[..., Tensor], slopes: Sequence[Callable[..., Tensor] | None], *inputs: Tensor) -> Tensor:
+    """Return value(*inputs) in operations that autograd differentiates by the slopes: once, and by 0 at an infinity.
+
+    y + (x − x′)·slope(x′), where x′ is x detached, for a graph that is recorded has no autograd Function.
+    """
+    fixed = [x.detach() for x in inputs]
+    y = value(*fixed)
+    for x, slope in zip(inputs, slopes, strict=True):
+        if slope is not None:
+            finite = torch.where(x.isfinite(), x, torch.zeros_like(x))
+            bound = torch.finfo(y.dtype).max
+            y = y + ((finite - finite.detach()) * slope(*fixed).clamp(-bound, bound)).to(y.dtype)
+    return y
+
 
 def register(key: str, value: Callable[[], Program], product: Callable[[], Program]) -> Kernel:
     """Return the kernel of that key; the first caller's programs make it, so equal activations share what is built."""
@@ -107,7 +177,11 @@ def _kernel(key: str) -> Kernel:
 
 def forward(x: Tensor, kernel: Kernel) -> Tensor:
     """Return f(x), shaped and typed as x."""
-    return kernel.forward(x) if is_plain(x) else torch.ops.cosnb.forward(x, kernel.key)
+    if is_plain(x):
+        return kernel.forward(x)
+    if is_recorded():
+        return kernel.recorded(x)
+    return torch.ops.cosnb.forward(x, kernel.key)
 
 
 def backward(dy: Tensor, x: Tensor, kernel: Kernel) -> Tensor:
@@ -156,8 +230,9 @@ def batch_first(in_dims: tuple[int | None, ...], dy: Tensor, x: Tensor) -> list[
 
 
 _library = torch.library.Library("cosnb", "DEF")
-_library.define("forward(Tensor x, str kernel) -> Tensor")
-_library.define("backward(Tensor dy, Tensor x, str kernel) -> Tensor")
+# By this tag jagged nested tensors hand over the numbers that they hold.
+_library.define("forward(Tensor x, str kernel) -> Tensor", tags=(torch.Tag.pointwise,))
+_library.define("backward(Tensor dy, Tensor x, str kernel) -> Tensor", tags=(torch.Tag.pointwise,))
 for _name, _operations, _compiled, _meta, _vmap in (
     ("forward", _forward_operations, _forward_compiled, _forward_meta, _forward_vmap),
     ("backward", _backward_operations, _backward_compiled, _backward_meta, _backward_vmap),
@@ -165,5 +240,6 @@ for _name, _operations, _compiled, _meta, _vmap in (
     _library.impl(_name, _operations, "CompositeExplicitAutograd")
     _library.impl(_name, _compiled, "CPU")
     _library.impl(_name, _compiled, "CUDA")
+    _library.impl(_name, torch.library.fallthrough_kernel, "AutogradNestedTensor")  # the others fall through unasked
     torch.library.register_fake(f"cosnb::{_name}", _meta, lib=_library)
     torch.library.register_vmap(f"cosnb::{_name}", _vmap, lib=_library)

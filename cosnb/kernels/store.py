@@ -41,8 +41,14 @@ def put(key: str, suffix: str, content: bytes) -> Path:
     try:
         return _write(_shared(), _name(key, suffix, content), content)
     except OSError as error:
-        logger.warning("the kernels' cache takes nothing (%s): they are built again in each process", error)
-        return _write(_own(), _name(key, suffix, content), content)
+        return put_own(key, suffix, content, f"it takes nothing: {error}")
+
+
+def put_own(key: str, suffix: str, content: bytes, reason: str) -> Path:
+    """Write the file of `key` into a folder of this process's own, since the cache is of no use for that reason."""
+    if not _own.cache_info().currsize:
+        logger.warning("the kernels' cache is of no use (%s): they are built again in each process", reason)
+    return _write(_own(), _name(key, suffix, content), content)
 
 
 def _write(folder: Path, name: str, content: bytes) -> Path:

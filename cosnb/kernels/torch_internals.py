@@ -10,6 +10,8 @@
     is_transformed                as is_constant                        no public question               correctness
     forward_mode_on               _set_fwd_grad_enabled                 a jvp of a jvp would be 0        correctness
                                                                         (PyTorch's issue 197867)
+    is_recorded                   _is_tracing                         torch.jit's own asks more            0.3 µs
+    unrecorded                    _get_tracing_state, _set_…           autograd inside of a trace           correctness
     has_dispatch_mode             _len_torch_dispatch_stack             a mode must see operations       correctness
     batch_norm, …_backward        _batch_norm_impl_index, its backward  nn.BatchNorm's kernels, with     memory
                                                                         what their backward needs
@@ -24,13 +26,14 @@ Gained: in a forward and a backward of CoS on 100 float32 elements, which take 4
 by drills/versions.py, 2.8. Where a name that only saves time is gone, the public way is taken.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.fx import Proxy
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 __all__ = [
@@ -40,13 +43,16 @@ __all__ = [
     "batch_norm_backward",
     "cpu_multiplies_bfloat16",
     "forward_mode_on",
+    "fx_leaf",
     "has_dispatch_mode",
     "is_constant",
     "is_dense",
     "is_plain",
+    "is_recorded",
     "is_transformed",
     "let_device_sleep",
     "runs_at_trace",
+    "unrecorded",
     "untraced",
 ]
 C = TypeVar("C", bound=Callable[..., Any])
@@ -100,6 +106,35 @@ def is_constant(x: Tensor) -> bool:
 def is_transformed() -> bool:
     """Say whether torch.func or forward mode is at work."""
     return _are_transforms_active() or forward_ad._current_level >= 0
+
+
+def is_recorded() -> bool:
+    """Say whether torch.jit.trace, or torch.onnx.export upon it, records what is computed."""
+    return bool(torch._C._is_tracing())
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Return a context in which nothing is recorded, inside of torch.jit.trace."""
+    state = torch._C._get_tracing_state()
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch._C._set_tracing_state(state)  # type: ignore[attr-defined]
+
+
+def fx_leaf(module: nn.Module, *inputs: Proxy) -> Any:
+    """Return the node of torch.fx that calls `module` as one step, as it does PyTorch's own; None for a tracer's root.
+
+    torch.fx asks a module's name for whether it goes inside, and then its forward is called with proxies.
+    """
+    tracer = inputs[0].tracer
+    try:
+        path = tracer.path_of_module(module)  # type: ignore[attr-defined]
+    except (AttributeError, NameError):  # a tracer without a root, or one that has another module
+        return None
+    return tracer.create_proxy("call_module", path, inputs, {}) if path else None
 
 
 def has_dispatch_mode() -> bool:

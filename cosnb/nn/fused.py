@@ -9,20 +9,19 @@ On CUDA devices two Triton launches do so in each direction (cosnb.kernels.norm)
 activation's.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.functional import batch_norm
 
 from cosnb.activations import Activation, ActivationModule
 from cosnb.errors import CosnbError
 from cosnb.kernels import norm, operators
-from cosnb.kernels.torch_internals import BatchNorm, batch_norm_backward, is_dense, is_transformed
+from cosnb.kernels.torch_internals import BatchNorm, batch_norm_backward, fx_leaf, is_dense, is_recorded, is_transformed
 from cosnb.kernels.torch_internals import batch_norm as batch_norm_forward
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+from cosnb.nn.pairs import find_pairs
 
 
 class _NormActivation(torch.autograd.Function):
@@ -105,41 +104,76 @@ def _general_backward(ctx: Any, dy: Tensor) -> list[Tensor | None]:
     return [next(found) if needs else None for needs in ctx.needs_input_grad[:3]]
 
 
+class _EpsError(CosnbError, AttributeError):
+    """As a missing attribute, for tools that only look for what there is."""
+
+
 class _BatchNormActivation(BatchNorm):
     """A batch normalisation, whose weights, statistics and state_dict keys it has, and the activation after it.
 
-    Input and output as the normalisation's, whose momentum, eps, affine and track_running_stats mean the same. Double
-    backward is exact. Under torch.compile, which decides itself what to compute again in backward, and under torch.func
-    and forward mode it runs as the plain pair.
+    Input and output as the normalisation's, whose momentum, affine and track_running_stats mean the same. Double
+    backward is exact. Under torch.compile, which decides itself what to compute again in backward, under torch.func,
+    forward mode and torch.jit.trace it runs as the plain pair. Reading `eps` raises CosnbError: whoever reads it
+    (SyncBatchNorm.convert_sync_batchnorm, folding into a convolution, freezing) is about to normalise in its place, and
+    would lose the activation.
     """
 
-    def __init__(self, norm: BatchNorm, activation: ActivationModule) -> None:
-        super().__init__(
-            norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats, device="meta"
-        )
-        for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
-            setattr(self, name, getattr(norm, name))  # the very tensors: an optimiser may hold them
-        self.activation = activation
-        self.train(norm.training)
+    activation: ActivationModule
+    marks: Any = (
+        False  # True where the activation is called after it by the parent's forward, and passes on what is marked
+    )
+
+    __constants__ = ["track_running_stats", "momentum", "num_features", "affine"]  # noqa: RUF012  (as PyTorch has it)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "eps":
+            raise _EpsError(
+                "a batch normalisation that cosnb.fuse_bn joined with its activation cannot be converted, frozen or "
+                "folded: do that before fuse_bn"
+            )
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__("_eps" if name == "eps" else name, value)
+
+    def extra_repr(self) -> str:
+        settings = f"eps={self._eps}, momentum={self.momentum}, affine={self.affine}"
+        return f"{self.num_features}, {settings}, track_running_stats={self.track_running_stats}"
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the activation of the normalised input, in the input's shape, dtype and memory format."""
-        if torch.compiler.is_compiling() or is_transformed():
-            return self.activation(super().forward(input))
+        if isinstance(input, Proxy) and (leaf := fx_leaf(self, input)) is not None:
+            return leaf
         self._check_input_dim(input)
-        momentum = 0.0 if self.momentum is None else self.momentum
+        momentum, eps = 0.0 if self.momentum is None else self.momentum, self._eps
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             if self.momentum is None:
                 momentum = 1.0 / float(self.num_batches_tracked)
         of_batch = self.training or self.running_mean is None
-        if of_batch and input.numel() == input.size(1):
-            raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.size()}")
         kept = not self.training or self.track_running_stats
         statistics = (self.running_mean, self.running_var) if kept else (None, None)
-        return _NormActivation.apply(
-            input, self.weight, self.bias, *statistics, of_batch, momentum, self.eps, self.activation.activation
-        )
+        if torch.compiler.is_compiling() or is_transformed() or is_recorded():
+            z = batch_norm(input, *statistics, self.weight, self.bias, of_batch, momentum, eps)
+            return z if self.marks else self.activation(z)
+        if of_batch and input.numel() == input.size(1):
+            raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.size()}")
+        act = self.activation.activation
+        y = _NormActivation.apply(input, self.weight, self.bias, *statistics, of_batch, momentum, eps, act)
+        if self.marks:
+            y.cosnb_activated = act
+        return y
+
+
+class _MarkedActivation(ActivationModule):
+    """An activation that passes on what a fused normalisation has applied it to: its parent calls it after that one."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the activation to a floating-point tensor of any shape, unless it has been applied."""
+        if getattr(input, "cosnb_activated", None) is self.activation:
+            delattr(input, "cosnb_activated")  # changed in place after this, it may come again as another input
+            return input
+        return super().forward(input)
 
 
 class BatchNormActivation1d(_BatchNormActivation, nn.BatchNorm1d):
@@ -161,34 +195,40 @@ _FUSED: dict[type[nn.Module], type[_BatchNormActivation]] = {
 }
 
 
-def fuse_bn(model: nn.Module) -> int:
-    """Replace every batch normalisation that a cosnb activation follows, in place; return how many were replaced.
+class Fused(int):
+    """The number of pairs that were joined; `left`: {name of each other batch normalisation: why it is as it was}."""
 
-    A pair is two neighbours in an `nn.Sequential`. The fused module takes the normalisation's place, `nn.Identity` the
-    activation's, so indices and state_dict keys stay, and a state loads into the model before and after. Left as they
-    are: a normalisation that stands at several places, modules with hooks, subclasses. Convert to SyncBatchNorm, if at
-    all, before. Raises CosnbError where no pair is found, since that is most likely a slip.
+    left: dict[str, str]
+
+
+def fuse_bn(model: nn.Module) -> Fused:
+    """Join every batch normalisation with the cosnb activation that follows it, in place; return how many were joined.
+
+    A pair is two neighbours in an `nn.Sequential`, or two modules that a forward calls one after the other, as torch.fx
+    finds in training and in evaluation. The normalisation computes both from then on; the activation becomes
+    `nn.Identity` in a Sequential, and elsewhere passes on what it gets from that normalisation, so one that is called
+    after several, or after other things too, stays right. Indices and state_dict keys stay, and a state loads into the
+    model before and after. What is left, `fuse_bn(model).left` names with the reason: a normalisation that is called
+    twice or stands at several places, modules with hooks, subclasses, what no cosnb activation follows. Convert to
+    SyncBatchNorm, freeze or fold, if at all, before. Raises CosnbError where no pair is found, since that is most
+    likely a slip.
     """
-    parents = list(model.modules())
-    places = [id(child) for parent in parents for child in parent._modules.values()]
-    count = 0
-    for parent in parents:
-        if not isinstance(parent, nn.Sequential) or type(parent).forward is not nn.Sequential.forward:
-            continue
-        keys = list(parent._modules)
-        for key, following in pairwise(keys):
-            norm, activation = parent._modules[key], parent._modules[following]
-            if type(norm) not in _FUSED or type(activation) is not ActivationModule:
-                continue
-            assert isinstance(norm, BatchNorm)
-            if places.count(id(norm)) > 1 or any(getattr(m, hook) for m in (norm, activation) for hook in _HOOKS):
-                continue
-            parent._modules[key] = _FUSED[type(norm)](norm, activation)
-            parent._modules[following] = nn.Identity()
-            count += 1
-    if count == 0:
+    pairs, left = find_pairs(model, tuple(_FUSED))
+    for bn, activation, place in pairs:
+        bn.__class__ = _FUSED[type(bn)]  # the very object, which an optimiser or a list may hold
+        bn.eps = vars(bn).pop("eps")
+        bn.activation = ActivationModule(activation.activation).train(bn.training)
+        vars(bn)["marks"] = place is None
+        if place is None:
+            activation.__class__ = _MarkedActivation
+        else:
+            place[0]._modules[place[1]] = nn.Identity()
+    if not pairs:
+        told = "; ".join(f"{name}: {reason}" for name, reason in list(left.items())[:3])
         raise CosnbError(
-            f"no BatchNorm with a cosnb activation after it in an nn.Sequential inside {type(model).__name__}: "
-            "nothing to fuse"
+            f"no BatchNorm with a cosnb activation after it inside {type(model).__name__}: nothing to fuse"
+            + (f" ({told}{'; …' if len(left) > 3 else ''})" if told else "")
         )
-    return count
+    fused = Fused(len(pairs))
+    fused.left = left
+    return fused

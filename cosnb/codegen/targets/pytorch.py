@@ -38,9 +38,29 @@ _LACKS = _edge(
 )
 TEMPLATES["cbrt"] = TEMPLATES["pow"].format("{0}", "1 / 3", _LACKS)
 PYTORCH = Target("pytorch", TEMPLATES, number, _edge)
+# For graphs that autograd goes through: |x| has the slope 1 at 0, where the piece for x ≥ 0 is taken.
+RECORDED = Target("pytorch", {**TEMPLATES, "abs": "torch.where({0} < 0, -{0}, {0})"}, number, _edge)
+# ONNX has neither log1p, for which its exporter writes log(1 + t), 10 % off for t = 1e-7, nor erfc nor logaddexp.
+_LOG1P = (
+    "torch.where(1 + {0} == 1, {0}, torch.log(1 + {0}) * ({0} / (1 + {0} - 1)))"  # Kahan's: the sum's error cancels
+)
+_DECAY = "torch.exp(-torch.abs({0}))"
+ONNX = Target(
+    "pytorch",
+    {
+        **RECORDED.templates,
+        **dict.fromkeys(("log1p", "log1p_unit"), _LOG1P),
+        "softplus": f"(torch.relu({{0}}) + {_LOG1P.replace('{0}', _DECAY)})",
+        "erfc": "(1 - torch.erf({0}))",
+    },
+    number,
+    _edge,
+)
 
 
-def source(program: Program, name: str, comment: str = "", parameters: Sequence[str] = ()) -> str:
+def source(
+    program: Program, name: str, comment: str = "", parameters: Sequence[str] = (), target: Target = PYTORCH
+) -> str:
     """Return Python source of `def name(input)`, or `name(dy, input)` for a program with dy.
 
     A floating-point tensor in, one of its shape and dtype out; float16 and bfloat16 are computed in float32 and rounded
@@ -49,7 +69,7 @@ def source(program: Program, name: str, comment: str = "", parameters: Sequence[
     """
     check_name(name, reserved=("torch",))
     program = program if parameters else with_signed_zeros(program)
-    lines, result = assignments(program, PYTORCH)
+    lines, result = assignments(program, target)
     inputs = program.inputs()
     arguments = ", ".join([*(["dy"] if "dy" in inputs else []), "input", *parameters])
     if program.steps[program.result].op in CONSTANTS:
