@@ -91,6 +91,8 @@ def one_sided(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, side: int) -
 def near_limit(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, side: int) -> sympy.Expr | None:
     """Return the limit of `expr` for x → `point` from one side, ±oo too; None where there is none or no real value."""
     formula = one_sided(expr, x, point, side)
+    if not _is_real(formula, x, point, side):
+        return None
     own = value_at(formula, x, point)
     if own is not None and own.is_finite:
         return own

@@ -21,6 +21,7 @@ from cosnb.analysis import limited
 from cosnb.analysis.numeric import numeric
 from cosnb.analysis.special import barriers, near_limit, one_sided, special_points
 from cosnb.codegen.program import Program
+from cosnb.symbolic.functions import floor
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
 _BITS = 220
@@ -49,7 +50,9 @@ class Expansion:
 
 def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol) -> list[Expansion]:
     """Return what the program of `expr`, tried as `functions` of float32 and float64, needs at finite points."""
-    found = []
+    found: list[Expansion] = []
+    if expr.has(floor):  # whose jumps no circle shows
+        return found
     for centre in special_points(expr, x):
         far = [abs(point - float(centre)) for point in barriers(expr, x) if abs(point - float(centre)) > 1e-9]
         room = min([_WIDEST, *far])
@@ -73,7 +76,9 @@ def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol)
 
 def polynomials(expr: sympy.Expr, x: sympy.Symbol) -> list[tuple[sympy.Expr, sympy.Basic]]:
     """Return (polynomial in x, condition) next to each removable singularity, within 2⁻⁷⁴ of the leading term."""
-    found = []
+    found: list[tuple[sympy.Expr, sympy.Basic]] = []
+    if expr.has(floor):
+        return found
     for centre in special_points(expr, x):
         far = [abs(point - float(centre)) for point in barriers(expr, x) if abs(point - float(centre)) > 1e-9]
         for side in (-1, 1):
