@@ -19,7 +19,8 @@ _FACTORS = (16, 17, 35, 83, 2**24 + 1, 5 * 2**30 + 1, 3 * 2**40 + 7, 2**44 + 3)
 @lru_cache(maxsize=512)
 def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
     """Return `expr` as a function of mpmath's numbers."""
-    return sympy.lambdify(x, expr, [{"tanh": _tanh, "exp": _exp}, "mpmath"])
+    # What a Piecewise's pieces share may be computed only where one of them holds: log x beside x ≤ 0.
+    return sympy.lambdify(x, expr, [{"tanh": _tanh, "exp": _exp}, "mpmath"], cse=not expr.has(sympy.Piecewise))
 
 
 def _exp(value: Any) -> Any:
