@@ -60,6 +60,24 @@ def read_off(points: list[mpmath.mpf], values: list[mpmath.mpf]) -> tuple[Line, 
     return (None, infinite) if diverges else ("slow", "slow")
 
 
+def read_growth(
+    sizes: list[mpmath.mpf], values: list[mpmath.mpf]
+) -> tuple[sympy.Rational, sympy.Expr, sympy.Expr] | None:
+    """Return (a, m, c) where all values are |x|^a·(m·ln|x| + c) to 80 bits, a a fraction; else None."""
+    spread = mpmath.log(sizes[-1] / sizes[0])
+    exponent = mpmath.log(abs(values[-1] / values[0])) / spread
+    for most in (1000, 12):  # a power alone, or one times a logarithm, which changes the exponent by about 0.006
+        power = Fraction(int(mpmath.nint(mpmath.ldexp(exponent, 100))), 2**100).limit_denominator(most)
+        a = mpmath.mpf(power.numerator) / power.denominator
+        rest = [value / size**a for value, size in zip(values, sizes, strict=True)]
+        slope, m = _number((rest[-1] - rest[0]) / spread)
+        intercept, c = _number(rest[-1] - m * mpmath.log(sizes[-1]))
+        gaps = [abs(r - m * mpmath.log(size) - c) for r, size in zip(rest, sizes, strict=True)]
+        if max(gaps) <= mpmath.ldexp(abs(rest[-1]), -80):
+            return sympy.Rational(power.numerator, power.denominator), slope, intercept
+    return None
+
+
 def _number(value: mpmath.mpf) -> tuple[sympy.Expr, mpmath.mpf]:
     """Return the fraction of small numbers that `value` is to 1e-20, else its first digits; and what to reckon with."""
     fraction = Fraction(int(mpmath.nint(mpmath.ldexp(value, 100))), 2**100).limit_denominator(1000)
