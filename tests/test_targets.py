@@ -50,7 +50,7 @@ TAIL = 1.5
 LONG_TAIL = {"tanhexp": (64, 400), "serf": (110, 600), "logish": (110, 600), "sinlu": (110, 600)}
 # The C functions' reduction of sin and cos ends there, see codegen.elementary; torch's own loses digits near 1e308.
 PERIODIC = {"sinlu", "snake", "gcu", "sinusoid"}
-REACH = {torch.float32: 2.0**40, torch.float64: 2.0**30}
+REACH = {torch.float32: 2.0**48, torch.float64: 2.0**48}
 REACH_OF_OTHERS = 1e100
 # 16-bit formats, where the largest error of a row is more than 0.51 ulp.
 HALVES = {

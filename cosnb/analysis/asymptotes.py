@@ -9,7 +9,7 @@ from mpmath import mp
 
 from cosnb.analysis import limited
 from cosnb.analysis.findings import DIGITS, Finding
-from cosnb.analysis.numeric import Limit, Line, far_points, numeric, read_off
+from cosnb.analysis.numeric import Limit, Line, far_points, numeric, read_growth, read_off
 from cosnb.analysis.pieces import Piece, split
 
 _SECONDS, _TAIL_SECONDS = 5.0, 20.0
@@ -75,6 +75,31 @@ def far_limit(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> sympy.Expr
     """Return what `limit` does, found as by `far_line`."""
     _, found = _far(expr, x, side)
     return limit(expr, x, side) if isinstance(found, str) else found
+
+
+@lru_cache(maxsize=512)
+def far_growth(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> sympy.Expr | None:
+    """Return |x|^a·(m·ln|x| + c) where `expr` is that at |x| = 2²⁰⁰ to 2²⁴⁰ to 80 bits, and no line; else None.
+
+    a is a fraction: log(1 + x²) is 2·ln|x| there, (1 + x²)^(1/3) is |x|^(2/3).
+    """
+    try:
+        return limited.call(_far_growth, expr, x, side, seconds=_LINE_SECONDS)
+    except Exception:  # the time limit, and whatever mpmath stumbles over
+        return None
+
+
+def _far_growth(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> sympy.Expr | None:
+    sign = 1 if side == sympy.oo else -1
+    with mp.workprec(_LINE_BITS):
+        values = [mp.mpmathify(numeric(expr, x)(point)) for point in far_points(sign)]
+        if not all(mpmath.isfinite(value) and mp.im(value) == 0 and value != 0 for value in values):
+            return None
+        found = read_growth(far_points(1), [mp.re(value) for value in values])
+    if found is None or (found[1] == 0 and found[0] in (0, 1)):
+        return None
+    power, slope, intercept = found
+    return (sign * x) ** power * (slope * sympy.log(sign * x) + intercept)
 
 
 @lru_cache(maxsize=512)

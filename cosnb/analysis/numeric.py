@@ -19,7 +19,8 @@ _FACTORS = (16, 17, 35, 83, 2**24 + 1, 5 * 2**30 + 1, 3 * 2**40 + 7, 2**44 + 3)
 @lru_cache(maxsize=512)
 def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
     """Return `expr` as a function of mpmath's numbers."""
-    return sympy.lambdify(x, expr, [{"tanh": _tanh, "exp": _exp}, "mpmath"])
+    # What a Piecewise's pieces share may be computed only where one of them holds: log x beside x ≤ 0.
+    return sympy.lambdify(x, expr, [{"tanh": _tanh, "exp": _exp}, "mpmath"], cse=not expr.has(sympy.Piecewise))
 
 
 def _exp(value: Any) -> Any:
@@ -57,6 +58,24 @@ def read_off(points: list[mpmath.mpf], values: list[mpmath.mpf]) -> tuple[Line, 
     # ln x changes by as much from 2²²⁰ to 2²⁴⁰ as from 2²⁰⁰ to 2²²⁰, 1/ln x by 0.83 of that.
     diverges = abs(offsets[-1] - offsets[4]) > 0.98 * abs(offsets[4] - offsets[0])
     return (None, infinite) if diverges else ("slow", "slow")
+
+
+def read_growth(
+    sizes: list[mpmath.mpf], values: list[mpmath.mpf]
+) -> tuple[sympy.Rational, sympy.Expr, sympy.Expr] | None:
+    """Return (a, m, c) where all values are |x|^a·(m·ln|x| + c) to 80 bits, a a fraction; else None."""
+    spread = mpmath.log(sizes[-1] / sizes[0])
+    exponent = mpmath.log(abs(values[-1] / values[0])) / spread
+    for most in (1000, 12):  # a power alone, or one times a logarithm, which changes the exponent by about 0.006
+        power = Fraction(int(mpmath.nint(mpmath.ldexp(exponent, 100))), 2**100).limit_denominator(most)
+        a = mpmath.mpf(power.numerator) / power.denominator
+        rest = [value / size**a for value, size in zip(values, sizes, strict=True)]
+        slope, m = _number((rest[-1] - rest[0]) / spread)
+        intercept, c = _number(rest[-1] - m * mpmath.log(sizes[-1]))
+        gaps = [abs(r - m * mpmath.log(size) - c) for r, size in zip(rest, sizes, strict=True)]
+        if max(gaps) <= mpmath.ldexp(abs(rest[-1]), -80):
+            return sympy.Rational(power.numerator, power.denominator), slope, intercept
+    return None
 
 
 def _number(value: mpmath.mpf) -> tuple[sympy.Expr, mpmath.mpf]:

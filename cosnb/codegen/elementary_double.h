@@ -8,7 +8,7 @@ static inline REAL cosnb_erf(REAL x) {
   return cosnb_with_sign(r, x);
 }
 
-/* x = r - *low + quarters * pi / 2, |r| <= pi / 4, with 160 digits of pi / 2: for |x| <= 2^30. Larger numbers are taken
+/* x = r - *low + quarters * pi / 2, |r| <= pi / 4, with 160 digits of pi / 2: for |x| <= 2^48. Larger numbers are taken
    for 0, so that sine and cosine stay bounded; infinity gives NaN. */
 static inline REAL cosnb_quarter_turns(REAL x, BITS *quarters, REAL *low) {
   REAL y = cosnb_select(fabs(x) <= TURNS_HIGHEST, x, x * 0.0);

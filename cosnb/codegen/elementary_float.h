@@ -9,7 +9,7 @@ static inline REAL cosnb_erf(REAL x) {
   return cosnb_with_sign(cosnb_select(a < 1.0, fma(a, q, a), 1.0 - tail), x);
 }
 
-/* x = r + quarters * pi / 2, |r| <= pi / 4, reduced in double with 107 digits of pi / 2: for |x| <= 2^40. Larger
+/* x = r + quarters * pi / 2, |r| <= pi / 4, reduced in double with 107 digits of pi / 2: for |x| <= 2^48. Larger
    numbers are taken for 0, so that sine and cosine stay bounded; infinity gives NaN. */
 static inline REAL cosnb_quarter_turns(REAL x, BITS *quarters) {
   double wide = (double)cosnb_select(fabs(x) <= TURNS_HIGHEST, x, x * 0.0);

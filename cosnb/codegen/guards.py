@@ -2,7 +2,7 @@
 
 A formula printed operation by operation may form ∞ − ∞ or ∞·0 although its value is finite (x·tanh(e^x) has the
 derivative … + x·e^x·(1 − tanh²(e^x))). The program is tried in float32 and float64 on a grid up to the largest number;
-where it fails, x is held at the last good point, and beyond stands the asymptote.
+where it fails, x is held at the last good point, and beyond stands the asymptote, a line or |x|^a·(m·ln|x| + c).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ import numpy
 import sympy
 from mpmath import mp
 
-from cosnb.analysis.asymptotes import far_limit, far_line
+from cosnb.analysis.asymptotes import far_growth, far_limit, far_line
 from cosnb.analysis.numeric import numeric
 from cosnb.analysis.special import special_points
 from cosnb.codegen.evaluate import evaluator
@@ -26,15 +26,17 @@ _TINIEST = 2.0**-1000  # instead of 0, which has no logarithm
 _STEPS = 8  # grid points an octave
 _PARAMETERS = (0.7, 1.0, -1.3, 3.0, 25.0)
 _AGREE = (20, 40)  # bits to which the asymptote must agree with f where it takes over, for float and double
+_ROUNDED = (26, 55)
 
 
 @dataclass(frozen=True)
 class Tail:
-    """Beyond `edge` (one for float, one for double) on one side stands slope·x + intercept."""
+    """Beyond `edge` (one for float, one for double) on one side stands slope·x + intercept, or `growth`, not linear."""
 
     edge: tuple[float, float]
-    slope: sympy.Expr
-    intercept: sympy.Expr
+    slope: sympy.Expr = sympy.S.Zero
+    intercept: sympy.Expr = sympy.S.Zero
+    growth: sympy.Expr | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _float64(term: sympy.Expr, x: sympy.Symbol) -> Callable[[numpy.ndarray], num
 
 
 def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> Tail | None:
-    edges, failed, truth = [], False, _Truth(expr, x)
+    edges, failed, fits, truth = [], False, False, _Truth(expr, x)
     nearest = max((side * float(point) for point in special_points(expr, x)), default=-numpy.inf)
     for evaluate, dtype in zip(functions, _TYPES, strict=True):
         top = numpy.log2(float(numpy.finfo(dtype).max))
@@ -132,27 +134,38 @@ def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: in
         if fails and not truth.is_real(grid[last + 1]):
             return None
         failed |= fails
+        fits |= fails and truth.is_below(float(numpy.finfo(dtype).max), grid[last + 1])
         edges.append(float(grid[max(last, 0)]))
     if not failed:
         return None
     if _has_died_away(functions, edges):
         return Tail((edges[0], edges[1]), sympy.Integer(0), sympy.Integer(0))
+    growth = far_growth(expr, x, sympy.oo if side > 0 else -sympy.oo) if fits else None
+    if growth is not None and _stands_for(growth, expr, x, edges, _ROUNDED):
+        return Tail((edges[0], edges[1]), growth=growth)
     line = far_line(expr, x, sympy.oo if side > 0 else -sympy.oo)
-    if line is None:
+    if line is None or not _stands_for(line[0] * x + line[1], expr, x, edges, _AGREE):
         return None
-    f = numeric(expr, x)
+    return Tail((edges[0], edges[1]), *line)
+
+
+def _stands_for(
+    other: sympy.Expr, expr: sympy.Expr, x: sympy.Symbol, edges: list[float], agree: tuple[int, int]
+) -> bool:
+    """Say whether `other` agrees with `expr` at each format's edge and at twice that, to its number of bits."""
+    f, stands = numeric(expr, x), numeric(other, x)
     with mp.workprec(4000):
-        for edge, bits in zip(edges, _AGREE, strict=True):
+        for edge, bits in zip(edges, agree, strict=True):
             for factor in (1, 2):
                 at = mpmath.mpf(edge) * factor
                 try:
                     value = mp.re(f(at))
                 except (OverflowError, ValueError, ZeroDivisionError, MemoryError):
                     continue
-                stands = mpmath.mpf(sympy.N(line[0], 60)) * at + mpmath.mpf(sympy.N(line[1], 60))
-                if abs(value - stands) > mpmath.ldexp(1, -bits) * max(abs(value), abs(at) * mpmath.ldexp(1, -bits)):
-                    return None
-    return Tail((edges[0], edges[1]), *line)
+                small = abs(at) * mpmath.ldexp(1, -bits) if agree is _AGREE else 0
+                if abs(value - stands(at)) > mpmath.ldexp(1, -bits) * max(abs(value), small):
+                    return False
+    return True
 
 
 class _Truth:
@@ -170,6 +183,14 @@ class _Truth:
                 return self.is_tower or all(mp.im(f(mpmath.mpf(float(point)))) == 0 for f in self.functions)
         except (OverflowError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
             return True
+
+    def is_below(self, most: float, point: float) -> bool:
+        """Say whether |f| is at most `most` at `point`; False where mpmath has no answer."""
+        try:
+            with mp.workdps(30):
+                return bool(abs(mp.fsum(f(mpmath.mpf(float(point))) for f in self.functions)) <= most)
+        except (OverflowError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
+            return False
 
     def agrees(self, point: float, value: float) -> bool:
         """Say whether `value` is f(point) to 1/1000 of the largest term; True where mpmath has no answer."""

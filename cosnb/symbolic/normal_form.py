@@ -12,12 +12,17 @@ from functools import lru_cache, reduce
 
 import sympy
 
+from cosnb.symbolic.extent import is_linear, terms
+
 # Without assumptions: SymPy would ask each product for its sign, which takes 10 × the time of the algebra.
 t, s = sympy.symbols("t s")
 _X = sympy.Symbol("x")
 _LOG = sympy.Symbol("L")  # ln(1 + t)
 # The algebra's time grows as the cube of the fastest exponential's power of t: CoS's f″ takes 3 s at 21 and 83 s at 47.
 _MAX_POWER = 32
+# Of the quotient when expanded: a sum of 10 sigmoids has 112 and takes 2.5 s, one of 14 has 212 and takes 23 s; of the
+# rows CoS‴ has most, 120.
+_MAX_TERMS = 160
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class NormalForm:
 def normal_form(expr: sympy.Expr, x: sympy.Symbol) -> NormalForm | None:
     """Return the normal form of `expr`, or None where `expr` is not in the class.
 
-    Outside are constants, and formulas whose exponents have a common part more than 32 times smaller than the largest.
+    Outside are constants, formulas whose exponents have a common part more than 32 times smaller than the largest, and
+    those whose quotient may have more than 160 terms.
     """
     plain = expr.rewrite(sympy.exp)
     rate = _common_rate(plain, x)
@@ -145,7 +151,7 @@ def _branch(plain: sympy.Expr, x: sympy.Symbol, rate: sympy.Rational, negative: 
         lambda e: isinstance(e, sympy.exp), lambda e: t ** (sign * sympy.Poly(e.args[0], x).nth(1) / rate)
     ).subs(x, _X)
     in_t = in_t.replace(lambda e: isinstance(e, sympy.log), lambda e: _log1p(e, rate, sign))
-    if not in_t.is_rational_function(_X, t, _LOG):
+    if not in_t.is_rational_function(_X, t, _LOG) or not is_linear(in_t, t) or terms(in_t, t) > _MAX_TERMS:
         return None
     cancelled = sympy.cancel(in_t)
     forms = [_split(form) for form in (sympy.together(in_t), cancelled, sympy.factor(cancelled))]
