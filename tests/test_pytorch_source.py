@@ -140,9 +140,7 @@ def test_other_symbols_are_refused_whatever_their_names() -> None:
     assert "import" not in code
 
 
-@pytest.mark.parametrize(
-    "number", [sympy.I, sympy.Integer(10) ** 400, sympy.oo, sympy.nan], ids=["i", "1e400", "oo", "nan"]
-)
+@pytest.mark.parametrize("number", [sympy.I, sympy.Integer(10) ** 400], ids=["i", "1e400"])
 def test_numbers_that_float64_cannot_hold_are_refused(number: sympy.Expr) -> None:
     with pytest.raises(CosnbError, match="cannot print the number"):
         source(sympy.Piecewise((number, x < 0), (x, True)))

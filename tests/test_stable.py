@@ -31,6 +31,10 @@ FORMULAS = {
     "x - x*cos(x**2)": lambda v: 2 * v * mp.sin(v * v / 2) ** 2,
     "atan(x*cosh(x) - x)": lambda v: mp.atan(2 * v * mp.sinh(v / 2) ** 2),
     "exp(x)*exp(-exp(x))*sin(x)": lambda v: mp.sin(v) * mp.exp(v - mp.exp(v)),
+    "x/sqrt(1 + x**2)": lambda v: v / mp.sqrt(1 + v * v),
+    "x**2/(1 + x**2)": lambda v: v * v / (1 + v * v),
+    "1 - 1/(1 + x**2)": lambda v: v * v / (1 + v * v),
+    "x**3/(1 + x**2)**2 + x": lambda v: v**3 / (1 + v * v) ** 2 + v,
 }
 POINTS = [-40.3, -9.25, -2.5, -0.625, -0.0078125, 0.0009765625, 0.3125, 1.75, 5.5, 21.5, 97.75]
 

@@ -61,7 +61,7 @@ class Tree:
             return self.names[expr]
         if expr.is_Symbol:
             raise CosnbError(f"cannot compile a formula that holds {expr} besides its variable: give {expr} a value")
-        if expr is sympy.nan:
+        if expr in (sympy.nan, sympy.zoo):  # log(0), in a piece that ends there or is never reached
             return program.emit("sub", program.number(sympy.oo), program.number(sympy.oo))
         if expr.is_number:
             return program.number(expr if expr in (sympy.oo, -sympy.oo) else checked(expr))

@@ -118,7 +118,7 @@ class Builder:
         """
         parts = (part for arg in args for part in sympy.preorder_traversal(arg) if isinstance(part, Piecewise))
         found = next(parts, None)
-        if sympy.nan in args:
+        if sympy.nan in args or sympy.zoo in args:
             return sympy.nan
         if found is not None:
             return pieces(*((self.branch([arg.xreplace({found: e}) for arg in args], build), c) for e, c in found.args))

@@ -12,6 +12,9 @@ from sympy.codegen.cfunctions import expm1, log1p
 from cosnb.symbolic.functions import erfc, sigmoid, softplus
 
 
+_HIGHEST = 3  # power of a divisor that is multiplied out
+
+
 @lru_cache(maxsize=512)
 def stable(expr: sympy.Expr, half: bool = True) -> sympy.Expr:
     """Return an equal expression that loses no digits in a tail or at 0 where one of these rules helps.
@@ -44,7 +47,8 @@ def _powers(term: sympy.Expr) -> dict[sympy.Expr, sympy.Expr]:
 
 def _reduced(powers: dict[sympy.Expr, sympy.Expr], *, by: dict[sympy.Expr, int]) -> sympy.Expr:
     """Return the product of `powers` divided by that of `by`; SymPy does not cancel e^(a + b) by a division."""
-    return sympy.Mul(*(base ** (power - by.get(base, 0)) for base, power in powers.items()))
+    left = {base: powers.get(base, sympy.S.Zero) - by.get(base, 0) for base in {**powers, **by}}
+    return sympy.Mul(*(base**power for base, power in left.items()))
 
 
 def _product(expr: sympy.Expr) -> sympy.Expr:
@@ -100,6 +104,8 @@ def _logarithm(expr: sympy.Expr) -> sympy.Expr:
 def _sum(shares: tuple, expr: sympy.Expr) -> sympy.Expr:
     """Join a pair of terms, r·h and ±r or a half of r, until none is left."""
     terms = list(expr.args)
+    if (quotient := _over_one_divisor(terms)) is not None:
+        return quotient
     for term in terms:
         powers = _powers(term)
         for head, power in powers.items():
@@ -114,6 +120,25 @@ def _sum(shares: tuple, expr: sympy.Expr) -> sympy.Expr:
                         pair = rest * product
                         return _sum(shares, sympy.Add(pair, *left)) if left else pair
     return expr
+
+
+def _over_one_divisor(terms: list[sympy.Expr]) -> sympy.Expr | None:
+    """Return r₁·Bᵖ + r₂·Bᵖ⁻¹ + … over one divisor if terms cancel: (1 + x²)^(−1/2) − x²·(1 + x²)^(−3/2); else None."""
+    split = [_powers(term) for term in terms]
+    for base in {base for powers in split for base, power in powers.items() if base.is_Add and power.is_negative}:
+        degrees = [powers.get(base, sympy.S.Zero) for powers in split]
+        lowest = min(degrees, key=lambda degree: (not degree.is_Rational, degree if degree.is_Rational else 0))
+        if not all((degree - lowest).is_Integer and 0 <= degree - lowest <= _HIGHEST for degree in degrees):
+            continue
+        rests = [sympy.expand(_reduced(powers, by={base: lowest})) for powers in split]
+        joined = sympy.Add(*rests)
+        if _count(joined) < sum(map(_count, rests)):
+            return joined * base**lowest
+    return None
+
+
+def _count(expr: sympy.Expr) -> int:
+    return len(sympy.Add.make_args(expr))
 
 
 def _sigmoid(g: sympy.Expr, degree: int, share: sympy.Expr) -> sympy.Expr | None:
