@@ -15,7 +15,7 @@ from pathlib import Path
 from cosnb import activations
 from cosnb.activations import activation
 from cosnb.errors import CosnbError
-from cosnb.symbolic.grammar import FUNCTIONS
+from cosnb.symbolic.vocabulary import FUNCTIONS
 
 seen: list[str] | None = None
 

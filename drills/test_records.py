@@ -95,7 +95,7 @@ def test_damaged_and_older_files_are_named_and_skipped(tally: Tally, tmp_path: P
     failures = []
     for seed in range(among):
         results.write(made(seed + 10), tmp_path)
-    path = tmp_path / "drill" / "cos-0123456789-seed1.json"
+    path = tmp_path / "drill" / f"cos-{record.config_digest(CONFIG)}-seed1.json"
     path.parent.mkdir(exist_ok=True)
     for name, text in DAMAGE.items():
         content = text()

@@ -6,6 +6,8 @@ from pathlib import Path
 from cosnb.errors import CosnbError
 from cosnb.experiments.records import record
 
+CONFIG = {"activation": "cos"}
+
 
 def made(seed: int) -> record.Record:
     """Return the record of `seed`, of the size that a run of 60 epochs has."""
@@ -13,8 +15,8 @@ def made(seed: int) -> record.Record:
     return {
         "schema": 1,
         "experiment": "drill",
-        "config": {"activation": "cos"},
-        "config_digest": "0123456789",
+        "config": CONFIG,
+        "config_digest": record.config_digest(CONFIG),
         "seed": seed,
         "status": "ok",
         "epochs": [{"epoch": number, **epoch} for number in range(1, 61)],

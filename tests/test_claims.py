@@ -10,6 +10,7 @@ from cosnb.book.claims import costs, definitions, experiments, formulas
 from cosnb.book.claims.finding import Finding, in_part, overall
 from cosnb.experiments import results
 from cosnb.experiments.diagnostics.cost import NAMES, NO_SQUARE
+from cosnb.experiments.records.record import config_digest
 from cosnb.experiments.results import measurements
 from cosnb.experiments.results.tables import EXPERIMENTS
 from cosnb.experiments.statistics import Verdict
@@ -104,7 +105,13 @@ class TestAll:
 
     def test_records_are_gathered_by_experiment(self, tmp_path):
         record = full_table("squeezenet", seeds=1)[0]
-        record |= {"schema": 1, "experiment": "some", "config_digest": "0" * 10, "data": {}, "started": "2026"}
+        record |= {
+            "schema": 1,
+            "experiment": "some",
+            "config_digest": config_digest(record["config"]),
+            "data": {},
+            "started": "2026",
+        }
         results.write(record, tmp_path)
         assert claims.gather(tmp_path) == {"some": [record]}
         assert claims.gather(tmp_path / "nothing") == {}

@@ -6,6 +6,7 @@ from tiny_book import code, write_notebook, write_runs
 
 from cosnb import cli
 from cosnb.book.notebooks import runs
+from cosnb.experiments.records.record import config_digest
 
 RECORD = Path("table-3-squeezenet") / "cos-0123456789-seed0.json"
 
@@ -96,11 +97,12 @@ def test_results_lists_configurations_and_counts(
     monkeypatch.setenv("COSNB_RESULTS", str(tmp_path))
     (tmp_path / RECORD).parent.mkdir()
     for activation, seed, status in (("cos", 0, "ok"), ("cos", 1, "ok"), ("relu", 0, "diverged")):
+        config = {"activation": activation, "epochs": 8}
         record = {
             "schema": 1,
             "experiment": "table-3-squeezenet",
-            "config": {"activation": activation, "epochs": 8},
-            "config_digest": "0123456789",
+            "config": config,
+            "config_digest": config_digest(config),
             "seed": seed,
             "status": status,
             "epochs": [],
@@ -108,7 +110,9 @@ def test_results_lists_configurations_and_counts(
             "data": {},
             "device": {},
         }
-        (tmp_path / RECORD.parent / f"{activation}-0123456789-seed{seed}.json").write_text(json.dumps(record))
+        (tmp_path / RECORD.parent / f"{activation}-{config_digest(config)}-seed{seed}.json").write_text(
+            json.dumps(record)
+        )
     assert cli.main(["results"]) == 0
     out = capsys.readouterr().out
     assert "table-3-squeezenet\n  epochs 8\n    cos: 2 ok, relu: 1 diverged\n" in out

@@ -134,7 +134,7 @@ def test_mathml_has_no_tex_left() -> None:
         (["x*sigmoid(a*x)", "-p", "a=__class__"], "parameter a must be a finite number"),
         (["x*sigmoid(a*x)", "-p", "a"], "'a' sets no parameter"),
         (["mish", "-p", "a=2"], "mish has no parameter 'a'"),
-        (["9**9**9**x"], "column "),
+        (["9**9**9*x"], "column "),
         (["mish", "--output", "."], " is a folder: give --output a file's name"),
         (["mish", "--output", "no/such/folder/a.html"], " is no folder that can be written"),
     ],

@@ -89,6 +89,8 @@ def with_signed_zeros(program: Program, **templates: str) -> Program:
 
     C takes −0 for negative; elsewhere x < 0 is false there, so that tanh(−0) would be +0 by the branch for x ≥ 0.
     """
+    if not set(program.inputs()) <= {"x", "dy"}:
+        return program
     signs = _signs_of_zeros(program)
     given = numpy.signbit(evaluator(program, numpy.float64, **templates)(_ZEROS))
     if signs is None or signs == tuple(given.tolist()):

@@ -11,7 +11,6 @@ from sympy.codegen.cfunctions import expm1, log1p
 
 from cosnb.symbolic.functions import erfc, sigmoid, softplus
 
-
 _HIGHEST = 3  # power of a divisor that is multiplied out
 
 
