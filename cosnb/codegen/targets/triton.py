@@ -13,6 +13,9 @@ Products and sums that belong together are explicit calls of fma, so launch with
 is 0 − x, so a zero at x = ±0 takes its sign from x where that would differ from C's. Its versions before 3.9 (seen in
 3.3) take subnormal float32 operands of divisions and roots for 0. Devices that are not NVIDIA's, and Triton's
 interpreter, have division and 2^y of Triton.
+
+Beyond 2^48 sine, cosine and tangent are those of 0, where C computes them once more: that would be the device's slow
+path, a branch, in every kernel, and Triton's interpreter has no such function.
 """
 
 import dataclasses
@@ -22,7 +25,7 @@ from typing import Any
 import numpy
 import sympy
 
-from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, arguments
+from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, arguments
 from cosnb.codegen.evaluate import NUMPY, with_signed_zeros
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import CONSTANTS, Program, Step
@@ -51,6 +54,11 @@ def cosnb_sign(a):
     return tl.where(a > 0, 1.0, tl.where(a < 0, -1.0, a))
 """,
 }
+_NEAR = f"""# The argument of a sine, cosine or tangent: 0 beyond their limit of 2^48, NaN for infinity.
+@triton.jit
+def cosnb_near(x):
+    return tl.where(tl.abs(x) <= {REACH}, x, x * 0.0)
+"""
 # The device's own approximations, (NVIDIA's, any device's).
 _APPROXIMATE = {
     "cosnb_reciprocal": (
@@ -141,6 +149,7 @@ def target(arithmetic: str) -> Target:
         templates |= {"div": "tl.div_rn({0}, {1})", "sqrt": "tl.sqrt_rn({0})"}
     templates |= {name: f"cosnb_{name}({{0}}, {{1}})" for name in ("min", "max")}
     templates |= {name: f"cosnb_{name}({arguments(name)})" for name in ("sign", *FUNCTIONS)}
+    templates |= {name: f"cosnb_{name}(cosnb_near({{0}}))" for name in PERIODIC}
     templates["power_of"] = templates["exp_product"]
     templates["power"] = "cosnb_pow({0}, {1}, 0.0)"
     templates |= {name + _NEGATED: f"cosnb_{name}(-{{0}})" for name in _EXPONENTIALS}
@@ -197,6 +206,7 @@ def _helpers(programs: Sequence[Program], given: Sequence[Program], arithmetic: 
     if any("cosnb_max" in text for text in exponentials.values()):
         ops.add("max")
     texts = [text for op, text in _SMALL.items() if op in ops] + list(exponentials.values())
+    texts += [_NEAR] if ops & PERIODIC else []
     device = ["cosnb_exp2"] if exponentials else []
     if "quotient" in ops or "cosnb_quotient" in elementary:
         texts.append(_QUOTIENT[arithmetic])
