@@ -89,8 +89,8 @@ static inline uint16_t to_f16(float x) {
         bits_##S far = 0;                                                                             \
         last = end - first < BLOCK ? end : first + BLOCK;                                             \
         for (size_t i = first; i < last; i++) {                                                       \
+            far |= (bits_##S)f##_far_in_##S(__VA_ARGS__); /* before the store: shares f's steps */    \
             out = TO(f##_in_##S(__VA_ARGS__));                                                        \
-            far |= (bits_##S)f##_far_in_##S(__VA_ARGS__);                                             \
         }                                                                                             \
         for (size_t i = first; far && i < last; i++)                                                  \
             if (f##_far_in_##S(__VA_ARGS__)) out = TO(f##_everywhere_in_##S(__VA_ARGS__));            \

@@ -105,8 +105,8 @@ def reaches_far(program: Program) -> bool:
 def _unlimited(program: Program) -> list[int]:
     """Return the arguments of sin, cos and tan that may be beyond the limit."""
     found = intervals(program)
-    arguments = [program.steps[index].args[0] for index in program.live() if program.steps[index].op in PERIODIC]
-    return [index for index in dict.fromkeys(arguments) if max(-found[index][0], found[index][1]) > REACH]
+    sines = [program.steps[index].args[0] for index in program.live() if program.steps[index].op in PERIODIC]
+    return [index for index in dict.fromkeys(sines) if max(-found[index][0], found[index][1]) > REACH]
 
 
 def _function(program: Program, name: str, dtype: str, returned: str, target: Target) -> str:

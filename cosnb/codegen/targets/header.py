@@ -123,8 +123,8 @@ def _each(statement: str, name: str, suffix: str, far: bool) -> str:
         return f"  for (size_t i = 0; i < n; i++) {statement.format(name)};\n"
     return f"""  uint{suffix[1:]}_t far = 0;
   for (size_t i = 0; i < n; i++) {{
-    {statement.format(name + "_near")};
     far |= {name}_far_{suffix}(x[i]);
+    {statement.format(name + "_near")};
   }}
   for (size_t i = 0; far && i < n; i++)
     if ({name}_far_{suffix}(x[i])) {statement.format(name)};
