@@ -37,8 +37,8 @@ _MACROS = """#ifndef COSNB_INLINE
 #endif
 """
 _IN_DOUBLE = """/* In double: its terms cancel, and float has too few digits. */
-COSNB_INLINE {dtype} {name}_f32(float x) {{
-  return ({dtype}){name}_f64((double)x);
+COSNB_INLINE float {name}_f32(float x) {{
+  return (float){name}_f64((double)x);
 }}
 """
 
@@ -79,13 +79,11 @@ def _comment(text: str) -> str:
 
 def _functions(program: Program, name: str, suffix: str, wide: bool) -> list[str]:
     """Return the function `name`; where its sines need it also the one for vectors, and where that one is wrong."""
-    far = c.reaches_far(program)
-    if wide:
-        kinds = {"": "float", "_near": "float", "_far": "uint32_t"}
-        return [_IN_DOUBLE.format(name=name + kind, dtype=kinds[kind]) for kind in (kinds if far else [""])]
+    if wide:  # of the normal form, which has no sines
+        return [_IN_DOUBLE.format(name=name)]
     dtype = FORMATS[suffix]
     texts = [c.function(program, f"{name}_{suffix}", dtype, everywhere=True)]
-    if far:
+    if c.reaches_far(program):
         texts += [c.function(program, f"{name}_near_{suffix}", dtype), c.far(program, f"{name}_far_{suffix}", dtype)]
     return [text.replace("static inline", "COSNB_INLINE") for text in texts]
 

@@ -13,9 +13,7 @@ Products and sums that belong together are explicit calls of fma, so launch with
 is 0 − x, so a zero at x = ±0 takes its sign from x where that would differ from C's. Its versions before 3.9 (seen in
 3.3) take subnormal float32 operands of divisions and roots for 0. Devices that are not NVIDIA's, and Triton's
 interpreter, have division and 2^y of Triton.
-
-Beyond 2^48 sine, cosine and tangent are those of 0, where C computes them once more: that would be the device's slow
-path, a branch, in every kernel, and Triton's interpreter has no such function.
+Beyond 2^48 sine, cosine and tangent are those of 0: the device's own have a slow path, and the interpreter has none.
 """
 
 import dataclasses
@@ -34,9 +32,7 @@ from cosnb.codegen.targets.translation import REAL, functions, literal
 from cosnb.errors import CosnbError
 
 ARITHMETICS = ("float", "half", "double")
-_HEAD = """import triton
-import triton.language as tl
-"""
+_HEAD = "import triton\nimport triton.language as tl\n"
 _SMALL = {
     "min": """# The smaller one; NaN where either is.
 @triton.jit
@@ -53,12 +49,12 @@ def cosnb_max(a, b):
 def cosnb_sign(a):
     return tl.where(a > 0, 1.0, tl.where(a < 0, -1.0, a))
 """,
-}
-_NEAR = f"""# The argument of a sine, cosine or tangent: 0 beyond their limit of 2^48, NaN for infinity.
+    "near": f"""# The argument of a sine, cosine or tangent: 0 beyond their limit of 2^48, NaN for infinity.
 @triton.jit
 def cosnb_near(x):
     return tl.where(tl.abs(x) <= {REACH}, x, x * 0.0)
-"""
+""",
+}
 # The device's own approximations, (NVIDIA's, any device's).
 _APPROXIMATE = {
     "cosnb_reciprocal": (
@@ -200,13 +196,13 @@ def _helpers(programs: Sequence[Program], given: Sequence[Program], arithmetic: 
     """Return the functions that the printed programs call; they were `given` in the operations of C."""
     used = [_operations(program) for program in programs]
     ops = used[0] | used[1]
+    ops |= {"near"} if ops & PERIODIC else set()
     exponentials = _approximate_exponentials(used, given) if arithmetic == "half" else {}
     exact = (ops | {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}) & FUNCTIONS.keys() - exponentials.keys()
     elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
     if any("cosnb_max" in text for text in exponentials.values()):
         ops.add("max")
     texts = [text for op, text in _SMALL.items() if op in ops] + list(exponentials.values())
-    texts += [_NEAR] if ops & PERIODIC else []
     device = ["cosnb_exp2"] if exponentials else []
     if "quotient" in ops or "cosnb_quotient" in elementary:
         texts.append(_QUOTIENT[arithmetic])
@@ -287,9 +283,8 @@ def _function(program: Program, name: str, inputs: tuple[str, ...], arithmetic: 
         raise CosnbError(f"a Triton kernel has the inputs {', '.join(inputs)}, got {sorted(used)}")
     if not used:  # a constant
         result = f"tl.full({inputs[-1]}.shape, {result}, {_FORMATS[arithmetic]})"
-    head = ["@triton.jit", f"def {name}({', '.join(inputs)}):"]
     body = [*(f"{left} = {right}" for left, right in lines), f"return {result}"]
-    return "\n".join([*head, *(f"    {line}" for line in body)]) + "\n"
+    return "\n".join(["@triton.jit", f"def {name}({', '.join(inputs)}):", *(f"    {line}" for line in body)]) + "\n"
 
 
 def _kernel(name: str, function: str, inputs: tuple[str, ...], output: str, arithmetic: str) -> str:
