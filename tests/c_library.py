@@ -27,7 +27,7 @@ def source(programs: Mapping[str, Program]) -> str:
             if c.computes_in_double(program, suffix):
                 call = f"(float){name}_f64((double)x[i])"
             else:
-                parts.append(c.function(program, f"{name}_{suffix}", dtype))
+                parts.append(c.function(program, f"{name}_{suffix}", dtype, everywhere=True))
             parts.append(
                 f"void loop_{name}_{suffix}(const {dtype} *x, {dtype} *y, size_t n)"
                 f" {{ for (size_t i = 0; i < n; i++) y[i] = {call}; }}"

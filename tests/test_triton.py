@@ -21,9 +21,9 @@ from packaging.version import Version
 from torch import Tensor
 
 from cosnb import CosnbError, activation
-from cosnb.codegen.elementary import FUNCTIONS
+from cosnb.codegen.elementary import FUNCTIONS, REACH
 from cosnb.codegen.program import Program
-from cosnb.codegen.targets import triton
+from cosnb.codegen.targets import c, triton
 from cosnb.codegen.targets.translation import functions, literal
 from cosnb.kernels import cpu, cuda, store
 from cosnb.symbolic.catalogue import CATALOGUE
@@ -116,8 +116,12 @@ def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tupl
 def test_interpreted_kernels_give_the_same_as_c_in_float64(name: str, interpreted: dict) -> None:
     library = cpu.build(*programs(name))
     dy, x, y, dx = next(case for case in interpreted[name] if case[1].dtype == torch.float64)
+    shown = torch.ones_like(x, dtype=torch.bool)
+    if any(map(c.reaches_far, programs(name))):  # sines of larger numbers are C's alone
+        shown = (x.abs() <= REACH) | ~x.isfinite()
+        assert name != "sinusoid" or not y[~shown].any()
     for got, want in ((y, library.forward(x)), (dx, library.backward(dy, x))):
-        assert same(got, want), x[got != want]
+        assert same(got[shown], want[shown]), x[got != want]
 
 
 @needs_triton

@@ -57,7 +57,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "ERFC_FIT": "erfc_float",
         "HALF_PI": "0x1.921fb6p+0f",
         "HALF_PI_REST": "-0x1.777a5cp-25f",
-        "TURNS_HIGHEST": "0x1p+48f",
+        "REACH": "0x1p+48f",
         "WIDE_FMA": "fma",
         "WIDE_ROUND": "0x1.8p+52",
         "WIDE_TWO_OVER_PI": "0x1.45f306dc9c883p-1",
@@ -101,7 +101,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "HALF_PI": "0x1.921fb54442d18p+0",
         "HALF_PI_REST": "0x1.1a62633145c07p-54",
         "HALF_PI_END": "-0x1.f1976b7ed8fbcp-110",
-        "TURNS_HIGHEST": "0x1p+48",
+        "REACH": "0x1p+48",
         "WIDE_ROUND": "0x1.8p+52",
         "TWO_OVER_PI": "0x1.45f306dc9c883p-1",
     },
@@ -129,15 +129,19 @@ FUNCTIONS: dict[str, str] = {
     "asinh": "For every x, by log1p and a square root from Newton's method. 2.0 ulp; 2.1 ulp.",
     "erf": "For every x: polynomials below and above 1; double above 1 by erfc. 1.1 ulp; 0.9 ulp.",
     "erfc": "For every x, relative accuracy until it underflows: e^(−x²), a² with its low part. 3.8 ulp; 4.3 ulp.",
-    "sin": "For |x| ≤ 2⁴⁸; beyond that 0, not accurate but bounded; NaN at ±inf. 1.6 ulp; 1.2 ulp.",
-    "cos": "For |x| ≤ 2⁴⁸; beyond that 1, not accurate but bounded; NaN at ±inf. 1.6 ulp; 1.2 ulp.",
-    "tan": "sin x / cos x, same limits; beyond them 0. 3.2 ulp; 2.7 ulp.",
+    "sin": "For |x| ≤ REACH; any number beyond that; NaN at ±inf. 1.6 ulp; 1.2 ulp.",
+    "cos": "For |x| ≤ REACH; any number beyond that; NaN at ±inf. 1.6 ulp; 1.2 ulp.",
+    "tan": "sin x / cos x, same limit. 3.2 ulp; 2.7 ulp.",
     "atan": "For every x: atan a = π/2 − atan(1/a) for a > 1, one polynomial. 1.4 ulp; 1.5 ulp.",
 }
 
 # Arguments of those that take more than one; operations that are calls of another's function.
 ARGUMENTS = {"exp_product": 3, "pow": 3}
 DEFINED_BY = {"power": "pow", "power_of": "exp_product"}
+
+# Those with a limit. sin_everywhere, in selections.h, has none: beyond it a call of the C library, so not for vectors.
+PERIODIC = frozenset(("sin", "cos", "tan"))
+REACH = 2.0**48
 
 # What selections.h adds for a Program's other operations.
 SELECTIONS = ("mask", "negative", "choose", "min", "max", "sign", "sqrt")

@@ -8,14 +8,12 @@ static inline REAL cosnb_erf(REAL x) {
   return cosnb_with_sign(r, x);
 }
 
-/* x = r - *low + quarters * pi / 2, |r| <= pi / 4, with 160 digits of pi / 2: for |x| <= 2^48. Larger numbers are taken
-   for 0, so that sine and cosine stay bounded; infinity gives NaN. */
+/* x = r - *low + quarters * pi / 2, |r| <= pi / 4, with 160 digits of pi / 2: for |x| <= 2^48; infinity gives NaN. */
 static inline REAL cosnb_quarter_turns(REAL x, BITS *quarters, REAL *low) {
-  REAL y = cosnb_select(fabs(x) <= TURNS_HIGHEST, x, x * 0.0);
-  REAL t = fma(y, TWO_OVER_PI, WIDE_ROUND);
+  REAL t = fma(x, TWO_OVER_PI, WIDE_ROUND);
   REAL n = t - WIDE_ROUND;
   *quarters = cosnb_bits(t);
-  REAL first = fma(n, -HALF_PI, y);
+  REAL first = fma(n, -HALF_PI, x);
   REAL second = n * HALF_PI_REST;
   REAL third = fma(n, HALF_PI_END, fma(n, HALF_PI_REST, -second));
   REAL r = first - second;
@@ -39,7 +37,7 @@ static inline REAL cosnb_cos_near(REAL r, REAL low) {
   return 1.0 + fma(z, fma(z, q, -0.5), low * r);
 }
 
-/* sin x up to the limit of cosnb_quarter_turns; beyond it 0 with the sign of x. */
+/* sin x up to the limit of cosnb_quarter_turns. */
 static inline REAL cosnb_sin(REAL x) {
   BITS quarters;
   REAL low;
@@ -48,7 +46,7 @@ static inline REAL cosnb_sin(REAL x) {
   return cosnb_turn(quarters, v);
 }
 
-/* cos x up to the limit of cosnb_quarter_turns; beyond it 1. */
+/* cos x up to the limit of cosnb_quarter_turns. */
 static inline REAL cosnb_cos(REAL x) {
   BITS quarters;
   REAL low;
@@ -57,7 +55,7 @@ static inline REAL cosnb_cos(REAL x) {
   return cosnb_turn(quarters + 1u, v);
 }
 
-/* tan x = sin x / cos x up to the limit of cosnb_quarter_turns; beyond it 0 with the sign of x. */
+/* tan x = sin x / cos x up to the limit of cosnb_quarter_turns. */
 static inline REAL cosnb_tan(REAL x) {
   BITS quarters;
   REAL low;

@@ -9,10 +9,10 @@ static inline REAL cosnb_erf(REAL x) {
   return cosnb_with_sign(cosnb_select(a < 1.0, fma(a, q, a), 1.0 - tail), x);
 }
 
-/* x = r + quarters * pi / 2, |r| <= pi / 4, reduced in double with 107 digits of pi / 2: for |x| <= 2^48. Larger
-   numbers are taken for 0, so that sine and cosine stay bounded; infinity gives NaN. */
+/* x = r + quarters * pi / 2, |r| <= pi / 4, reduced in double with 107 digits of pi / 2: for |x| <= 2^48;
+   infinity gives NaN. */
 static inline REAL cosnb_quarter_turns(REAL x, BITS *quarters) {
-  double wide = (double)cosnb_select(fabs(x) <= TURNS_HIGHEST, x, x * 0.0);
+  double wide = (double)x;
   double t = WIDE_FMA(wide, WIDE_TWO_OVER_PI, WIDE_ROUND);
   double n = t - WIDE_ROUND;
   uint64_t i;
@@ -33,7 +33,7 @@ static inline REAL cosnb_cos_near(REAL r) {
   return fma(z, fma(z, q, -0.5), 1.0);
 }
 
-/* sin x up to the limit of cosnb_quarter_turns; beyond it 0 with the sign of x. */
+/* sin x up to the limit of cosnb_quarter_turns. */
 static inline REAL cosnb_sin(REAL x) {
   BITS quarters;
   REAL r = cosnb_quarter_turns(x, &quarters);
@@ -41,7 +41,7 @@ static inline REAL cosnb_sin(REAL x) {
   return cosnb_turn(quarters, v);
 }
 
-/* cos x up to the limit of cosnb_quarter_turns; beyond it 1. */
+/* cos x up to the limit of cosnb_quarter_turns. */
 static inline REAL cosnb_cos(REAL x) {
   BITS quarters;
   REAL r = cosnb_quarter_turns(x, &quarters);
@@ -49,7 +49,7 @@ static inline REAL cosnb_cos(REAL x) {
   return cosnb_turn(quarters + 1u, v);
 }
 
-/* tan x = sin x / cos x up to the limit of cosnb_quarter_turns; beyond it 0 with the sign of x. */
+/* tan x = sin x / cos x up to the limit of cosnb_quarter_turns. */
 static inline REAL cosnb_tan(REAL x) {
   BITS quarters;
   REAL r = cosnb_quarter_turns(x, &quarters);

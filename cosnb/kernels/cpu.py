@@ -188,6 +188,9 @@ def source(value: Program, product: Program | None) -> str:
         parts += [c.helpers(programs, dtype), c.function(value, f"value_{suffix}", dtype)]
         if product is not None:
             parts.append(c.function(product, f"product_{suffix}", dtype))
+    if any(map(c.reaches_far, programs)):
+        parts += ["#define COSNB_FAR", *_far("value", value)]
+        parts += _far("product", product) if product is not None else []
     for name, program in (("VALUE", value), ("PRODUCT", product)):
         for format in ("f32", "f16"):
             if program is not None and c.computes_in_double(program, format):
@@ -197,6 +200,18 @@ def source(value: Program, product: Program | None) -> str:
     loops = files("cosnb.kernels").joinpath("loops.c").read_text()
     parts += ["#define COSNB_BACKWARD" if product is not None else "", loops]
     return "\n".join(parts)
+
+
+def _far(name: str, program: Program) -> list[str]:
+    """Return the functions that say where sine, cosine and tangent are beyond their limit, and compute f there."""
+    parts = []
+    for suffix, dtype in (("f32", "float"), ("f64", "double")):
+        parts.append(c.far(program, f"{name}_far_{suffix}", dtype))
+        parts.append(c.function(program, f"{name}_everywhere_{suffix}", dtype, everywhere=True))
+    for format in _FORMATS.values():
+        suffix = "f64" if format == "f64" else "f32"  # what float16 computes in double has no sines
+        parts += [f"#define {name}_{kind}_in_{format} {name}_{kind}_{suffix}" for kind in ("far", "everywhere")]
+    return parts
 
 
 def build(value: Program, product: Program | None) -> Library:

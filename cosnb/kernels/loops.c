@@ -75,6 +75,30 @@ static inline uint16_t to_f16(float x) {
 #define product_in_f16 PRODUCT_IN_DOUBLE
 #endif
 
+/* out = f(...) for each i; `begin` and `end` are the caller's. Where an argument of sin, cos or tan is beyond their limit,
+   f is wrong, and computed once more: the vectors of a block only say whether it has such elements. */
+#ifndef COSNB_FAR
+#define EACH(S, TO, out, f, ...) for (size_t i = begin; i < end; i++) out = TO(f##_in_##S(__VA_ARGS__));
+#define value_everywhere_in_f16 value_in_f16
+#define value_everywhere_in_bf16 value_in_bf16
+#define product_everywhere_f64 product_f64
+#else
+#define BLOCK 1024u
+#define EACH(S, TO, out, f, ...)                                                                      \
+    for (size_t first = begin, last; first < end; first = last) {                                     \
+        bits_##S far = 0;                                                                             \
+        last = end - first < BLOCK ? end : first + BLOCK;                                             \
+        for (size_t i = first; i < last; i++) {                                                       \
+            far |= (bits_##S)f##_far_in_##S(__VA_ARGS__); /* before the store: shares f's steps */    \
+            out = TO(f##_in_##S(__VA_ARGS__));                                                        \
+        }                                                                                             \
+        for (size_t i = first; far && i < last; i++)                                                  \
+            if (f##_far_in_##S(__VA_ARGS__)) out = TO(f##_everywhere_in_##S(__VA_ARGS__));            \
+    }
+typedef uint32_t bits_f32, bits_f16, bits_bf16;
+typedef uint64_t bits_f64;
+#endif
+
 typedef struct {
     void (*loop)(const void *, const void *, void *, size_t, size_t);
     const void *x, *dy;
@@ -124,7 +148,7 @@ static void run(job *j, unsigned threads) {
         const T *restrict x = xs;                                                                     \
         T *restrict y = outs;                                                                         \
         (void)dys;                                                                                    \
-        for (size_t i = begin; i < end; i++) y[i] = TO(value_in_##S(FROM(x[i])));                     \
+        EACH(S, TO, y[i], value, FROM(x[i]))                                                          \
     }                                                                                                 \
     void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) {      \
         job j = {forward_##S, x, dy, y, n, n, n, sizeof(T)};                                          \
@@ -160,7 +184,7 @@ FORWARD(f64, double, SAME, SAME)
         job j = {forward_##S, x, dy, y, n, n, n, sizeof(uint16_t)};                                   \
         if (!__atomic_load_n(&has_values_##S, __ATOMIC_ACQUIRE)) { /* two threads write the same */   \
             for (unsigned v = 0; v < VALUES; v++)                                                     \
-                values_##S[v] = TO(value_in_##S(FROM((uint16_t)v)));                                  \
+                values_##S[v] = TO(value_everywhere_in_##S(FROM((uint16_t)v)));                       \
             __atomic_store_n(&has_values_##S, 1, __ATOMIC_RELEASE);                                   \
         }                                                                                             \
         run(&j, threads);                                                                             \
@@ -178,7 +202,7 @@ FORWARD(f16, uint16_t, from_f16, to_f16)
     static void backward_##S(const void *xs, const void *dys, void *outs, size_t begin, size_t end) { \
         const T *restrict x = xs, *restrict dy = dys;                                                 \
         T *restrict dx = outs;                                                                        \
-        for (size_t i = begin; i < end; i++) dx[i] = TO(product_in_##S(FROM(dy[i]), FROM(x[i])));     \
+        EACH(S, TO, dx[i], product, FROM(dy[i]), FROM(x[i]))                                          \
     }                                                                                                 \
     void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads,      \
                             size_t columns, size_t stride) {                                          \
@@ -210,7 +234,7 @@ BACKWARD(f64, double, SAME, SAME)
         job j = {backward_##S, x, dy, dx, n, columns, stride, sizeof(uint16_t)};                      \
         if (!__atomic_load_n(&has_slopes_##S, __ATOMIC_ACQUIRE)) {                                    \
             for (unsigned v = 0; v < VALUES; v++)                                                     \
-                slopes_##S[v] = (float)product_f64(1.0, (double)FROM((uint16_t)v));                   \
+                slopes_##S[v] = (float)product_everywhere_f64(1.0, (double)FROM((uint16_t)v));        \
             __atomic_store_n(&has_slopes_##S, 1, __ATOMIC_RELEASE);                                   \
         }                                                                                             \
         run(&j, threads);                                                                             \

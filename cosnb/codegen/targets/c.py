@@ -4,23 +4,26 @@ Products and sums that belong together are explicit calls of fma, so the result 
 contracts expressions; the elementary functions are the project's own (codegen.elementary).
 """
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 
 import numpy
 import sympy
 
-from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, SELECTIONS, arguments, definitions
+from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, SELECTIONS, arguments, definitions
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import COMPARISONS, Program
+from cosnb.codegen.ranges import intervals
 
 _SUFFIX = {"float": "f", "double": ""}
+_BITS = {"float": "uint32_t", "double": "uint64_t"}
 _ENOUGH = 8.0  # ulp by NumPy, which rounds each product: about 4 in C
 _AFFORDABLE = (12, 18)  # multiplications and additions in double, forward and backward
 
 
-def target(dtype: str) -> Target:
-    """Return the target for "float" or "double"."""
+def target(dtype: str, everywhere: bool = False) -> Target:
+    """Return the target for "float" or "double", with sine, cosine and tangent of every number if `everywhere`."""
     f = _SUFFIX[dtype]
     templates = {
         "fma": f"fma{f}({{0}}, {{1}}, {{2}})",
@@ -38,6 +41,7 @@ def target(dtype: str) -> Target:
     }
     templates |= {op: f"cosnb_mask{f}({{0}} {sign} {{1}})" for op, sign in COMPARISONS.items()}
     templates |= {name: f"cosnb_{name}{f}({arguments(name)})" for name in FUNCTIONS}
+    templates |= {name: f"cosnb_{name}_everywhere{f}({{0}})" for name in PERIODIC if everywhere}
     templates["power_of"] = templates["exp_product"]
     templates["power"] = f"cosnb_pow{f}({{0}}, {{1}}, 0.0{f})"
 
@@ -73,14 +77,46 @@ def computes_in_double(program: Program, format: str) -> bool:
     return format == "f16" or counts["multiplications"] + counts["additions"] <= limit
 
 
-def function(program: Program, name: str, dtype: str) -> str:
-    """Return `static inline T name(T x)`, or `(T dy, T x)` for a program that has the input dy."""
-    lines, result = assignments(program, target(dtype))
-    inputs = program.inputs()
-    parameters = f"{dtype} dy, {dtype} x" if "dy" in inputs else f"{dtype} x"
-    unused = [] if "x" in inputs else ["(void)x;"]
-    body = unused + [f"const {dtype} {left} = {right};" for left, right in lines] + [f"return {result};"]
-    return "\n".join([f"static inline {dtype} {name}({parameters}) {{", *(f"  {line}" for line in body), "}"]) + "\n"
+def function(program: Program, name: str, dtype: str, everywhere: bool = False) -> str:
+    """Return `static inline T name(T x)`, or `(T dy, T x)` for a program that has the input dy.
+
+    `everywhere`: right where `far` says that the function for vectors is not, with a branch at each sine.
+    """
+    return _function(program, name, dtype, dtype, target(dtype, everywhere and reaches_far(program)))
+
+
+def far(program: Program, name: str, dtype: str) -> str:
+    """Return `static inline BITS name(…)`: all bits set where an argument of sin, cos or tan is beyond their limit."""
+    beyond = copy.copy(program)
+    beyond.steps, beyond.known = list(program.steps), dict(program.known)
+    limit = beyond.number(REACH)
+    conditions = [beyond.emit("gt", beyond.emit("abs", index), limit) for index in _unlimited(program)]
+    beyond.result = conditions[0] if conditions else beyond.number(0)
+    for condition in conditions[1:]:
+        beyond.result = beyond.emit("or", beyond.result, condition)
+    return _function(beyond, name, dtype, _BITS[dtype], target(dtype))
+
+
+def reaches_far(program: Program) -> bool:
+    """Say whether a sine, cosine or tangent may have an argument beyond the limit of those for vectors."""
+    return bool(_unlimited(program))
+
+
+def _unlimited(program: Program) -> list[int]:
+    """Return the arguments of sin, cos and tan that may be beyond the limit."""
+    found = intervals(program)
+    sines = [program.steps[index].args[0] for index in program.live() if program.steps[index].op in PERIODIC]
+    return [index for index in dict.fromkeys(sines) if max(-found[index][0], found[index][1]) > REACH]
+
+
+def _function(program: Program, name: str, dtype: str, returned: str, target: Target) -> str:
+    lines, result = assignments(program, target)
+    inputs = ["dy", "x"] if "dy" in program.inputs() else ["x"]
+    used = {program.steps[index].name for index in program.live()}
+    parameters = ", ".join(f"{dtype} {name}" for name in inputs)
+    body = [f"(void){name};" for name in inputs if name not in used]
+    body += [f"const {dtype} {left} = {right};" for left, right in lines] + [f"return {result};"]
+    return "\n".join([f"static inline {returned} {name}({parameters}) {{", *(f"  {line}" for line in body), "}"]) + "\n"
 
 
 def helpers(programs: Sequence[Program], dtype: str) -> str:
@@ -89,4 +125,7 @@ def helpers(programs: Sequence[Program], dtype: str) -> str:
     ops |= {"mask"} if ops & COMPARISONS.keys() else set()
     ops |= {"choose"} if "where" in ops else set()
     ops |= {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}
-    return definitions([name for name in (*FUNCTIONS, *SELECTIONS) if name in ops], dtype)
+    names = [name for name in (*FUNCTIONS, *SELECTIONS) if name in ops]
+    if any(map(reaches_far, programs)):
+        names += ["mask", *(f"{name}_everywhere" for name in ops & PERIODIC)]
+    return definitions(names, dtype)

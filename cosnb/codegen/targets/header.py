@@ -2,6 +2,7 @@
 
 Every loop becomes vector instructions under plain `cc -std=c99 -O3 -ffp-contract=off`: selections are masks, which
 need no -fno-trapping-math, and the square root is the project's own where the C library's would have to set errno.
+Sine, cosine and tangent of numbers beyond 2^48 are the C library's, which loops call only where they meet such numbers.
 Each helper stands behind its own #ifndef, so that headers can be included together; the text is C++17 as well.
 """
 
@@ -63,15 +64,11 @@ def header(name: str, programs: Sequence[Program], order: int = 0, comment: str 
     wide = [c.computes_in_double(program, "f32") for program in (value, slope.times("dy"))]
     single = [program for program, is_wide in zip(programs, wide, strict=True) if not is_wide]
     parts += [*_helpers(single, "float"), *_helpers(programs, "double")]
-    parts += [_function(program, f"{n}_f64", "double") for program, n in zip(programs, names, strict=True)]
-    parts += [
-        _IN_DOUBLE.format(name=n) if is_wide else _function(program, f"{n}_f32", "float")
-        for program, n, is_wide in zip(programs, names, wide, strict=True)
-    ]
-    slopes = {"f64": f"dy[i] * {names[1]}_f64(x[i])", "f32": f"dy[i] * {names[1]}_f32(x[i])"}
-    if wide[1]:  # one rounding
-        slopes["f32"] = f"(float)((double)dy[i] * {names[1]}_f64((double)x[i]))"
-    parts += [_loops(names[0], suffix, dtype, slopes[suffix]) for suffix, dtype in FORMATS.items()]
+    for suffix in ("f64", "f32"):
+        for program, n, is_wide in zip(programs, names, wide, strict=True):
+            parts += _functions(program, n, suffix, is_wide and suffix == "f32")
+    far = [c.reaches_far(program) for program in programs]
+    parts += [_loops(names, suffix, far, wide[1]) for suffix in FORMATS]
     return "\n".join([*parts, f"#endif /* {guard} */\n"])
 
 
@@ -80,8 +77,15 @@ def _comment(text: str) -> str:
     return "/* " + "\n   ".join(lines) + " */\n" if lines else ""
 
 
-def _function(program: Program, name: str, dtype: str) -> str:
-    return c.function(program, name, dtype).replace("static inline", "COSNB_INLINE")
+def _functions(program: Program, name: str, suffix: str, wide: bool) -> list[str]:
+    """Return the function `name`; where its sines need it also the one for vectors, and where that one is wrong."""
+    if wide:  # of the normal form, which has no sines
+        return [_IN_DOUBLE.format(name=name)]
+    dtype = FORMATS[suffix]
+    texts = [c.function(program, f"{name}_{suffix}", dtype, everywhere=True)]
+    if c.reaches_far(program):
+        texts += [c.function(program, f"{name}_near_{suffix}", dtype), c.far(program, f"{name}_far_{suffix}", dtype)]
+    return [text.replace("static inline", "COSNB_INLINE") for text in texts]
 
 
 def _helpers(programs: Sequence[Program], dtype: str) -> list[str]:
@@ -94,15 +98,32 @@ def _guarded(guard: str, text: str) -> str:
     return f"#ifndef {guard}\n#define {guard}\n{text}#endif\n"
 
 
-def _loops(name: str, suffix: str, dtype: str, product: str) -> str:
+def _loops(names: Sequence[str], suffix: str, far: Sequence[bool], wide: bool) -> str:
+    """Return the loops over the functions `names`; `wide`: whether the derivative's product is computed in double."""
+    dtype = FORMATS[suffix]
     given, written = f"const {dtype} *COSNB_RESTRICT", f"{dtype} *COSNB_RESTRICT"
+    product = f"dy[i] * {{0}}_{suffix}(x[i])"
+    if wide and suffix == "f32":  # one rounding
+        product = "(float)((double)dy[i] * {0}_f64((double)x[i]))"
     return f"""/* y[i] = f(x[i]) for n elements; x and y do not overlap. */
-static inline void {name}_forward_{suffix}({given} x, {written} y, size_t n) {{
-  for (size_t i = 0; i < n; i++) y[i] = {name}_{suffix}(x[i]);
-}}
+static inline void {names[0]}_forward_{suffix}({given} x, {written} y, size_t n) {{
+{_each("y[i] = {0}_" + suffix + "(x[i])", names[0], suffix, far[0])}}}
 
 /* dx[i] = dy[i] * f'(x[i]) for n elements; dx does not overlap dy or x. */
-static inline void {name}_backward_{suffix}({given} dy, {given} x, {written} dx, size_t n) {{
-  for (size_t i = 0; i < n; i++) dx[i] = {product};
-}}
+static inline void {names[0]}_backward_{suffix}({given} dy, {given} x, {written} dx, size_t n) {{
+{_each("dx[i] = " + product, names[1], suffix, far[1])}}}
+"""
+
+
+def _each(statement: str, name: str, suffix: str, far: bool) -> str:
+    """Return the loop of a statement, and one that repeats it where an argument of a sine is far."""
+    if not far:
+        return f"  for (size_t i = 0; i < n; i++) {statement.format(name)};\n"
+    return f"""  uint{suffix[1:]}_t far = 0;
+  for (size_t i = 0; i < n; i++) {{
+    far |= {name}_far_{suffix}(x[i]);
+    {statement.format(name + "_near")};
+  }}
+  for (size_t i = 0; far && i < n; i++)
+    if ({name}_far_{suffix}(x[i])) {statement.format(name)};
 """

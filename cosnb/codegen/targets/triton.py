@@ -13,6 +13,7 @@ Products and sums that belong together are explicit calls of fma, so launch with
 is 0 − x, so a zero at x = ±0 takes its sign from x where that would differ from C's. Its versions before 3.9 (seen in
 3.3) take subnormal float32 operands of divisions and roots for 0. Devices that are not NVIDIA's, and Triton's
 interpreter, have division and 2^y of Triton.
+Beyond 2^48 sine, cosine and tangent are those of 0: the device's own have a slow path, and the interpreter has none.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ from typing import Any
 import numpy
 import sympy
 
-from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, arguments
+from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, arguments
 from cosnb.codegen.evaluate import NUMPY, with_signed_zeros
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import CONSTANTS, Program, Step
@@ -31,9 +32,7 @@ from cosnb.codegen.targets.translation import REAL, functions, literal
 from cosnb.errors import CosnbError
 
 ARITHMETICS = ("float", "half", "double")
-_HEAD = """import triton
-import triton.language as tl
-"""
+_HEAD = "import triton\nimport triton.language as tl\n"
 _SMALL = {
     "min": """# The smaller one; NaN where either is.
 @triton.jit
@@ -49,6 +48,11 @@ def cosnb_max(a, b):
 @triton.jit
 def cosnb_sign(a):
     return tl.where(a > 0, 1.0, tl.where(a < 0, -1.0, a))
+""",
+    "near": f"""# The argument of a sine, cosine or tangent: 0 beyond their limit of 2^48, NaN for infinity.
+@triton.jit
+def cosnb_near(x):
+    return tl.where(tl.abs(x) <= {REACH}, x, x * 0.0)
 """,
 }
 # The device's own approximations, (NVIDIA's, any device's).
@@ -141,6 +145,7 @@ def target(arithmetic: str) -> Target:
         templates |= {"div": "tl.div_rn({0}, {1})", "sqrt": "tl.sqrt_rn({0})"}
     templates |= {name: f"cosnb_{name}({{0}}, {{1}})" for name in ("min", "max")}
     templates |= {name: f"cosnb_{name}({arguments(name)})" for name in ("sign", *FUNCTIONS)}
+    templates |= {name: f"cosnb_{name}(cosnb_near({{0}}))" for name in PERIODIC}
     templates["power_of"] = templates["exp_product"]
     templates["power"] = "cosnb_pow({0}, {1}, 0.0)"
     templates |= {name + _NEGATED: f"cosnb_{name}(-{{0}})" for name in _EXPONENTIALS}
@@ -191,6 +196,7 @@ def _helpers(programs: Sequence[Program], given: Sequence[Program], arithmetic: 
     """Return the functions that the printed programs call; they were `given` in the operations of C."""
     used = [_operations(program) for program in programs]
     ops = used[0] | used[1]
+    ops |= {"near"} if ops & PERIODIC else set()
     exponentials = _approximate_exponentials(used, given) if arithmetic == "half" else {}
     exact = (ops | {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}) & FUNCTIONS.keys() - exponentials.keys()
     elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
@@ -277,9 +283,8 @@ def _function(program: Program, name: str, inputs: tuple[str, ...], arithmetic: 
         raise CosnbError(f"a Triton kernel has the inputs {', '.join(inputs)}, got {sorted(used)}")
     if not used:  # a constant
         result = f"tl.full({inputs[-1]}.shape, {result}, {_FORMATS[arithmetic]})"
-    head = ["@triton.jit", f"def {name}({', '.join(inputs)}):"]
     body = [*(f"{left} = {right}" for left, right in lines), f"return {result}"]
-    return "\n".join([*head, *(f"    {line}" for line in body)]) + "\n"
+    return "\n".join(["@triton.jit", f"def {name}({', '.join(inputs)}):", *(f"    {line}" for line in body)]) + "\n"
 
 
 def _kernel(name: str, function: str, inputs: tuple[str, ...], output: str, arithmetic: str) -> str:
