@@ -31,7 +31,8 @@ from cosnb.experiments.records import record
 
 LIMIT = 0.020
 EXPERIMENT = "simulated"
-DIGEST = "0123456789"
+CONFIG = {"activation": "cos"}
+DIGEST = record.config_digest(CONFIG)
 READY_SECONDS = 120
 
 
@@ -51,7 +52,7 @@ class Result:
 def short_run(seed: int, seconds: float) -> tuple[dict[str, Any], bool]:
     """Sleep and return the record of `seed`, and whether PyTorch was imported."""
     time.sleep(seconds)
-    content: dict[str, Any] = {"schema": record.SCHEMA, "experiment": EXPERIMENT, "config": {"activation": "cos"}}
+    content: dict[str, Any] = {"schema": record.SCHEMA, "experiment": EXPERIMENT, "config": CONFIG}
     content |= {"config_digest": DIGEST, "seed": seed, "status": "ok", "epochs": [], "code_digest": "", "data": {}}
     return content | {"device": {"process": os.getpid()}}, "torch" in sys.modules
 

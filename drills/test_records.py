@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from counting import Tally
-from write_records import made
+from write_records import CONFIG, made
 
 from cosnb.experiments import results
+from cosnb.experiments.records.record import config_digest
 
 ITEM = "3 records"
 WRITERS, RECORDS, KILLS = 8, 2000, 24
@@ -95,7 +96,7 @@ def test_damaged_and_older_files_are_named_and_skipped(tally: Tally, tmp_path: P
     failures = []
     for seed in range(among):
         results.write(made(seed + 10), tmp_path)
-    path = tmp_path / "drill" / f"cos-{record.config_digest(CONFIG)}-seed1.json"
+    path = tmp_path / "drill" / f"cos-{config_digest(CONFIG)}-seed1.json"
     path.parent.mkdir(exist_ok=True)
     for name, text in DAMAGE.items():
         content = text()
