@@ -60,7 +60,7 @@ def expected(act: Activation, text: str, order: int, points: Tensor, bits: int) 
     bounds = evaluate(act.derivative(order), act.x, points).error * 2.0 ** (53 - bits)
     found: list[tuple[float, float] | None] = []
     for at, bound in zip(points.tolist(), bounds.tolist(), strict=True):
-        true, beside = truth(text, order, at), truth(text, order, at * (1 + 2.0**-bits))
+        true, beside = truth(text, order, at), truth(text, order, at * (1 + 2.0 ** (1 - bits)))
         if true is None or beside is None or abs(true - beside) > 1e-3 * abs(true):
             found.append(None)
             continue

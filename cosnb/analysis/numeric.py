@@ -1,7 +1,7 @@
 """Values of a formula in mpmath, and limits read off them far out."""
 
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
@@ -20,7 +20,12 @@ _FACTORS = (16, 17, 35, 83, 2**24 + 1, 5 * 2**30 + 1, 3 * 2**40 + 7, 2**44 + 3)
 def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
     """Return `expr` as a function of mpmath's numbers."""
     # What a Piecewise's pieces share may be computed only where one of them holds: log x beside x ≤ 0.
-    return sympy.lambdify(x, expr, [{"tanh": _tanh, "exp": _exp}, "mpmath"], cse=not expr.has(sympy.Piecewise))
+    own = {
+        "tanh": _tanh,
+        "exp": _exp,
+        **{name: partial(_wave, getattr(mpmath, name)) for name in ("sin", "cos", "tan")},
+    }
+    return sympy.lambdify(x, expr, [own, "mpmath"], cse=not expr.has(sympy.Piecewise))
 
 
 def _exp(value: Any) -> Any:
@@ -28,6 +33,11 @@ def _exp(value: Any) -> Any:
     if mpmath.isfinite(value) and mpmath.mag(value) > 2000:
         return mpmath.inf if mpmath.re(value) > 0 else mpmath.mpf(0)
     return mpmath.exp(value)
+
+
+def _wave(function: Any, value: Any) -> Any:
+    # sin(e^(2²⁰⁰)) asks for 2²⁰⁰ bits of π.
+    return function(value) if mpmath.isfinite(value) and mpmath.mag(value) <= 5000 else mpmath.nan
 
 
 def _tanh(value: Any) -> Any:
