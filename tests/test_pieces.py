@@ -210,6 +210,12 @@ def test_a_formula_that_is_no_number_somewhere_is_refused(expr: sympy.Expr) -> N
         calculus.properties(expr, x)
 
 
+@pytest.mark.parametrize("text", ["max(x**2, exp(x))", "max(x, 2**x)"])
+def test_borders_that_no_algebra_finds_are_said(text: str) -> None:
+    with pytest.raises(CosnbError, match="the borders between the formula's pieces are no numbers"):
+        activation(text).properties()
+
+
 def test_towers_of_exponentials_end() -> None:
     tower = sympy.exp(sympy.exp(x))
     assert [p.exact for p in value(x * sympy.tanh(tower), "roots")] == [0]  # type: ignore[attr-defined]

@@ -146,6 +146,12 @@ def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sy
     pairs = limited.call(_pairs, expr, x, seconds=_SECONDS)
     parts = [(part, e) for e, where in pairs for part in (where.args if isinstance(where, sympy.Union) else [where])]
     intervals = sorted(((p, e) for p, e in parts if isinstance(p, sympy.Interval)), key=lambda pair: pair[0].start)
+    ends = [-sympy.oo, *(end for p, _ in intervals for end in (p.start, p.end)), sympy.oo]
+    if any(end != start for end, start in zip(ends[::2], ends[1::2], strict=True)):
+        raise CosnbError(
+            "the borders between the formula's pieces are no numbers that the algebra finds, as where x**2 = exp(x): "
+            "its properties need them; its values, derivatives and code do not"
+        )
     values: dict[sympy.Expr, sympy.Expr] = {}
     for part, e in parts:
         values |= {point: e.subs(x, point) for point in _own_borders(part)}
