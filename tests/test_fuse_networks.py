@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from networks import DenseNet121, ResNet18
+from paper_networks import DenseNet121, ResNet18
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint
