@@ -207,3 +207,21 @@ def test_headers_in_c_have_the_limits(tmp_path: Path) -> None:
         got = functions[f"f{order}"](x)
         assert numpy.allclose(got.numpy(), want, rtol=1e-6, atol=1e-19), (order, got)
     assert mpmath.isfinite(got[0].item())
+
+
+@pytest.mark.parametrize(
+    ("text", "true"),
+    [
+        ("abs(x*log(abs(x) + 1))", lambda v: abs(v) * math.log1p(abs(v))),
+        (
+            "abs(where(x > 0, exp(-x**2), x*log(abs(x) + 1)))",
+            lambda v: math.exp(-v * v) if v > 0 else -v * math.log1p(-v),
+        ),
+        ("where(abs(x) <= 1, abs(log1p(relu(x))), x)", lambda v: math.log1p(max(v, 0)) if abs(v) <= 1 else v),
+        ("abs(where(x > 0, relu(x)**0.75, sqrt(x**2 + 0.5)))", lambda v: v**0.75 if v > 0 else math.sqrt(v * v + 0.5)),
+    ],
+)
+def test_the_piece_next_to_a_point_is_the_one_that_holds(text: str, true: Callable[[float], float]) -> None:
+    points = [-2.5, -0.5, -3e-7, -1e-16, 1e-16, 3e-7, 0.5, 2.5]
+    got = activation(text)(torch.tensor(points, dtype=torch.float64)).tolist()
+    assert got == pytest.approx(list(map(true, points)), rel=1e-14, abs=1e-40)

@@ -165,9 +165,16 @@ def _chosen(expr: sympy.Expr, x: sympy.Symbol, number: sympy.Expr) -> sympy.Expr
     if not expr.has(sympy.Piecewise):
         return expr
     if isinstance(expr, sympy.Piecewise):
-        held = (value for value, condition in expr.args if condition.subs(x, number) == sympy.true)
+        held = (value for value, condition in expr.args if _holds(condition, x, number))
         return _chosen(next(held, sympy.nan), x, number)
     return expr.func(*(_chosen(arg, x, number) for arg in expr.args))
+
+
+def _holds(condition: sympy.Basic, x: sympy.Symbol, number: sympy.Expr) -> bool:
+    try:
+        return bool(condition.subs(x, number) == sympy.true)
+    except TypeError:  # a side of it is no real number there: log(x) <= 0 at 0 and left of it
+        return False
 
 
 def _is_alone(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr) -> bool:
@@ -183,7 +190,7 @@ def _is_alone(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr) -> bool:
 
 
 def _index(expr: sympy.Piecewise, x: sympy.Symbol, number: sympy.Expr) -> int | None:
-    holds = (i for i, (_, condition) in enumerate(expr.args) if condition.subs(x, number) == sympy.true)
+    holds = (i for i, (_, condition) in enumerate(expr.args) if _holds(condition, x, number))
     return next(holds, None)
 
 

@@ -63,6 +63,10 @@ def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol)
             else 0.0
             for side, series in zip((-1, 1), sides, strict=True)
         ]
+        needed = [
+            radius if series and radius and _is_true(expr, x, centre, side, radius, series) else 0.0
+            for side, series, radius in zip((-1, 1), sides, needed, strict=True)
+        ]
         if sides[0] is not None and sides[0] == sides[1] and any(needed):
             found.append(Expansion(centre, 0, max(needed), _shortened(sides[0], max(needed))))
             continue
@@ -74,6 +78,23 @@ def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol)
     return found
 
 
+def _is_true(
+    expr: sympy.Expr, x: sympy.Symbol, centre: sympy.Expr, side: int, radius: float, series: "_Series"
+) -> bool:
+    """Say whether a series is the formula, pieces and all, at some points up to `radius`; SymPy chose the piece."""
+    whole, truth = numeric(expr, x), _polynomial_truth(series, centre)
+    with mp.workprec(_BITS):
+        for share in (0.93, 0.41, 0.07):
+            point = mpf(sympy.N(centre, 80)._to_mpmath(_BITS)) + side * share * mpf(radius)
+            try:
+                value = whole(point)
+            except (ArithmeticError, ValueError, TypeError):
+                return False
+            if mp.im(value) != 0 or not abs(mp.re(value) - truth(point)) <= 1e-12 * abs(truth(point)) + mpf(10) ** -40:
+                return False
+    return True
+
+
 def polynomials(expr: sympy.Expr, x: sympy.Symbol) -> list[tuple[sympy.Expr, sympy.Basic]]:
     """Return (polynomial in x, condition) next to each removable singularity, within 2⁻⁷⁴ of the leading term."""
     found: list[tuple[sympy.Expr, sympy.Basic]] = []
@@ -83,7 +104,7 @@ def polynomials(expr: sympy.Expr, x: sympy.Symbol) -> list[tuple[sympy.Expr, sym
         far = [abs(point - float(centre)) for point in barriers(expr, x) if abs(point - float(centre)) > 1e-9]
         for side in (-1, 1):
             series = _taylor(one_sided(expr, x, centre, side), x, centre, min([_WIDEST, *far]))
-            if series is not None:
+            if series is not None and _is_true(expr, x, centre, side, series.radius / 4, series):
                 radius = series.radius / 4
                 coefficients = _shortened(series, radius, 2.0**-74)
                 value = sum((c * (x - centre) ** k for k, c in enumerate(coefficients)), sympy.Integer(0))

@@ -161,7 +161,7 @@ def _stands_for(
                 at = mpmath.mpf(edge) * factor
                 try:
                     value = mp.re(f(at))
-                except (OverflowError, ValueError, ZeroDivisionError, MemoryError):
+                except (OverflowError, TypeError, ValueError, ZeroDivisionError, MemoryError):
                     continue
                 small = abs(at) * mpmath.ldexp(1, -bits) if agree is _AGREE else 0
                 if abs(value - stands(at)) > mpmath.ldexp(1, -bits) * max(abs(value), small):
@@ -182,7 +182,7 @@ class _Truth:
         try:
             with mp.workdps(30):
                 return self.is_tower or all(mp.im(f(mpmath.mpf(float(point)))) == 0 for f in self.functions)
-        except (OverflowError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
+        except (OverflowError, TypeError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
             return True
 
     def is_below(self, most: float, point: float) -> bool:
@@ -190,7 +190,7 @@ class _Truth:
         try:
             with mp.workdps(30):
                 return bool(abs(mp.fsum(f(mpmath.mpf(float(point))) for f in self.functions)) <= most)
-        except (OverflowError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
+        except (OverflowError, TypeError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
             return False
 
     def agrees(self, point: float, value: float) -> bool:
@@ -203,7 +203,7 @@ class _Truth:
                 if not all(mpmath.isfinite(term) for term in terms):
                     return True
                 return bool(abs(mpmath.mpf(float(value)) - mp.fsum(terms)) <= max(map(abs, terms)) / 1000 + 1e-30)
-        except (OverflowError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
+        except (OverflowError, TypeError, ValueError, ZeroDivisionError, MemoryError, mpmath.libmp.NoConvergence):
             return True
 
 
