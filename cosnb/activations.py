@@ -1,7 +1,6 @@
 """Activations: a formula with its derivatives, properties, code and `nn.Module`."""
 
 import hashlib
-import re
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
@@ -20,23 +19,17 @@ from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.kernels import operators
 from cosnb.kernels.autograd import AutogradFunction, Orders
+from cosnb.kernels.layout import FORMATS, refusal
 from cosnb.kernels.learnable import OpenFunction
-from cosnb.kernels.operators import Kernel
 from cosnb.kernels.torch_internals import fx_leaf, is_constant, is_recorded, runs_at_trace, untraced
 from cosnb.symbolic import catalogue, parsing
 from cosnb.symbolic.catalogue import Formula, x
+from cosnb.symbolic.grammar import parameter_value
 from cosnb.symbolic.text import formula_text
 from cosnb.symbolic.vocabulary import find, takes
 
-# A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
-_NUMBER = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?(/[1-9][0-9]{0,19})?")
-
-
-# Formats of 8 bits and fewer, in which PyTorch stores numbers and computes nothing elementwise
-_NARROW = tuple(getattr(torch, name) for name in dir(torch) if name.startswith(("float8_", "float4_")))
-
-# Dynamo of PyTorch 2.8 cannot call `_prepare` while it traces, for its argument is no constant; 2.13 can. Before it
-# what is traced is made beforehand, in 0.1 s or so.
+# Dynamo of PyTorch 2.8 cannot call `_prepare` while it traces, for its argument is no constant; 2.13 can. Before 2.13
+# it is called beforehand, in 0.1 s or so.
 PREPARES = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 13)
 
 
@@ -57,12 +50,12 @@ class Activation:
         self.x = x
         self.parameters = parameters
         self.expr: sympy.Expr = formula.expr.subs(parameters)
-        undefined = sympy.nan if not formula.expr.has(sympy.nan) else sympy.zoo  # NaN stands for 1/abs(x) at 0
+        undefined = sympy.nan if not formula.expr.has(sympy.nan) else sympy.zoo  # 1/abs(x) is NaN at 0
         if self.expr.has(sympy.zoo, undefined, sympy.oo, -sympy.oo, sympy.I):
             values = ", ".join(f"{symbol} = {value}" for symbol, value in parameters.items())
             raise CosnbError(f"{self.name} is no real number for any x with {values}: give it other parameters")
         self._key = (formula.name, formula.title, formula.expr, frozenset(parameters.items()))
-        self._kernels: dict[int, Kernel] = {}
+        self._kernels: dict[int, operators.Kernel] = {}
         self._orders = Orders(self.kernel)
         self.traced: AutogradFunction | None = None  # these two are made when torch.compile or torch.export ask
         self.open_traced: AutogradFunction | None = None
@@ -108,13 +101,8 @@ class Activation:
 
     def check(self, input: Tensor) -> None:
         """Raise CosnbError for what is no tensor of float64, float32, float16 or bfloat16."""
-        if not hasattr(input, "is_floating_point"):
-            raise CosnbError(_no_tensor(self.name, input))
-        if not input.is_floating_point():
-            hint = "take its .real, .imag or .abs()" if input.is_complex() else "convert it with .float()"
-            raise CosnbError(f"{self.name} expects a floating-point tensor, got {input.dtype}: {hint}")
-        if input.dtype in _NARROW:
-            raise CosnbError(f"{self.name} expects 16 bits or more, got {input.dtype}: convert it with .bfloat16()")
+        if getattr(input, "dtype", None) not in FORMATS:
+            raise CosnbError(f"{self.name} expects {refusal(input)}")
 
     def _spelling(self) -> tuple[str, dict[str, str]]:
         """Return what `activation` makes this of: a name or a text, and values of parameters."""
@@ -158,7 +146,7 @@ class Activation:
         """Return the `order`-th derivative as a plain function of a tensor in PyTorch operations, outside autograd."""
         return self.kernel(order).forward_operations
 
-    def kernel(self, order: int = 0) -> Kernel:
+    def kernel(self, order: int = 0) -> operators.Kernel:
         """Return the compiled code of the `order`-th derivative and of dy times the next, made when first called."""
         if order not in self._kernels:
             key = hashlib.sha256(sympy.srepr(self.expr).encode()).hexdigest()[:16]
@@ -221,7 +209,7 @@ class LearnableModule(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.tensor(float(value), dtype=torch.float32)))
             self._names.append(name)
         if not PREPARES:
-            _prepare_open(activation)
+            _prepare(activation, learnable=True)
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the activation, with the parameters as they are now, to a floating-point tensor of any shape."""
@@ -234,7 +222,7 @@ class LearnableModule(nn.Module):
             if torch.onnx.is_in_onnx_export():
                 return self.activation.open_function.onnx_operations(input, *parameters)
             if PREPARES:
-                _prepare_open(self.activation)
+                _prepare(self.activation, learnable=True)
             assert self.activation.open_traced is not None
             return self.activation.open_traced.apply(input, *parameters)
         return apply_learnable(input, self.activation, *parameters)
@@ -244,16 +232,12 @@ class LearnableModule(nn.Module):
 
 
 @runs_at_trace
-def _prepare(act: Activation) -> bool:
+def _prepare(act: Activation, learnable: bool = False) -> bool:
     """Make what torch.compile is to trace: Dynamo, which cannot trace SymPy, runs this as it stands."""
-    act.traced = act._orders.traced(0)
-    return True
-
-
-@runs_at_trace
-def _prepare_open(act: Activation) -> bool:
-    """Make what torch.compile is to trace: Dynamo, which cannot trace SymPy, runs this as it stands."""
-    act.open_traced = act.open_function.traced
+    if learnable:
+        act.open_traced = act.open_function.traced
+    else:
+        act.traced = act._orders.traced(0)
     return True
 
 
@@ -268,20 +252,17 @@ def activation(formula: str, /, **parameters: float | str) -> Activation:
     """
     if not isinstance(formula, str):
         raise CosnbError(f"an activation is given by its name or its formula as text, got {type(formula).__name__}")
-    values = {name: _value(name, value) for name, value in parameters.items()}
+    values = {name: parameter_value(name, value) for name, value in parameters.items()}
     name = formula.strip()
     if not name.isidentifier() or name == "x":
         return _from_text(formula, tuple(sorted(values.items())))
     if name.lower() not in catalogue.names() and (function := find(name)) and takes(function)[0] == 1:
         return _from_text(f"{name}(x)", tuple(sorted(values.items())))
     row = catalogue.get(name)
-    known = {symbol.name: symbol for symbol in row.parameters}
-    for name in values:
-        if name not in known:
-            has = ", ".join(known) or "none"
-            raise CosnbError(f"{row.name} has no parameter {name!r}: its parameters are {has}")
-    merged = {symbol: values.get(name, row.parameters[symbol]) for name, symbol in known.items()}
-    return _cached(row.name, tuple(merged.items()))
+    known = {symbol.name: (symbol, default) for symbol, default in row.parameters.items()}
+    if unknown := [name for name in values if name not in known]:
+        raise CosnbError(f"{row.name} has no parameter {unknown[0]!r}: its parameters are {', '.join(known) or 'none'}")
+    return _cached(row.name, tuple((symbol, values.get(name, value)) for name, (symbol, value) in known.items()))
 
 
 def apply(input: Tensor, formula: str, /, **parameters: float | str) -> Tensor:
@@ -296,20 +277,6 @@ def apply_learnable(input: Tensor, formula: str | Activation, /, *values: Tensor
         text, parameters = act._spelling()
         return input.tracer.create_proxy("call_function", apply_learnable, (input, text, *values), parameters)
     return (act.open_function.recorded if is_recorded() else act.open_function.eager.apply)(input, *values)
-
-
-def _no_tensor(name: str, input: object) -> str:
-    """Return the message for an input that is no tensor."""
-    given = type(input).__name__
-    how = "torch.from_numpy(array)" if given == "ndarray" else "torch.tensor(0.5) for the number 0.5"
-    return f"{name} expects a tensor, got {given}: write {how}"
-
-
-def _value(name: str, value: float | str) -> sympy.Rational:
-    text = str(value)
-    if not _NUMBER.fullmatch(text):
-        raise CosnbError(f"parameter {name} must be a finite number like 5, 0.5 or 1/2, got {value!r}")
-    return sympy.Rational(text)
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,7 @@
 """CUDA graphs simulated on a CPU: a capture notes operations and refuses what CUDA refuses, a replay does them again.
 
 What CUDA forbids within a capture is what asks the device for a number, or makes a tensor from the host's memory: the
-size or the content would be those of the capture. A replay has the addresses of the capture, so what a step makes anew
+size or the content would be those of the capture. A replay has the addresses of the capture, so what a step makes new
 is written over what the capture made.
 """
 

@@ -148,17 +148,15 @@ def split(expr: sympy.Expr, x: sympy.Symbol) -> tuple[tuple[Piece, ...], dict[sy
     intervals = sorted(((p, e) for p, e in parts if isinstance(p, sympy.Interval)), key=lambda pair: pair[0].start)
     ends = [-sympy.oo, *(end for p, _ in intervals for end in (p.start, p.end)), sympy.oo]
     if any(end != start for end, start in zip(ends[::2], ends[1::2], strict=True)):
-        raise CosnbError(
-            "the borders between the formula's pieces are no numbers that the algebra finds, as where x**2 = exp(x): "
-            "its properties need them; its values, derivatives and code do not"
-        )
+        raise CosnbError("no properties: the algebra does not find the numbers at which the formula's pieces meet")
     values: dict[sympy.Expr, sympy.Expr] = {}
     for part, e in parts:
         values |= {point: e.subs(x, point) for point in _own_borders(part)}
     merged = _merged([(interval.start, interval.end, e) for interval, e in intervals], values, x)
     merged = [part for whole in merged for part in _cut(whole, points)]
     apart, rest = values_apart(derivative(expr, x), x)
-    values = {point: _or_nan(value_at(rest, x, point)) for point in points} | values | apart
+    defined = {point: value for point in points if (value := value_at(rest, x, point)) is not None}
+    values = dict.fromkeys(points, sympy.nan) | defined | values | apart
     pieces = tuple(Piece(e, x, low, high, _one_half(e, x, low, high) or _halves(e, x)) for low, high, e in merged)
     return pieces, {piece.low: values[piece.low] for piece in pieces[1:]}
 
@@ -170,10 +168,6 @@ def _own_borders(part: sympy.Set) -> list[sympy.Expr]:
     if not isinstance(part, sympy.Interval):
         return []
     return [end for end in (part.start, part.end) if end.is_finite and part.contains(end) == sympy.true]
-
-
-def _or_nan(value: sympy.Expr | None) -> sympy.Expr:
-    return sympy.nan if value is None else value
 
 
 def _cut(part: "_Part", points: tuple[sympy.Expr, ...]) -> list["_Part"]:

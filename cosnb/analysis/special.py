@@ -205,7 +205,7 @@ def _marked(expr: sympy.Expr) -> sympy.Expr:
 
 
 def _differentiated(expr: sympy.Expr, x: sympy.Symbol, order: int) -> sympy.Expr:
-    """Differentiate, each piece by itself; a piece that is ±∞ has no derivative."""
+    """Differentiate each piece; one that is ±∞ has no derivative."""
     if not isinstance(expr, sympy.Piecewise):
         return sympy.diff(expr, x, order)
     pairs = [(sympy.nan if v.has(*NO_NUMBERS) else _differentiated(v, x, order), c) for v, c in expr.args]

@@ -20,9 +20,9 @@ _WIDTH = 72  # a longer expression is given a name
 class Target:
     """A language: templates for what is not infix there, and how it writes a number (and one that depends on the type).
 
-    In `templates` "{0}" stands for the first argument, "{0:factor}" for it as a factor. `fma` may be missing: it is
-    a product and a sum then. `where_numbers` is the selection between two numbers, where a target is to be told their
-    type.
+    In `templates` "{0}" is the first argument, "{0:factor}" the same as a factor, in parentheses where it is a sum.
+    `fma` may be missing: it is a product and a sum then. `where_numbers` is the selection between two numbers, where a
+    target is to be told their type.
     """
 
     name: str

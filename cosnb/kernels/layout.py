@@ -1,7 +1,23 @@
-"""Memory layouts that the compiled loops accept: elements that fill their memory, in memory's order."""
+"""Inputs that the compiled loops accept: four number formats, and elements that fill their memory in its order."""
 
 import torch
 from torch import Tensor
+
+FORMATS = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
+
+
+def refusal(input: object) -> str:
+    """Return what is expected in place of an input that is no tensor of one of the FORMATS, what it is, what to do."""
+    if not isinstance(input, Tensor):
+        given = type(input).__name__
+        how = "torch.from_numpy(array)" if given == "ndarray" else "torch.tensor(0.5) for the number 0.5"
+        return f"a tensor, got {given}: write {how}"
+    if (
+        input.is_floating_point()
+    ):  # of 8 bits or fewer, in which PyTorch stores numbers and computes nothing elementwise
+        return f"16 bits or more, got {input.dtype}: convert it with .bfloat16()"
+    hint = "take its .real, .imag or .abs()" if input.is_complex() else "convert it with .float()"
+    return f"a floating-point tensor, got {input.dtype}: {hint}"
 
 
 def dense(x: Tensor) -> Tensor:

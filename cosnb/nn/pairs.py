@@ -12,7 +12,7 @@ from cosnb.nn.calls import own_graph
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 Place = tuple[nn.Module, str]
-# A normalisation, its activation, and where that stands in a Sequential, None where a forward calls it.
+# A normalisation, its activation, and its place in a Sequential, None where a forward calls it.
 Pair = tuple[BatchNorm, ActivationModule, Place | None]
 
 

@@ -1,5 +1,6 @@
 """Builder of expressions from formula text, within the bounds of the grammar."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from sympy import Piecewise
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 
+from cosnb.errors import CosnbError
 from cosnb.symbolic import catalogue
 from cosnb.symbolic.catalogue import x
 from cosnb.symbolic.functions import floor, ln, softplus
@@ -18,6 +20,8 @@ MAX_CASES = 100
 MAX_EXPONENT = 32
 MAX_BITS = 340  # of a number's numerator and denominator: about 100 digits
 MAX_EXP = 230  # of a constant argument: e^230 is 1e100
+# A decimal or a fraction of bounded length: SymPy would work out 1e999999999 digit by digit.
+_PARAMETER = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?(/[1-9][0-9]{0,19})?")
 
 
 class OutOfBoundsError(Exception):
@@ -201,3 +205,11 @@ def _constant(expr: sympy.Expr) -> sympy.Expr:
     if not (number.is_Float or number.is_Rational) or not (expr == 0 or 1 / big < abs(number) < big):
         raise OutOfBoundsError("this constant is neither 0 nor a real number between 1e-100 and 1e100: simplify it")
     return number
+
+
+def parameter_value(name: str, value: float | str) -> sympy.Rational:
+    """Return the exact number that is written as `value`; CosnbError, which says `name`, where it is none."""
+    text = str(value)
+    if not _PARAMETER.fullmatch(text):
+        raise CosnbError(f"parameter {name} must be a finite number like 5, 0.5 or 1/2, got {value!r}")
+    return sympy.Rational(text)

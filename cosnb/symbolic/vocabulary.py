@@ -1,4 +1,4 @@
-"""Names of formula text: its functions, what each stands for, and other names for them."""
+"""Names of formula text: its functions, what each means, and other names for them."""
 
 from collections.abc import Callable
 from operator import ge, le
@@ -152,7 +152,7 @@ FUNCTIONS = (*sorted({*OLDEST, *DEFINED, *_TAKES} - {"where"}), "where")
 
 
 def find(name: str) -> str | None:
-    """Return the function or row of the catalogue that `name` stands for in a formula, None where there is none.
+    """Return the function or row of the catalogue that `name` means in a formula, None where there is none.
 
     ReLU is relu, ln is log; CoS is none, for cos is the cosine.
     """
