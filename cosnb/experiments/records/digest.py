@@ -24,7 +24,11 @@ _FILES = (
 )
 # Code that decides the numbers of one execution alone.
 _OF_EXECUTION = {
-    "captured": ("experiments/training/streams.py", "nn/fused.py", "kernels/norm.py", "kernels/norm_triton.py")
+    "captured": (
+        "experiments/training/streams.py",
+        *(f"nn/{name}.py" for name in ("fused", "pairs", "calls")),
+        *(f"kernels/{name}.py" for name in ("norm", "norm_triton")),
+    )
 }
 _SUFFIXES = (".py", ".c", ".h", ".json")
 # {digest of earlier code: digest of later code that gave equal numbers}, as tools/same_code.py has found.
