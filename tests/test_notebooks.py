@@ -1,8 +1,10 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -242,6 +244,24 @@ def test_only_whole_outputs_appear_and_sources_stay_clean(ended: tuple) -> None:
     assert present == {"works.ipynb", "slow.ipynb"} | kept
     for path in (root / "notebooks").glob("*.ipynb"):
         assert not any(cell.get("outputs") for cell in json.loads(path.read_text())["cells"])
+
+
+@pytest.mark.parametrize(("length", "transport"), [(1, "ipc"), (100, "tcp")])
+def test_kernels_speak_over_sockets_in_the_jobs_folder_where_their_names_fit(
+    length: int, transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A TCP port may be taken by another program between the look-up and the kernel's start: it hung for 120 s."""
+    temporary = tempfile.mkdtemp(prefix="x" * length)
+    monkeypatch.setattr(tempfile, "tempdir", temporary)
+    show = "from ipykernel.connect import get_connection_info\nprint(get_connection_info(unpack=True)['transport'])"
+    write_notebook(tmp_path / "notebooks" / "shows.ipynb", code(show))
+    write_runs(tmp_path, {"shows": 60})
+    try:
+        assert notebooks.run(["shows"], root=tmp_path) == []
+    finally:
+        shutil.rmtree(temporary)
+    cells = json.loads(notebooks.executed_path("shows", "quick", tmp_path).read_text())["cells"]
+    assert [output["text"] for cell in cells for output in cell.get("outputs", [])] == [[f"{transport}\n"]]
 
 
 def test_no_process_stays(ended: tuple) -> None:

@@ -7,6 +7,7 @@ call a cell complete after its kernel died.
 import json
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from papermill import engines
 from papermill.exceptions import PapermillExecutionError
 
 START_SECONDS = 120  # a busy machine's first import of IPython takes tens of seconds
+SOCKET_PATH_BYTES = 103  # the longest name of a Unix socket, on macOS; 107 on Linux
 OUTPUT_LIMIT = 20_000_000  # characters of a notebook's outputs; the site's largest page has a tenth
 
 
@@ -31,9 +33,17 @@ class _Client(engines.PapermillNotebookClient):
     size = 0
 
     def create_kernel_manager(self) -> Any:
-        """Return a manager of this interpreter's kernel: folders on Jupyter's path may have others of any name."""
+        """Return a manager of this interpreter's kernel: folders on Jupyter's path may have others of any name.
+
+        It speaks over sockets in the job's own folder. Five free TCP ports are looked up first and opened by the kernel
+        0.3 s later: where another program has taken the port of the heartbeat or of the outputs in between, the kernel
+        neither answers nor ends (ipykernel 7.4).
+        """
         manager = super().create_kernel_manager()
         manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
+        sockets = os.path.join(tempfile.gettempdir(), "k")
+        if len(os.fsencode(f"{sockets}-5")) <= SOCKET_PATH_BYTES:
+            manager.transport, manager.ip = "ipc", sockets
         return manager
 
     def process_message(self, msg: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
