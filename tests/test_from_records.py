@@ -84,9 +84,9 @@ def test_numbers_and_verdicts_stand_in_the_page(site: Path) -> None:
     page = (site / "index.html").read_text(encoding="utf-8")
     assert "89.18 %" in page
     assert "+0.60%p" in page
-    assert page.count("verdict-refuted") >= 2
-    assert "✗\u00a0refuted" in page
-    assert "✗\u00a0반박됨" in page
+    assert page.count("verdict-right-with-a-slip") >= 2
+    assert "✓\u00a0right, with a slip" in page
+    assert "✓\u00a0맞으나 사소한 오류 있음" in page
     assert f'href="{repository_address()}/README.md"' in page
 
 

@@ -25,11 +25,25 @@ from cosnb.book.claims.pages import PAGES
 from cosnb.display import Table
 from cosnb.errors import CosnbError
 from cosnb.experiments.results import provenance
+from cosnb.experiments.statistics import Verdict
 from cosnb.paths import repository_address
 from cosnb.symbolic.catalogue import CATALOGUE
 
 logger = logging.getLogger(__name__)
-MARKS = {"confirmed": "✓", "refuted": "✗", "real, but smaller": "≈", "not resolved": "?", "not testable": "–"}
+MARKS = {
+    Verdict.CONFIRMED: "✓",
+    Verdict.SLIP: "✓",
+    Verdict.REASON: "✓",
+    Verdict.MIXED: "±",
+    Verdict.DEPENDS: "±",
+    Verdict.SMALLER: "≈",
+    Verdict.NO_LEAD: "≈",
+    Verdict.EXCLUDED: "✗",
+    Verdict.REFUTED: "✗",
+    Verdict.NOT_RESOLVED: "?",
+    Verdict.NOT_TESTABLE: "–",
+    Verdict.EXPLORATORY: "–",
+}
 
 
 class FromRecords(SphinxRole):
@@ -55,7 +69,7 @@ def show_number(key: str, language: str) -> nodes.Node:
 
 def show_verdict(key: str, language: str) -> nodes.Node:
     """Return a claim's verdict as a badge: a sign and a word, so that colour says nothing alone."""
-    verdict = prose.number(f"claims/{key}").removesuffix(" in part")
+    verdict = Verdict(prose.number(f"claims/{key}").removesuffix(" in part"))
     word = prose.number(f"claims/{key}", language)
     kind = verdict.replace(",", "").replace(" ", "-")
     return nodes.inline("", f"{MARKS[verdict]}\u00a0{word}", classes=["verdict", f"verdict-{kind}"])

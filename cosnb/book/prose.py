@@ -12,8 +12,8 @@
 
 - `formula/cos.lipschitz`: a property of `cosnb.analysis.findings`; of an extremum `formula/cos.minimum` and `.at`.
 
-- `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`,
-  `claims/confirmed` and so on: how many, `claims/in part` of those confirmed.
+- `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`: how many claims
+  there are; `claims/counts`: how many have each verdict.
 
 - `answer/sentence`: what the page "Is CoS more accurate?" answers, in English.
 
@@ -21,6 +21,7 @@ Of an experiment with several configurations it is the one that its page shows.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -44,6 +45,9 @@ _ALONE = {"en": "no interval", "ko": "구간 없음"}
 _VERDICTS = {
     "ko": {
         Verdict.CONFIRMED: "확인됨",
+        Verdict.SLIP: "맞으나 사소한 오류 있음",
+        Verdict.REASON: "맞으나 근거 불충분",
+        Verdict.MIXED: "부분마다 다름",
         Verdict.REFUTED: "반박됨",
         Verdict.SMALLER: "차이는 있으나 주장보다 작음",
         Verdict.NO_LEAD: "언급할 만한 우위 없음",
@@ -204,17 +208,23 @@ _IN_PART = {"en": "{} in part", "ko": "일부 {}"}
 
 
 def _claim(rest: str, language: str) -> str:
-    verdicts = {claim: claims.overall(parts) for claim, parts in findings().items()}
+    words = {claim: _label(parts, language) for claim, parts in findings().items()}
+    if rest in words:
+        return words[rest]
     if rest == "all":
-        return str(len(verdicts))
-    if rest == "in part":
-        return str(sum(map(claims.in_part, findings().values())))
-    if rest not in verdicts and rest not in {str(verdict) for verdict in Verdict}:
-        raise CosnbError(f"there is no claim {rest!r}: write P0 to P21, B1 to B11, all, or a verdict such as refuted")
-    if rest in verdicts:
-        word = verdict_word(verdicts[rest], language)
-        return _IN_PART[language].format(word) if claims.in_part(findings()[rest]) else word
-    return str(sum(str(verdict) == rest for verdict in verdicts.values()))
+        return str(len(words))
+    if rest == "counts":
+        return ", ".join(f"{word} {count}" if language == "ko" else f"{count} {word}" for word, count in _tally(words))
+    raise CosnbError(f"there is no claim {rest!r}: write P0 to P21, B1 to B11, all or counts")
+
+
+def _label(parts: list[claims.Finding], language: str) -> str:
+    word = verdict_word(claims.overall(parts), language)
+    return _IN_PART[language].format(word) if claims.in_part(parts) else word
+
+
+def _tally(words: Mapping[str, str]) -> list[tuple[str, int]]:
+    return Counter(words.values()).most_common()
 
 
 def _signs(text: str) -> str:
