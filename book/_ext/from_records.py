@@ -3,7 +3,6 @@
     {result}`table-3-squeezenet/cos.accuracy`  a number with interval and unit (`result-ko`: words in Korean)
     {verdict}`P12`                             the verdict on a claim, as a badge (`verdict-ko`)
     {repository}`README.md`                    a link to a file or folder of the repository, at its public address
-    ```{claims-table} P                        claims with their verdicts and the pages that answer them
     ```{records-table}                         where every recorded run comes from
     ```{catalogue-table}                       where every formula of the catalogue comes from
 
@@ -20,8 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from cosnb.book import claims, notebooks, prose
-from cosnb.book.claims.pages import PAGES
+from cosnb.book import notebooks, prose
 from cosnb.display import Table
 from cosnb.errors import CosnbError
 from cosnb.experiments.results import provenance
@@ -97,25 +95,6 @@ class Generated(SphinxDirective):
         return [holder]
 
 
-class ClaimsTable(Generated):
-    """The claims whose numbers begin with a letter, one a row: number, claim, verdict, pages."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        rows = []
-        for number in PAGES:
-            if number.startswith(self.arguments[0]):
-                pages = ", ".join(f"{{doc}}`{_short_title(page)} </notebooks/{page}>`" for page in PAGES[number])
-                rows.append([number, claims.say(number), f"{{verdict}}`{number}`", pages])
-        return self.parse(str(Table(["no.", "claim", "verdict", "where"], rows)))
-
-
-def _short_title(page: str) -> str:
-    return notebooks.read_runs()[page].title.partition(":")[0]
-
-
 class RecordsTable(Generated):
     """Every group of records with its settings, devices, versions, dates, commits and code, then what has none."""
 
@@ -152,7 +131,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_role(f"result{suffix}", FromRecords(show_number, language))
         app.add_role(f"verdict{suffix}", FromRecords(show_verdict, language))
     app.add_role("repository", Repository())
-    app.add_directive("claims-table", ClaimsTable)
     app.add_directive("records-table", RecordsTable)
     app.add_directive("catalogue-table", CatalogueTable)
     app.add_css_file("records.css")

@@ -8,14 +8,17 @@
 - `table-3-squeezenet/runs`: a count or setting, also `seeds`, `epochs`, `images`.
 
 - `paper/squeezenet.cos.accuracy`: what the paper reports; `paper/squeezenet.cos-relu.accuracy` its difference;
-  `paper/epochs`, `paper/images`.
+  `paper/epochs`, `paper/images`; `paper/times`: CoS's time an epoch over ReLU's.
 
 - `formula/cos.lipschitz`: a property of `cosnb.analysis.findings`; of an extremum `formula/cos.minimum` and `.at`.
 
 - `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`: how many claims
   there are; `claims/counts`: how many have each verdict.
 
-- `answer/sentence`: what the page "Is CoS more accurate?" answers, in English.
+- `catalogue/rows`: how many activations there are.
+
+- `answer/accuracy`, `answer/tables`, `answer/cost`: the book's answers in a sentence, in English: what the page "Is CoS
+  more accurate?" says, which of the paper's tables have runs of its length, and how long a step takes.
 
 Of an experiment with several configurations it is the one that its page shows.
 """
@@ -31,11 +34,14 @@ import sympy
 from cosnb import activation
 from cosnb.analysis.findings import Extremum, Point, show
 from cosnb.book import claims
+from cosnb.book.claims import costs
 from cosnb.errors import CosnbError
+from cosnb.experiments.diagnostics.cost import over
 from cosnb.experiments.results import answer, measurements, tables
 from cosnb.experiments.results.paper import TABLES
 from cosnb.experiments.results.summary import METRICS, Record, by_activation, summarize
 from cosnb.experiments.statistics import Interval, Verdict, t_interval
+from cosnb.symbolic.catalogue import CATALOGUE
 
 LANGUAGES = ("en", "ko")
 DIGITS = {"accuracy": 2, "loss": 4}
@@ -71,7 +77,7 @@ def number(key: str, language: str = "en") -> str:
     if not slash or not rest:
         raise CosnbError(f"{key!r} is no key: write it like table-3-squeezenet/cos.accuracy")
     kinds: dict[str, Callable[[str, str], str]] = {"paper": _reported, "formula": _property, "claims": _claim}
-    kinds["answer"] = _answer
+    kinds |= {"answer": _answer, "catalogue": _catalogue}
     return kinds[place](rest, language) if place in kinds else _recorded(place, rest, language)
 
 
@@ -162,6 +168,9 @@ def _digits(interval: Interval, metric: str) -> int:
 def _reported(rest: str, language: str) -> str:
     if rest in _LENGTH:
         return f"{tables.FULL[_LENGTH[rest]]:,}"
+    if rest == "times":
+        ratios = [column["cos"].seconds / column["relu"].seconds for column in TABLES.values()]
+        return f"{min(ratios):.2f} to {max(ratios):.2f}"
     network, _, column = rest.partition(".")
     name, _, metric = column.partition(".")
     first, _, second = name.partition("-")
@@ -197,11 +206,48 @@ def _short(value: Any) -> str:
     return show(value) if isinstance(value, sympy.Basic) else str(value)
 
 
+def _catalogue(rest: str, language: str) -> str:
+    if rest != "rows":
+        raise CosnbError(f"there is no catalogue/{rest}: write catalogue/rows")
+    return str(len(CATALOGUE))
+
+
 def _answer(rest: str, language: str) -> str:
-    if rest != "sentence":
-        raise CosnbError(f"there is no answer/{rest}: write answer/sentence")
+    kinds = {"accuracy": _accuracy, "tables": _tables, "cost": _cost}
+    if rest not in kinds:
+        raise CosnbError(f"there is no answer/{rest}: write one of answer/{', answer/'.join(kinds)}")
+    return kinds[rest]()
+
+
+def _accuracy() -> str:
     found = answer.runs(evidence().get(answer.EXPERIMENT, ()), answer.RATES)
     return _signs(answer.answer(found).text.replace("**", ""))
+
+
+def _tables() -> str:
+    full = [
+        f"Table {number}"
+        for number, experiment in enumerate(tables.EXPERIMENTS.values(), 1)
+        if any(tables.is_full(settings) for settings, _ in tables.configurations(evidence().get(experiment, ())))
+    ]
+    if not full:
+        return "None of the paper's three tables has been run again at its full length yet"
+    return f"Of the paper's three tables, run again at its full length: {', '.join(full)}"
+
+
+def _cost() -> str:
+    found = costs.by_network(evidence().get("cost", ()))
+    if not found:
+        return "not measured yet"
+
+    def span(label: str, other: str) -> str:
+        ratios = [over(record["measured"], label, other, "step")[1] for record in found.values()]
+        low, high = f"{min(ratios):.2f}", f"{max(ratios):.2f}"
+        return low if low == high else f"{low} to {high}"
+
+    plain, compiled = span("cos, plain", "relu, plain"), span("cos, compiled", "relu, plain")
+    swish = span("swish, compiled", "relu, plain")
+    return f"{plain} times as long as with ReLU as typed in, {compiled} times compiled (Swish, compiled: {swish})"
 
 
 _IN_PART = {"en": "{} in part", "ko": "일부 {}"}
@@ -214,7 +260,7 @@ def _claim(rest: str, language: str) -> str:
     if rest == "all":
         return str(len(words))
     if rest == "counts":
-        return ", ".join(f"{word} {count}" if language == "ko" else f"{count} {word}" for word, count in _tally(words))
+        return "; ".join(f"{word} {count}" if language == "ko" else f"{count} {word}" for word, count in _tally(words))
     raise CosnbError(f"there is no claim {rest!r}: write P0 to P21, B1 to B11, all or counts")
 
 

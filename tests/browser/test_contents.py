@@ -106,7 +106,7 @@ def test_every_page_gives_a_claim_the_verdict_of_the_page_of_verdicts() -> None:
             if found := re.fullmatch(r"([PB]\d+): (.+)", bold.get_text()):
                 assert found[2] == labels[found[1]], f"{name}: {found[0]}"
                 seen += 1
-    assert seen > 3 * len(CLAIMS)  # start page, page in Korean, and a margin at least
+    assert seen > 2 * len(CLAIMS)  # the page in Korean, and a margin at least
 
 
 def _marks() -> list[Tag]:
