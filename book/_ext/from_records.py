@@ -20,6 +20,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from cosnb.book import notebooks, prose
+from cosnb.book.claims.finding import MARKS, style
 from cosnb.display import Table
 from cosnb.errors import CosnbError
 from cosnb.experiments.results import provenance
@@ -28,20 +29,6 @@ from cosnb.paths import repository_address
 from cosnb.symbolic.catalogue import CATALOGUE
 
 logger = logging.getLogger(__name__)
-MARKS = {
-    Verdict.CONFIRMED: "✓",
-    Verdict.SLIP: "✓",
-    Verdict.REASON: "✓",
-    Verdict.MIXED: "±",
-    Verdict.DEPENDS: "±",
-    Verdict.SMALLER: "≈",
-    Verdict.NO_LEAD: "≈",
-    Verdict.EXCLUDED: "✗",
-    Verdict.REFUTED: "✗",
-    Verdict.NOT_RESOLVED: "?",
-    Verdict.NOT_TESTABLE: "–",
-    Verdict.EXPLORATORY: "–",
-}
 
 
 class FromRecords(SphinxRole):
@@ -69,8 +56,7 @@ def show_verdict(key: str, language: str) -> nodes.Node:
     """Return a claim's verdict as a badge: a sign and a word, so that colour says nothing alone."""
     verdict = Verdict(prose.number(f"claims/{key}").removesuffix(" in part"))
     word = prose.number(f"claims/{key}", language)
-    kind = verdict.replace(",", "").replace(" ", "-")
-    return nodes.inline("", f"{MARKS[verdict]}\u00a0{word}", classes=["verdict", f"verdict-{kind}"])
+    return nodes.inline("", f"{MARKS[verdict]}\u00a0{word}", classes=style(verdict).split())
 
 
 class Repository(SphinxRole):

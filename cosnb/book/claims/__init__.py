@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cosnb.book.claims import costs, definitions, experiments, formulas, tables
 from cosnb.book.claims.arguments import ARGUMENTS
-from cosnb.book.claims.finding import Evidence, Finding, count, in_part, label, overall
+from cosnb.book.claims.finding import Evidence, Finding, badge, count, in_part, label, overall
 from cosnb.book.claims.pages import PAGES
 from cosnb.display import Markdown, Table
 from cosnb.experiments import results
@@ -98,7 +98,9 @@ def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
         if claim.startswith(letter):
             anchor = f'<a id="claim-{claim.lower()}"></a>'  # so that other pages can point at the answer
             pages = ", ".join(f"[{page.replace('-', ' ')}]({page})" for page in PAGES[claim])
-            rows.append([anchor + claim, say(claim), label(parts), count(parts), ARGUMENTS[claim], pages])
+            answer = badge(overall(parts), label(parts))
+            marks = "".join(badge(part.verdict, "") for part in parts)  # one a part, its verdict as a tooltip
+            rows.append([anchor + claim, say(claim), answer, marks, ARGUMENTS[claim], pages])
     return Table(["no.", "claim", "verdict", "its parts", "why", "pages"], rows)
 
 

@@ -10,6 +10,21 @@ from cosnb.experiments.statistics import MANY, Comparison, Verdict, more_runs
 
 Evidence = Mapping[str, Sequence[Record]]
 
+MARKS = {
+    Verdict.CONFIRMED: "✓",
+    Verdict.SLIP: "✓",
+    Verdict.REASON: "✓",
+    Verdict.MIXED: "±",
+    Verdict.DEPENDS: "±",
+    Verdict.SMALLER: "≈",
+    Verdict.NO_LEAD: "≈",
+    Verdict.EXCLUDED: "✗",
+    Verdict.REFUTED: "✗",
+    Verdict.NOT_RESOLVED: "?",
+    Verdict.NOT_TESTABLE: "–",
+    Verdict.EXPLORATORY: "–",
+}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -22,7 +37,18 @@ class Finding:
 
     def row(self) -> list[str]:
         """Return the cells of a table: claim and part, verdict, evidence."""
-        return [f"{self.claim}: {self.part}", str(self.verdict), self.evidence]
+        return [f"{self.claim}: {self.part}", badge(self.verdict, str(self.verdict)), self.evidence]
+
+
+def style(verdict: Verdict) -> str:
+    """Return the classes by which the site colours a verdict."""
+    return f"verdict verdict-{verdict.replace(',', '').replace(' ', '-')}"
+
+
+def badge(verdict: Verdict, words: str) -> str:
+    """Return a verdict as HTML in Markdown: its mark, and its words where there are any."""
+    shown = f"{MARKS[verdict]}\u00a0{words}" if words else MARKS[verdict]
+    return f'<span class="{style(verdict)}" title="{verdict}">{shown}</span>'
 
 
 def overall(findings: Iterable[Finding]) -> Verdict:
