@@ -68,9 +68,12 @@ NUMBERS = {
     "claims/B6": ("right, with a slip", "맞으나 사소한 오류 있음"),
     "claims/P20": ("confirmed in part", "일부 확인됨"),
     "claims/all": ("33", "33"),
-    "paper/times": ("1.28 to 1.53", "1.28 to 1.53"),
-    "answer/tables": ("None of the paper's three tables has been run again at its full length yet",) * 2,
-    "answer/cost": ("not measured yet",) * 2,
+    "paper/times": ("1.28 to 1.53", "1.28~1.53"),
+    "answer/tables": (
+        "None of the paper's three tables has been run again at its full length yet",
+        "논문의 표를 같은 길이로 다시 학습한 기록은 아직 없다.",
+    ),
+    "answer/cost": ("not measured yet", "아직 측정되지 않았다"),
 }
 
 
