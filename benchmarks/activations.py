@@ -25,7 +25,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from elementwise import report, rivals
 from elementwise.clock import Buffers, measure
@@ -81,7 +80,11 @@ def why_not_compiled(device: torch.device) -> str | None:
 
 def memory_left(device: torch.device) -> int:
     """Return the bytes that can be allocated."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    import psutil
+
+    return int(psutil.virtual_memory().available)
 
 
 def contest(

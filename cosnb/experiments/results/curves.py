@@ -7,12 +7,11 @@ from typing import TypeAlias, TypeVar
 import pandas as pd
 from scipy.integrate import trapezoid
 
-from cosnb.experiments.results.summary import Record, figures, group
+from cosnb.experiments.results.summary import LEARNT, Record, figures, group
 
 Values = TypeVar("Values")
 ORDER = ("relu", "swish", "mish", "cos")
 Curve: TypeAlias = pd.DataFrame  # seeds × values of a parameter
-LEARNT = 20.0  # % on ten classes; a run below it judges nothing
 DEFAULTS = {"gain": 1.0, "depth": 0}  # settings that a record leaves out where they have this value
 
 
