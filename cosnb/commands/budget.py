@@ -46,7 +46,7 @@ class Work:
         self.results = out / "results"
         self.code = _code()
         self.state: dict[str, dict[str, Any]] = {}
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, KeyError, TypeError):
             kept = json.loads((out / "state.json").read_text(encoding="utf-8"))
             self.state = kept["steps"] if kept["code"] == self.code else {}
 

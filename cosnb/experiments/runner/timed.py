@@ -19,6 +19,7 @@ from cosnb.experiments.training.streams import run_on
 
 _FEWER = "relu,cos"  # where there is no time for all activations of a seed
 _LEAST = 20.0  # seconds, below which no pilot is begun
+_SHARE = 0.2  # of the time left, which a pilot of twice as many side by side may take
 Pilot = Mapping[int, float]  # from a number of runs side by side to the seconds of each, all divided by their number
 
 
@@ -35,7 +36,7 @@ def train_in_time(
         pilot: Pilot | None = None
         while seeds := missing_seeds(stage, options):
             if pilot is None:
-                pilot = measure(stage, len(seeds), options, say) if end - time.monotonic() > _LEAST else {}
+                pilot = measure(stage, len(seeds), end, options, say)
             part, together = _part(stage, seeds, pilot, end - time.monotonic(), options, say)
             if part is None:
                 done = False
@@ -56,20 +57,27 @@ def missing_seeds(stage: Runs, options: RunOptions) -> list[int]:
     return [seed for seed in parse_seeds(stage.seeds) if any(key not in recorded for key in wanted if key[1] == seed)]
 
 
-def measure(stage: Runs, seeds: int, options: RunOptions, say: Callable[[str], None] = print) -> dict[int, float]:
+def measure(
+    stage: Runs, seeds: int, end: float, options: RunOptions, say: Callable[[str], None] = print
+) -> dict[int, float]:
     """Return the seconds of one of the stage's runs, for some numbers of runs side by side.
 
-    Of each number two epochs are trained, of which the second counts. One that the memory has no room for is left out.
+    Of each number two epochs are trained, of which the second counts. One that the memory has no room for is left out,
+    and one whose pilot would take too much of the time until `end` (of time.monotonic).
     """
-    block, found = len(stage.configs(options)), {}
+    block, found, taken = len(stage.configs(options)), {}, _LEAST * _SHARE / 2
     least = block * max(1, round(4 / block))
     for together in sorted({min(least * factor, block * seeds) for factor in (1, 2)}):
+        begun = time.monotonic()
+        if 2 * taken > _SHARE * (end - begun):
+            break
         try:
             found[together] = run_seconds(stage, together, options)
         except torch.OutOfMemoryError:
             say(f"{together} side by side: too little memory")
             break
-        say(f"{together} side by side: {found[together]:.1f} s a run")
+        taken = time.monotonic() - begun
+        say(f"{together} side by side: {found[together]:.1f} s a run, measured in {taken:.1f} s")
     return found
 
 
@@ -122,5 +130,5 @@ def _part(
     # Two side by side take longer a run than four do, so that what does not fit by these need not be measured.
     if not inside or len(arms) * min(pilot.values()) > left or not missing_seeds(fewer, options):
         return None, 0
-    alone = measure(fewer, 1, options, say)
+    alone = measure(fewer, 1, time.monotonic() + left, options, say)
     return (fewer, 2) if len(arms) * alone.get(2, left) < left else (None, 0)
