@@ -9,12 +9,14 @@ import tarfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cosnb import cli
 from cosnb.commands import budget, gpu
 from cosnb.commands.budget import MINUTES, Step, Work
+from cosnb.experiments.runner.stages import RunOptions, Runs
 from cosnb.paths import repository_root
 
 sys.path.insert(0, str(repository_root() / "benchmarks"))
@@ -155,3 +157,26 @@ def test_a_state_that_is_damaged_is_begun_anew(tmp_path: Path) -> None:
     for text in ("{", "[]", json.dumps({"code": budget._code()})):
         (tmp_path / "out" / "state.json").write_text(text)
         assert work(tmp_path).state == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "done"),
+    [
+        ("wide", "is-cos-more-accurate, speedrun_wide, bfloat16, relu,swish,cos, seeds 0:8", True),
+        ("table-3", "table-3-squeezenet, squeezenet, relu,swish,mish,cos, seeds 0:2", False),
+        ("tables", "table-3-squeezenet, squeezenet, relu,swish,mish,cos, seeds 0", False),
+    ],
+)
+def test_training_steps_have_their_runs_and_their_time(
+    name: str, first: str, done: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def train_in_time(stages: list[Runs], seconds: float, options: RunOptions) -> bool:
+        asked.extend((str(stages[0]), seconds, options.device))
+        return done
+
+    monkeypatch.setattr("cosnb.experiments.runner.timed.train_in_time", train_in_time)
+    assert cli.main(["gpu", "--step", name, "--minutes", "2"]) == (0 if done else budget.UNFINISHED)
+    assert asked[::2] == [first, "cuda"]
+    assert 60 < asked[1] < 120

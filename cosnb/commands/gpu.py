@@ -94,12 +94,12 @@ def run_step(name: str, seconds: float, device: str) -> int:
 
     from cosnb.experiments.runner.campaigns import CAMPAIGNS
     from cosnb.experiments.runner.smoke import smoke
-    from cosnb.experiments.runner.stages import RunOptions
+    from cosnb.experiments.runner.stages import RunOptions, Runs
     from cosnb.experiments.runner.timed import train_in_time
 
     if name == "smoke":
         smoke(device)
         return 0
-    tables = CAMPAIGNS["tables"]
-    stages = {"wide": CAMPAIGNS["wide"], "table-3": [dataclasses.replace(tables[0], seeds="0:2")], "tables": tables}
+    stages = {campaign: [s for s in CAMPAIGNS[campaign] if isinstance(s, Runs)] for campaign in ("wide", "tables")}
+    stages["table-3"] = [dataclasses.replace(stages["tables"][0], seeds="0:2")]
     return 0 if train_in_time(stages[name], end - time.monotonic(), RunOptions(device)) else UNFINISHED
