@@ -18,7 +18,7 @@ def add_to(commands: Any) -> None:
     campaign.add_argument(
         "name",
         metavar="NAME",
-        help="answer, wide, tables, depth, sensitivity, probes, modern, trained, precision or cost",
+        help="answer, tables, depth, sensitivity, probes, modern, trained, precision, cost or wide",
     )
     campaign.add_argument("--minutes", type=float, metavar="M", help="stop after so many (default: when all is done)")
     campaign.add_argument(

@@ -74,15 +74,6 @@ CAMPAIGNS: dict[str, tuple[Stage, ...]] = {
         _answer("0:8", activations=answer.RIVAL, lr=answer.RATES["cos"]),
         _answer("0:8", activations=_ARMS, lr=answer.COMMON_RATE),
     ),
-    # Experiment W, judged once, so with a number of seeds that is fixed before.
-    "wide": (
-        _answer(
-            f"0:{answer.LEAST_BLOCKS}",
-            activations=_ARMS,
-            networks="speedrun_wide",
-            epochs=answer.EPOCHS["speedrun_wide"],
-        ),
-    ),
     # n = 1 everywhere, then the primary families to n = 20 network by network, then Mish; last the outside measurement
     # that the protocol's settings come from, 50 epochs and 23 seeds.
     "tables": (
@@ -103,4 +94,13 @@ CAMPAIGNS: dict[str, tuple[Stage, ...]] = {
     ),
     "precision": (*_precision("0:3"), *_precision()),
     "cost": (_costs(),),
+    # Experiment W, judged once, so with a number of seeds that is fixed before.
+    "wide": (
+        _answer(
+            f"0:{answer.LEAST_BLOCKS}",
+            activations=_ARMS,
+            networks="speedrun_wide",
+            epochs=answer.EPOCHS["speedrun_wide"],
+        ),
+    ),
 }
