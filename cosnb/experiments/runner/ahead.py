@@ -31,6 +31,7 @@ from cosnb.paths import repository_root
 _MOST = 8  # processes, of about 1 GB of the device's memory each
 _SECONDS = 150.0  # after which the runs compile for themselves what is left
 Task = dict[str, Any]
+_tried: set[str] = set()
 
 
 def compile_ahead(jobs: Iterable[Job], data: ImageData, device: str | torch.device, processes: int = 0) -> None:
@@ -44,7 +45,10 @@ def compile_ahead(jobs: Iterable[Job], data: ImageData, device: str | torch.devi
         return
     task = task_of((config for config, _ in jobs), data, device)
     mark = "ahead_" + _identity(task)
-    if store.get(mark, ".txt") is None and _in_processes(task, processes):
+    if mark in _tried or store.get(mark, ".txt") is not None:
+        return
+    _tried.add(mark)  # whatever comes of it: one that failed would fail again, group by group
+    if _in_processes(task, processes):
         store.put(mark, ".txt", b"compiled")
 
 
