@@ -180,7 +180,9 @@ def _tell_what_records_lack() -> None:
 
 def _environment() -> dict[str, str]:
     path = os.pathsep.join(filter(None, (str(repository_root()), os.environ.get("PYTHONPATH"))))
-    return os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CUDA_DEVICE_MAX_CONNECTIONS": "32"}
+    settings = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CUDA_DEVICE_MAX_CONNECTIONS": "32"}
+    # Inductor's pool of processes gains nothing for graphs of one kernel, and was seen to hang for 300 s at the end.
+    return {"TORCHINDUCTOR_COMPILE_THREADS": "1"} | os.environ | settings
 
 
 def _interrupt(*_: object) -> None:
