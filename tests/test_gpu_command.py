@@ -131,6 +131,7 @@ def test_the_plan_is_thirteen_minutes_of_what_exists() -> None:
     for command in (command for step in steps.values() for command in step.commands):
         for part in command:
             assert not part.endswith(".py") or (repository_root() / part).is_file()
+    assert "not matrix and not drill" in steps["tests"].commands[0]
     chosen = activations.parse(steps["bandwidth"].commands[0][2:])
     assert (chosen.kinds, chosen.exponents, chosen.dtypes) == (["cosnb", "torch"], [24, 28], ["float32", "bfloat16"])
     for name, count in (("steps", 1), ("more-steps", 3)):

@@ -30,12 +30,13 @@ def steps(out: Path) -> list[Step]:
     bench = ("--output", str(out / "benchmarks"))
     tests = [f"tests/test_{name}.py" for name in TESTS]
     several = ("-n", str(max(1, min(10, (os.cpu_count() or 1) * 5 // 8))), "--dist", "worksteal")
-    quiet = ("-q", "-o", "filterwarnings=default", "-p", "no:cacheprovider")
+    # Long ones too, whatever the settings leave out by default
+    how = ("-q", "-m", "not matrix and not drill", "-o", "filterwarnings=default", "-p", "no:cacheprovider")
     elementwise = ("benchmarks/activations.py", *NAMES, "--exponents", "24", "28", "--dtypes", "float32", "bfloat16")
     few = ("--kinds", "cosnb", "torch", "--rounds", "9", "--seconds", "0")
     whole = ("--batches", "128", "--executions", "eager", "--record", "--minutes", MINUTES)
     networks = ("benchmarks/networks.py", "squeezenet", "shufflenet_v2", "mobilenet_v2")
-    tested = python("-m", "pytest", *quiet, *(several if find_spec("xdist") else ()), *tests)
+    tested = python("-m", "pytest", *how, *(several if find_spec("xdist") else ()), *tests)
     exhaustive = [python("-m", "cosnb.cli", "accuracy", name, "--record")[0] for name in NAMES]
     return [
         Step("smoke", "captured runs of two networks, images of noise", 20, 90, own("smoke")),
