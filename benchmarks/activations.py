@@ -25,7 +25,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from elementwise import report, rivals
 from elementwise.clock import Buffers, measure
@@ -53,6 +52,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtypes", nargs="+", choices=("float64", "float32", "bfloat16", "float16"))
     parser.add_argument("--exponents", nargs="+", type=int, metavar="N", help="sizes are 2^N elements")
+    parser.add_argument("--kinds", nargs="+", choices=rivals.KINDS, default=rivals.KINDS, help="default: all")
     parser.add_argument("--rounds", type=int, default=15, help="at least so many (4 or more; default 15)")
     parser.add_argument("--seconds", type=float, help="as many more as fit into these, a size (default 2, quick 1)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -81,7 +81,11 @@ def why_not_compiled(device: torch.device) -> str | None:
 
 def memory_left(device: torch.device) -> int:
     """Return the bytes that can be allocated."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    import psutil
+
+    return int(psutil.virtual_memory().available)
 
 
 def contest(
@@ -94,7 +98,7 @@ def contest(
     runs: dict[tuple[str, str], rivals.Run] = {(rivals.COPY, rivals.COPY): copy}
     for name in names:
         found = rivals.rivals(name, options.device, number_format, compiles)
-        runs |= {(name, kind): wrap(function) for kind, function in found.items()}
+        runs |= {(name, kind): wrap(function) for kind, function in found.items() if kind in options.kinds}
     buffers = Buffers(size, number_format, options.device, needs_grad=which != "forward")
     timings = measure(runs, buffers, options.rounds, options.seconds)
     return [
@@ -110,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     names = [*options.names]
     names += [rivals.YARDSTICK[name] for name in names if rivals.YARDSTICK.get(name, name) not in names]
     start, load = time.perf_counter(), report.load_average()
-    reason = why_not_compiled(options.device)
+    reason = why_not_compiled(options.device) if "compiled" in options.kinds else "it was left out"
     warnings = [f"nothing compiled: {reason}"] if reason else []
     groups = [(which, dtype, 2**n) for dtype in options.dtypes for which in rivals.PASSES for n in options.exponents]
     rows: list[dict[str, Any]] = []

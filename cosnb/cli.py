@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cosnb.commands import book, experiments, formulas
+from cosnb.commands import book, experiments, formulas, gpu
 from cosnb.errors import CosnbError
 
 
@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Run the book's notebooks, build its site, look at data and recorded runs, export code.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (book, experiments, formulas):
+    for group in (book, experiments, formulas, gpu):
         group.add_to(commands)
     return parser
 

@@ -6,8 +6,6 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-import pooch
-
 BEGUN = ".new-"  # begins the names of files that are being written
 
 
@@ -40,6 +38,10 @@ def repository_root() -> Path:
 
 def cache_dir() -> Path:
     """Return the user's cache folder of cosnb (not created)."""
+    try:
+        import pooch
+    except ModuleNotFoundError:  # a machine that has PyTorch but not all that cosnb asks for still runs its kernels
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cosnb"
     return Path(pooch.os_cache("cosnb"))
 
 

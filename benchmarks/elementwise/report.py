@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import psutil
 import torch
 
 import cosnb
@@ -67,9 +66,9 @@ def write(folder: Path, name: str, record: dict[str, Any], text: str) -> None:
     aside.replace(folder / f"{name}.json")
 
 
-def load_average() -> float:
-    """Return how many processes wanted to run, on average over the last minute."""
-    return round(psutil.getloadavg()[0], 2)
+def load_average() -> float | None:
+    """Return how many processes wanted to run, on average over the last minute; None where the system does not say."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def noise(rows: Sequence[Row]) -> list[str]:

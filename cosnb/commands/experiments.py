@@ -16,7 +16,9 @@ def add_to(commands: Any) -> None:
         "the command goes on where it stopped. Then print what is left.",
     )
     campaign.add_argument(
-        "name", metavar="NAME", help="answer, tables, depth, sensitivity, probes, modern, trained, precision or cost"
+        "name",
+        metavar="NAME",
+        help="answer, tables, depth, sensitivity, probes, modern, trained, precision, cost or wide",
     )
     campaign.add_argument("--minutes", type=float, metavar="M", help="stop after so many (default: when all is done)")
     campaign.add_argument(

@@ -5,7 +5,8 @@ kernels a step, at small batches faster than the device takes to run them, so wh
 what a step takes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -13,6 +14,45 @@ from torch import Tensor
 
 _DTYPE = attrgetter("dtype")
 Grid = tuple[int, int, int]
+
+
+class _Share:
+    """One of `count` parts of the kernels that a process meets: every count-th, from the `number`-th on."""
+
+    def __init__(self, number: int, count: int) -> None:
+        self.number, self.count = number, count
+        self.met = 0
+        self.others: set[tuple[Any, ...]] = set()
+        self.compiled = 0
+
+    def leaves_out(self, key: tuple[Any, ...]) -> bool:
+        """Say whether a kernel that is not compiled yet is another process's."""
+        if key in self.others:
+            return True
+        self.met += 1
+        if self.met % self.count == self.number % self.count:
+            self.compiled += 1
+            return False
+        self.others.add(key)
+        return True
+
+
+_share: _Share | None = None
+
+
+@contextmanager
+def compiling_share(number: int, count: int) -> Iterator[_Share]:
+    """Compile a part of the kernels that are launched inside, and launch none of the others: for its code alone.
+
+    `count` processes that call the same code with number 0, 1, … compile all between them, each into Triton's cache on
+    the disk. What is computed inside is of no use, since most outputs are never written.
+    """
+    global _share
+    _share = _Share(number, count)
+    try:
+        yield _share
+    finally:
+        _share = None
 
 
 class Launcher:
@@ -46,6 +86,8 @@ class Launcher:
         )
         compiled = self._compiled.get(key)
         if compiled is None:
+            if _share is not None and _share.leaves_out((self, *key)):
+                return
             compiled = self.kernel[grid](*tensors, *integers, *floats, *constants, **self.options)
             if hasattr(compiled, "packed_metadata"):  # the interpreter compiles nothing
                 self._compiled[key] = compiled

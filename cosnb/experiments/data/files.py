@@ -7,11 +7,12 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-
-import pooch
-import requests
+from typing import TYPE_CHECKING
 
 from cosnb.errors import CosnbError
+
+if TYPE_CHECKING:
+    import requests
 
 TIMEOUT = 30  # s, of one silence of the server, not of the whole download
 REPLACE = "delete it, and cosnb downloads it again, or copy it again from where it came."
@@ -76,6 +77,9 @@ def download_archive(url: str, checksum: str, members: Mapping[str, Path]) -> No
 
 
 def _retrieve(url: str, checksum: str, path: Path, folder: Path) -> None:
+    import pooch  # here and below, for a machine without them that has the files
+    import requests
+
     answers: list[requests.Response] = []
     note = {"response": lambda answer, **_: answers.append(answer)}
     try:
@@ -96,7 +100,9 @@ def _retrieve(url: str, checksum: str, path: Path, folder: Path) -> None:
         )
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: "requests.RequestException") -> str:
+    import requests
+
     if error.response is not None:
         return f"the server answered with HTTP status {error.response.status_code}"
     if isinstance(error, requests.Timeout):

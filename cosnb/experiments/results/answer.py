@@ -7,9 +7,8 @@ from typing import Any
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results import tables
-from cosnb.experiments.results.curves import LEARNT
 from cosnb.experiments.results.paper import TABLES
-from cosnb.experiments.results.summary import Record, format_mean, network_title, title
+from cosnb.experiments.results.summary import LEARNT, Record, format_mean, network_title, title
 from cosnb.experiments.statistics import (
     LOOKS,
     Comparison,

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-import pandas as pd
 from scipy.integrate import trapezoid
 
-from cosnb.experiments.results.summary import Record, figures, group
+from cosnb.experiments.results.summary import LEARNT, Record, figures, group
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Values = TypeVar("Values")
 ORDER = ("relu", "swish", "mish", "cos")
-Curve: TypeAlias = pd.DataFrame  # seeds × values of a parameter
-LEARNT = 20.0  # % on ten classes; a run below it judges nothing
+Curve: TypeAlias = "pd.DataFrame"  # seeds × values of a parameter
 DEFAULTS = {"gain": 1.0, "depth": 0}  # settings that a record leaves out where they have this value
 
 
@@ -51,6 +52,8 @@ def curves(records: Iterable[Record], parameter: str, metric: str = "accuracy") 
     `metric` is accuracy or loss on the test set, or train_accuracy, as it is met during the epoch. A run that diverged
     counts as chance, 10 % and log 10: leaving it out would reward it. Failed runs are left out.
     """
+    import pandas as pd  # here and below, for a machine without, which trains
+
     points = pd.DataFrame(
         [
             (record["config"]["activation"], record["seed"], setting(record, parameter), _final(record, metric))
@@ -75,17 +78,19 @@ def _final(record: Record, metric: str) -> float:
     return figures(record)["final"][metric]
 
 
-def areas(curve: Curve) -> pd.Series:
+def areas(curve: Curve) -> "pd.Series":
     """Return the mean height of each seed's curve: the area under it by trapezoids, over its width.
 
     Of seeds that have every value of the parameter. The axis is its logarithm, so each factor counts alike.
     """
+    import pandas as pd
+
     x = [math.log(value) for value in curve]
     whole = curve.dropna() if len(x) > 1 else curve.iloc[:0]
     return pd.Series(trapezoid(whole, x) / (x[-1] - x[0]) if len(whole) else [], whole.index, dtype=float)
 
 
-def flatness(curve: Curve) -> pd.Series:
+def flatness(curve: Curve) -> "pd.Series":
     """Return each seed's height at the worst value − at the best, of seeds that have all: 0 where it is level."""
     whole = curve.dropna() if curve.shape[1] > 1 else curve.iloc[:0]
     return (whole.min(axis=1) - whole.max(axis=1)).astype(float)
@@ -97,7 +102,7 @@ def learnt(curves: Mapping[str, Curve]) -> dict[str, Curve]:
     return {name: curve[sorted(set.intersection(*places))] for name, curve in curves.items()}
 
 
-def means_from(curve: Curve, least: float) -> pd.Series:
+def means_from(curve: Curve, least: float) -> "pd.Series":
     """Return each seed's mean over the values of the parameter from `least` on, of seeds that have all of them."""
     return curve[[value for value in curve if value >= least]].dropna().mean(axis=1).astype(float)
 

@@ -2,23 +2,27 @@
 
 import math
 from collections.abc import Iterable
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import FIGURES, METRICS, Record, final_window
 from cosnb.experiments.statistics import Interval, t_interval
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _COLUMNS = ("activation", "epochs", "seed", "status", "epoch", "test_accuracy", "test_loss")  # without a record
 
 
-def epoch_frame(records: Iterable[Record]) -> pd.DataFrame:
+def epoch_frame(records: Iterable[Record]) -> "pd.DataFrame":
     """Return a row an epoch of each run, in the records' order.
 
     Columns: the configuration's (activation, network, ..., with `epochs` those planned); seed; status ("ok",
     "diverged", "failed"); epoch, from 1; what an epoch's entry holds (see `training.loop.train`), of which
     test_accuracy is called accuracy and test_loss loss. Accuracies are in percent.
     """
+    import pandas as pd  # here, for campaigns on a machine without
+
     rows = [
         {**record["config"], "seed": record["seed"], "status": record["status"], **entry}
         for record in records
@@ -32,7 +36,7 @@ def epoch_frame(records: Iterable[Record]) -> pd.DataFrame:
     return frame
 
 
-def run_frame(frame: pd.DataFrame, figure: str = "last") -> pd.DataFrame:
+def run_frame(frame: "pd.DataFrame", figure: str = "last") -> "pd.DataFrame":
     """Return accuracy (%) and loss of each finished run of one configuration, by (activation, seed).
 
     figure: "last", the mean of the last epochs, "final" or "best", as `summary.figures` has them. Raises CosnbError for
@@ -53,7 +57,7 @@ def run_frame(frame: pd.DataFrame, figure: str = "last") -> pd.DataFrame:
 
 
 def paired_difference(
-    frame: pd.DataFrame, first: str, second: str, metric: str = "accuracy", figure: str = "last", level: float = 0.95
+    frame: "pd.DataFrame", first: str, second: str, metric: str = "accuracy", figure: str = "last", level: float = 0.95
 ) -> Interval:
     """Return the mean of first − second over the seeds that both activations have finished, with Student's t interval.
 

@@ -94,4 +94,13 @@ CAMPAIGNS: dict[str, tuple[Stage, ...]] = {
     ),
     "precision": (*_precision("0:3"), *_precision()),
     "cost": (_costs(),),
+    # Experiment W, judged once, so with a number of seeds that is fixed before.
+    "wide": (
+        _answer(
+            f"0:{answer.LEAST_BLOCKS}",
+            activations=_ARMS,
+            networks="speedrun_wide",
+            epochs=answer.EPOCHS["speedrun_wide"],
+        ),
+    ),
 }

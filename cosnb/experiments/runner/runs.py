@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from cosnb.experiments import results
 from cosnb.experiments.data import ImageData
 from cosnb.experiments.records.digest import code_digest
 from cosnb.experiments.records.record import Record, file_stem
+from cosnb.experiments.runner.ahead import compile_ahead
 from cosnb.experiments.runner.jobs import check, group_compatible
 from cosnb.experiments.runner.remote import images_identity, on_cluster
 from cosnb.experiments.training.checkpoint import Checkpoint
@@ -214,6 +215,8 @@ def run_streams(
 
     after_run: called with each run's network.
     """
+    with suppress(Exception):  # the runs say what is wrong with the device
+        compile_ahead(jobs, data, device)
     started, clock = datetime.now(UTC), time.perf_counter()
     resumed = {job for job, checkpoint in (checkpoints or {}).items() if checkpoint.path.exists()}
     try:

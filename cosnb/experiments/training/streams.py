@@ -20,6 +20,7 @@ from cosnb.errors import CosnbError
 from cosnb.experiments.data import ImageData
 from cosnb.experiments.data.augment import batches
 from cosnb.experiments.training.checkpoint import Checkpoint
+from cosnb.experiments.training.config import TrainingConfig
 from cosnb.experiments.training.evaluation import TEST_BATCH, Sums, evaluation_step
 from cosnb.experiments.training.execution import Forward
 from cosnb.experiments.training.loop import Job, Outcome, Run, epoch_rates, train_together, training_step
@@ -55,6 +56,19 @@ def run_on(device: str | torch.device) -> type[Run]:
     return Captured if execution_on(device) == EXECUTION else Run
 
 
+def join_pairs(net: nn.Module, config: TrainingConfig) -> None:
+    """Join the network's normalisations with their activations, as captured runs have them."""
+    if not config.probes:  # which look at what goes into the activations
+        with contextlib.suppress(CosnbError):  # a network without normalisations has nothing to fuse
+            fuse_bn(net)
+
+
+def batch_sizes(config: TrainingConfig, data: ImageData) -> dict[str, set[int]]:
+    """Return the numbers of images of a captured run's steps, of training ("train") and of evaluation ("test")."""
+    counts = {"train": (len(data.train_images), config.batch_size), "test": (len(data.test_images), TEST_BATCH)}
+    return {kind: {min(size, count), count % size or size} for kind, (count, size) in counts.items()}
+
+
 class Captured(Run):
     """A run whose steps are graphs that read their images from an epoch prepared beforehand.
 
@@ -68,9 +82,8 @@ class Captured(Run):
         config, data, device = self.config, self.data, self.data.train_images.device
         self.device = device
         self.stream = torch.cuda.Stream(device) if execution_on(device) == EXECUTION else None
-        if self.stream and not config.probes:  # which look at what goes into the activations
-            with contextlib.suppress(CosnbError):  # a network without normalisations has nothing to fuse
-                fuse_bn(self.state.net)
+        if self.stream:
+            join_pairs(self.state.net, config)
         self.images, self.labels = torch.empty_like(data.train_images), torch.empty_like(data.train_labels)
         self.rates = torch.zeros(-(-len(data.train_images) // config.batch_size), device=device)
         # Adam and SGD read a rate that is a tensor from the device; on a CPU they want a number.
@@ -91,14 +104,11 @@ class Captured(Run):
         self.images.zero_()
         self.labels.zero_()
         with self._streaming():
-            for kind, count, size in (
-                ("train", len(self.data.train_images), self.config.batch_size),
-                ("test", len(self.data.test_images), TEST_BATCH),
-            ):
+            for kind, sizes in batch_sizes(self.config, self.data).items():
                 self.state.net.train(kind == "train")
                 self.state.draw_masks()
-                for images in {min(size, count), count % size or size}:
-                    self._graph(kind, images)
+                for size in sizes:
+                    self._graph(kind, size)
         self.state.masks.set_state(masks)
 
     def net(self) -> nn.Module:
