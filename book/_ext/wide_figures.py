@@ -1,4 +1,4 @@
-"""Marks figures wider than five inches, the book's usual width: on a narrow screen they would shrink beyond reading."""
+"""Marks figures wider than five inches, which would shrink beyond reading on a narrow screen, and those with pixels."""
 
 import re
 from pathlib import Path
@@ -12,14 +12,16 @@ _WIDTH = re.compile(rb'<svg[^>]*?\swidth="([\d.]+)pt"')
 
 
 def mark(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Give such a figure the class `wide`; the width is the one that Matplotlib writes into an SVG's first lines."""
+    """Give figures the classes `wide`, by the width in an SVG's first lines, and `pixels`: a heat map's are no lines."""
     for image in doctree.findall(nodes.image):
         path, figure = Path(app.srcdir, image["uri"]), image.parent
         if isinstance(figure, nodes.figure) and path.suffix == ".svg":
-            with path.open("rb") as file:
-                found = _WIDTH.search(file.read(2000))
+            text = path.read_bytes()
+            found = _WIDTH.search(text, 0, 2000)
             if found and float(found[1]) > USUAL:
                 figure["classes"].append("wide")
+            if b"<image " in text:
+                figure["classes"].append("pixels")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def table(evidence: Mapping[str, Sequence[Record]], link: Callable[[str], str] =
     for experiment, records in evidence.items():
         for group in split(records):
             what, *others = _row(group)
-            rows.append([[link(experiment), *what], *others])
+            rows.append([[link(experiment), what], *others])
     return Table(["page and settings", "runs", "data", "device and versions", "recorded", "code"], rows)
 
 
@@ -68,24 +68,13 @@ def _row(records: Sequence[Record]) -> list[Any]:
     place = address(records[0].get("experiment", ""))
     files = _count(len(records), "file")
     return [
-        [heading(records), settings(records)],
+        settings(records),
         [number(records), ", ".join(f"{count} {state}" for state, count in states.items())],
         "; ".join(data) or ("no digest noted" if "dataset" in records[0]["config"] else "none"),
         [devices(records), versions(records)],
         [days(records), f"commit {commits(records)}", f"[{files}]({place})" if place else "not in the repository"],
         f"changed since for {_share(older, len(records))}" if older else "unchanged since",
     ]
-
-
-def heading(records: Sequence[Record]) -> str:
-    """Return what tells a group from the others of its experiment, in a few words."""
-    config = records[0]["config"]
-    parts = [network_title(config["network"])] if "network" in config else ["random networks"]
-    if "train_images" in config:
-        parts += [f"{config['train_images']:,} images", _count(config["epochs"], "epoch")]
-    if any("gain" in record["config"] for record in records):
-        parts.append("initial weights varied")
-    return _capital(", ".join(parts))
 
 
 def number(records: Sequence[Record]) -> str:
