@@ -12,7 +12,7 @@ _WIDTH = re.compile(rb'<svg[^>]*?\swidth="([\d.]+)pt"')
 
 
 def mark(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Give figures the classes `wide`, by the width in an SVG's first lines, and `pixels`: a heat map's are no lines."""
+    """Give figures the classes `wide`, by the width in an SVG's first lines, and `pixels`, as of a heat map."""
     for image in doctree.findall(nodes.image):
         path, figure = Path(app.srcdir, image["uri"]), image.parent
         if isinstance(figure, nodes.figure) and path.suffix == ".svg":
