@@ -9,6 +9,8 @@ from pathlib import Path
 import pooch
 
 BEGUN = ".new-"  # begins the names of files that are being written
+# In an installed package the notebooks and the recorded runs, which lie beside the package in a clone.
+SHIPPED = Path(__file__).with_name("shipped")
 
 
 def write_atomically(path: Path, content: str | bytes, *, replace: bool = True, sync: bool = False) -> None:
@@ -34,8 +36,19 @@ def write_atomically(path: Path, content: str | bytes, *, replace: bool = True, 
 
 
 def repository_root() -> Path:
-    """Return the folder that holds `notebooks/`, `book/` and `results/` (a clone of the repository)."""
+    """Return the folder that holds the package: in a clone that of `notebooks/`, `book/` and `results/` too."""
     return Path(__file__).resolve().parent.parent
+
+
+def notebooks_dir(root: Path) -> Path:
+    """Return the folder of the notebooks without outputs: of a clone, or of an installed package."""
+    shipped = root / "cosnb" / SHIPPED.name / "notebooks"
+    return shipped if shipped.is_dir() else root / "notebooks"
+
+
+def build_dir(root: Path) -> Path:
+    """Return the folder of what is made (not created): the clone's `_build`, or one here where there is no clone."""
+    return (Path.cwd() if (root / "cosnb" / SHIPPED.name).is_dir() else root) / "_build"
 
 
 def cache_dir() -> Path:
@@ -57,6 +70,11 @@ def results_dir() -> Path:
         return Path(os.environ["COSNB_RESULTS"])
     root = repository_root()
     return (root if (root / "pyproject.toml").exists() else Path.cwd()) / "results"
+
+
+def results_dirs() -> list[Path]:
+    """Return the folders that records are read from: `results_dir()`, then those that an installed package brings."""
+    return [results_dir(), *([SHIPPED / "results"] if SHIPPED.is_dir() else [])]
 
 
 def repository_address() -> str | None:

@@ -1,4 +1,4 @@
-"""C compilers: gcc and clang give the same bits, flags are tried once, and one thread is said where there is no OpenMP."""
+"""C compilers: gcc and clang give the same bits, flags are tried once, one thread is said where there is no OpenMP."""
 
 import os
 import shutil

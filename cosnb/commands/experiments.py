@@ -87,12 +87,12 @@ def _data(options: argparse.Namespace) -> int:
 
 def _results(options: argparse.Namespace) -> int:
     from cosnb.experiments import results
+    from cosnb.experiments.records import record
     from cosnb.experiments.results.summary import group
-    from cosnb.paths import results_dir
+    from cosnb.paths import results_dirs
 
-    folder = results_dir()
-    print(f"Results folder: {folder}")
-    for experiment in sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
+    print(f"Results folder: {' and '.join(map(str, results_dirs()))}")
+    for experiment in record.experiments():
         print(experiment)
         for settings, records in group(results.read(experiment)):
             print("  " + ", ".join(f"{key} {value}" for key, value in settings.items()))
