@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from cosnb.book.parameters import check_injected
 from cosnb.experiments.registry import read_runs
 from cosnb.paths import results_dir
 
@@ -13,12 +14,14 @@ RECORDS, IMAGES = "cosnb-records", "cosnb-data"
 
 
 def setup(notebook: str) -> None:
-    """Print device, profile and folders on Colab; do nothing elsewhere.
+    """Print device, profile and folders on Colab; in any kernel, have the notebook check its parameters.
 
     notebook: its name in the registry, whose full profile is suggested where there is a GPU. Records go to a mounted
     drive, unless COSNB_RESULTS says where; images are read from its folder cosnb-data, where there is one, unless
     COSNB_DATA says where.
     """
+    if "IPython" in sys.modules:
+        check_injected(notebook)
     if "google.colab" not in sys.modules:
         return
     import torch
