@@ -1,6 +1,6 @@
 # make book    set everything up, run every notebook's quick profile, build the site, print where it is
 # make test    set everything up, run the tests
-# make check   what CI runs: format, lint, types, tests, notebooks and site, the site in a browser
+# make check   what CI runs: format, lint, types, tests, long tests, notebooks and site, the site in a browser
 # make check-all  the same, then every activation, derivative, target and number format, and each notebook alone: an hour
 # make drills  faults, hostile input and long use: each item with its cases and failures, half an hour
 # make bench   speed and memory, each against its peers
@@ -19,7 +19,7 @@ TOGETHER := -n logical --maxprocesses 4  # 1.5 GB each
 # torch, SciPy and matplotlib 6 s instead of 2.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book test check check-all lint browser drills bench clean
+.PHONY: book test long check check-all lint browser drills bench clean
 .NOTPARALLEL:
 
 book: $(READY)
@@ -29,7 +29,10 @@ book: $(READY)
 test: $(TRITON)
 	$(BIN)/python -m pytest $(TOGETHER) --dist loadfile --ignore=tests/browser
 
-check: lint test book browser
+check: lint test long book browser
+
+long: $(TRITON)
+	$(BIN)/python -m pytest $(TOGETHER) --dist loadfile -m long --ignore=tests/browser
 
 check-all: check
 	$(BIN)/python -m pytest $(TOGETHER) -m "matrix or drill" --ignore=tests/browser
@@ -45,7 +48,7 @@ browser: $(READY)
 	$(BIN)/python -m pytest $(TOGETHER) tests/browser
 
 drills: $(TRITON)
-	$(BIN)/python -m pytest drills -m 'drill or not drill' --timeout 3600
+	$(BIN)/python -m pytest drills -m '' --timeout 3600
 
 bench: $(READY)
 	@set -e; for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python "$$program"; done

@@ -181,6 +181,7 @@ def unpacks_to(packed: bytes, plain: bytes) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_one_bit_flipped_at_two_hundred_places(dataset: DataSet, tally: Tally) -> None:
     for name, content in plain_files(dataset).items():
         for at in RNG.choice(len(content), min(200, len(content)), replace=False):

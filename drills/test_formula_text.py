@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from attacks import attacks
 from counting import Tally
 
@@ -49,6 +50,7 @@ def complaints(text: str, outcome: dict[str, object]) -> list[str]:
     return [f"{text!r:.80}: {what}" for what in found]
 
 
+@pytest.mark.long
 def test_no_attack_runs_or_lasts(tally: Tally, tmp_path: Path) -> None:
     texts = list(attacks())
     assert len(texts) >= 2000

@@ -106,6 +106,7 @@ def judge(text: str) -> list[str]:
     return found + ([f"{text}: {seconds:.0f} s"] if seconds > SECONDS else [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [12, pytest.param(300, marks=pytest.mark.drill)])
 @pytest.mark.timeout(7200)
 def test_every_formula_has_its_values_and_slopes(tally: Tally, count: int) -> None:

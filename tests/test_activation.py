@@ -116,6 +116,7 @@ def test_a_parameter_that_divides_by_0_is_named(name: str, parameters: dict[str,
         activation(name, **parameters)
 
 
+@pytest.mark.long
 def test_a_formula_that_is_real_on_an_interval_is_nan_outside() -> None:
     x = torch.tensor([-2.0, -0.5, 0.5, 2.0, 1e10], dtype=torch.float64)
     for text, function in (

@@ -132,6 +132,7 @@ def test_the_figure_has_a_panel_a_pass():
 
 
 # On a device it measures; here, under Triton's interpreter, that each contestant runs and is written down.
+@pytest.mark.long
 @needs_triton
 def test_launches_are_compared_and_written(tmp_path: Path) -> None:
     small = "launches.LAYERS, launches.TILES, launches.CUTS = [(2, 8, 2, 2)], launches.TILES[:2], launches.CUTS[:1]"
@@ -147,6 +148,7 @@ def test_launches_are_compared_and_written(tmp_path: Path) -> None:
     assert "(1024, 4)" in (tmp_path / "launches.md").read_text()
 
 
+@pytest.mark.long
 def test_a_campaigns_runs_are_measured_beside_a_plain_program(tmp_path, capsys):
     tiny = [
         "squeezenet",

@@ -42,6 +42,7 @@ def run(folder: Path, command: str, code: str = RUN) -> tuple[str, list[str]]:
     return done.stdout.strip(), done.stderr.splitlines()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -70,6 +71,7 @@ def test_a_file_that_is_no_program_is_no_compiler(tmp_path: Path) -> None:
     assert sum("activations run as PyTorch operations" in line for line in log) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "refused", ["-march=native", "-mprefer-vector-width=512", "-march=native|-mprefer-vector-width=512"]
 )
@@ -78,6 +80,7 @@ def test_a_flag_that_it_refuses_is_left_out(refused: str, tmp_path: Path) -> Non
     assert run(tmp_path, fake(tmp_path, body)) == ("by C", [])
 
 
+@pytest.mark.long
 def test_what_fails_for_one_formula_alone_is_said_of_it(tmp_path: Path) -> None:
     body = """source=$(for a; do case "$a" in *.c) echo $a;; esac; done)
 grep -q "cosnb_tanh" "$source" && echo "internal error" >&2 && exit 4"""
@@ -89,6 +92,7 @@ grep -q "cosnb_tanh" "$source" && echo "internal error" >&2 && exit 4"""
     assert not any("activations run" in line for line in log)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_a_cache_that_nothing_is_run_from(everywhere: bool, tmp_path: Path) -> None:
     code = f"""

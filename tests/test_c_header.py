@@ -59,6 +59,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, run(folder, "gcc", *flags, "all.c", "-o", "all.so", "-lm")
 
 
+@pytest.mark.long
 def test_every_loop_of_every_row_is_vectorised(catalogue: tuple[Path, str]) -> None:
     folder, said = catalogue
     reported = set(re.findall(r"(\w+)\.h:(\d+):\d+: optimized: loop vectorized", said))

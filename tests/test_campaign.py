@@ -237,6 +237,7 @@ def test_costs_have_the_settings_of_their_records() -> None:
 STUDY = Study("loss-surface", "digits", "cos", "0", ({"epochs": 1, "batch_size": 32},)).small()
 
 
+@pytest.mark.long
 def test_a_trained_network_is_measured_and_its_run_counts_among_the_tables(tmp_path: Path) -> None:
     def carry_out() -> list[str]:
         lines: list[str] = []
@@ -259,6 +260,7 @@ def test_a_trained_network_is_measured_and_its_run_counts_among_the_tables(tmp_p
     assert [line.split(":")[0] for line in carry_out()] == ["loss-surface"]  # the run has its record
 
 
+@pytest.mark.long
 def test_a_study_that_the_end_of_the_time_interrupts_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
     stage = dataclasses.replace(STUDY, points=({**STUDY.points[0], "epochs": 2},))

@@ -61,6 +61,7 @@ def _at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint_module, "INTERVAL", 0.0)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_runs_killed_at_ten_random_moments_end_bit_identical(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
@@ -98,6 +99,7 @@ def half(config: TrainingConfig, path: Path, seed: int = 0) -> Checkpoint:
     return kept
 
 
+@pytest.mark.long
 def test_weights_and_epochs_go_on_bit_by_bit(tmp_path: Path) -> None:
     config = mlp(epochs=4, probes=("dead_units",))
     kept = half(config, tmp_path / "c")
@@ -109,6 +111,7 @@ def test_weights_and_epochs_go_on_bit_by_bit(tmp_path: Path) -> None:
     assert weights(net) == weights(reference)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "pickle", "other"])
 def test_a_damaged_checkpoint_is_named_and_the_run_starts_anew(tmp_path: Path, damage: str) -> None:
     config, path = mlp(epochs=3), tmp_path / "c"

@@ -164,6 +164,7 @@ def test_export_gives_a_program_of_pytorch_s_own_operations(learnable: bool, str
     assert not any("cosnb" in name for name in called)  # it runs where cosnb is not installed
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")  # exporter's
 @pytest.mark.parametrize("name", ["cos", "mish", "gelu", "softplus", "elu"])
 def test_onnx_runtime_gives_the_same(name: str) -> None:

@@ -104,6 +104,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
 
 
+@pytest.mark.long
 def test_the_python_file_stands_without_cosnb(folder: Path, tmp_path: Path) -> None:
     arguments = [sys.executable, "-I", "-c", TRIAL, str(folder / "once"), json.dumps(POINTS)]
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=240)

@@ -65,6 +65,7 @@ def test_formulas_that_took_minutes(text: str) -> None:
     assert (abs(got - exact) <= 1e-12 * size).all()
 
 
+@pytest.mark.long
 def test_short_ones_keep_their_normal_form() -> None:
     for name, order in (("cos", 3), ("smish", 3), ("lisht", 3), ("mish", 3)):
         row = activation(name)

@@ -90,6 +90,7 @@ def native(text: str, order: int) -> cpu.Library:
     return cpu.build(row.program(order), row.program(order + 1, product=True))
 
 
+@pytest.mark.long
 @needs_compiler
 @pytest.mark.parametrize("text", SINES)
 @pytest.mark.parametrize("order", [0, 1])

@@ -59,6 +59,7 @@ def test_resnet_18_is_joined_at_every_relu_after_a_normalisation() -> None:
     assert_alike(net, fused, torch.randn(4, 3, 64, 64))
 
 
+@pytest.mark.long
 def test_densenet_121_is_joined_at_every_relu_module() -> None:
     with pytest.warns(UserWarning, match=r"replaced 120 modules in DenseNet121, .*: 1 call of relu in the forward of"):
         net, fused, left = pair(DenseNet121())
@@ -66,6 +67,7 @@ def test_densenet_121_is_joined_at_every_relu_module() -> None:
     assert_alike(net, fused, torch.randn(4, 3, 64, 64))
 
 
+@pytest.mark.long
 @PYTORCH
 def test_compiled_traced_copied_and_transformed_it_is_the_unfused_network() -> None:
     net, fused, _ = pair(ResNet18())

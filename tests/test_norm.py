@@ -39,6 +39,7 @@ def work(*arguments: str, interpret: bool, folder: Path) -> subprocess.Completed
     )
 
 
+@pytest.mark.long
 @needs_triton
 def test_interpreted_kernels_pass_the_tests_of_the_fused_module(tmp_path: Path) -> None:
     done = work("fused", str(FOLDER / "test_fused.py"), "-k", LEFT_OUT, interpret=True, folder=tmp_path)
@@ -54,6 +55,7 @@ def test_statistics_of_numbers_far_from_zero(tmp_path: Path) -> None:
     assert errors["deviation"] < 1e-3
 
 
+@pytest.mark.long
 @needs_triton
 def test_two_launches_each_way_with_wide_loads_and_no_spilled_registers(tmp_path: Path) -> None:
     done = work("compile", interpret=False, folder=tmp_path)

@@ -145,6 +145,7 @@ def test_vega() -> None:
         numpy.testing.assert_allclose(row, [float(truth(mpmath.mpf(v))) for v in at], rtol=1e-12, err_msg=text)
 
 
+@pytest.mark.long
 @test_triton.needs_triton
 @test_triton.needs_compiler
 def test_triton_gives_the_same_as_c(tmp_path: Path) -> None:

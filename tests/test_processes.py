@@ -26,6 +26,7 @@ def _one_thread() -> Any:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.long
 def test_processes_give_the_very_numbers_of_single_runs(tmp_path: Path) -> None:
     configs = [mlp(epochs=1), mlp("relu", epochs=2)]
     heard = []
@@ -46,6 +47,7 @@ class Stop(BaseException):
     """The time is over."""
 
 
+@pytest.mark.long
 def test_what_ends_the_call_ends_the_processes_and_the_next_goes_on(tmp_path: Path) -> None:
     def enough() -> None:
         raise Stop
@@ -67,6 +69,7 @@ def work(job: str, data: ImageData, send: Any) -> str:
     return f"{job} {len(data.train_images)} {torch.get_num_threads()}"
 
 
+@pytest.mark.long
 def test_messages_and_results_come_back_and_errors_too() -> None:
     heard: list[tuple[str, str]] = []
     found = dict(in_processes(work, ["a", "b", "c"], digits(), 2, lambda *message: heard.append(message)))

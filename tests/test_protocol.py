@@ -153,6 +153,7 @@ class Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("protocol", ["paper", "depth", "modern"])
 def test_no_number_is_read_from_a_tensor_within_an_epoch(protocol: str) -> None:
     counts = []

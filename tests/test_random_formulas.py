@@ -93,6 +93,7 @@ def check(act: Activation, order: int, target: str, got: Tensor, values: Tensor,
     )
 
 
+@pytest.mark.long
 def test_values_and_derivatives_agree_in_every_target(tmp_path: Path) -> None:
     seen: dict[str, Activation] = {}
 

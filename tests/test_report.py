@@ -160,6 +160,7 @@ def kernels(root: psutil.Process) -> list[psutil.Process]:
     return [one for one in root.children(recursive=True) if "ipykernel" in " ".join(one.cmdline())]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_report_leaves_nothing(number: int, tmp_path: Path) -> None:

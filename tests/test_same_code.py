@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from cosnb.experiments.records.digest import code_digest
 from cosnb.experiments.training import TrainingConfig
 from cosnb.paths import repository_root
@@ -16,6 +18,7 @@ def edit(path: Path, before: str, after: str) -> None:
     path.write_text(text.replace(before, after))
 
 
+@pytest.mark.long
 def test_only_code_that_gives_equal_numbers_is_the_same(tmp_path: Path) -> None:
     package, now = repository_root() / "cosnb", tmp_path / "now"
     shutil.copytree(package, now / "cosnb", ignore=shutil.ignore_patterns("__pycache__"))

@@ -95,6 +95,7 @@ def test_pytorch_and_numpy_as_c(order: int) -> None:
         assert (numpy.signbit(function(ZEROS.numpy())) == numpy.signbit(in_c)).all(), (name, order)
 
 
+@pytest.mark.long
 @test_triton.needs_triton
 def test_triton_as_c(tmp_path_factory: pytest.TempPathFactory) -> None:
     formats = (torch.float64, torch.float32)

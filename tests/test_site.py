@@ -13,6 +13,7 @@ from cosnb.book import notebooks
 from cosnb.book.site import build
 from cosnb.errors import CosnbError
 
+pytestmark = pytest.mark.long
 TIMES = {"start_time": "2026-01-01T00:00:00", "duration": 1.5}
 
 CHARTED = "derive-cos"  # the page that has a chart

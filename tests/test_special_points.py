@@ -72,6 +72,7 @@ def errors(text: str, order: int, x: Tensor, got: Tensor) -> list[tuple[float, f
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", [0, 1, 2])
 @pytest.mark.parametrize("text", REMOVABLE)
 def test_digits_stay_at_and_next_to_a_removable_singularity(text: str, order: int) -> None:

@@ -169,6 +169,7 @@ def test_the_last_epoch_is_evaluated_on_mirror_images_too() -> None:
     assert last["mirrored_test_loss"] == pytest.approx(F.cross_entropy(out, images.test_labels).item(), rel=1e-5)
 
 
+@pytest.mark.long
 def test_a_run_that_goes_on_ends_bit_by_bit_as_one_that_was_not_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +201,7 @@ def test_activations_pair_and_settings_are_as_told(tmp_path: Path) -> None:
     assert TrainingConfig(**bare.as_dict()) == bare != full
 
 
+@pytest.mark.long
 def test_streams_train_it_as_one_alone() -> None:
     jobs = [(config(), 0), (config("relu"), 1)]
     for (settings, seed), outcome in train_together(jobs, digits(), "cpu", make=Captured).items():
@@ -214,6 +216,7 @@ def test_a_gain_leaves_the_fixed_filters_as_they_are() -> None:
     assert torch.equal(4 * plain["net.head.weight"], scaled["net.head.weight"])
 
 
+@pytest.mark.long
 def test_held_out_images_take_the_test_images_place(tmp_path: Path) -> None:
     whole, part = data.load("digits"), data.load("digits", held_out=100)
     count = len(whole.train_images) - 100

@@ -42,6 +42,7 @@ def run(folder, *more, network="squeezenet"):
     return code, json.loads((folder / "networks.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.long
 def test_every_contestant_takes_part_eager_and_compiled(tmp_path, capsys):
     code, record = run(tmp_path, "--executions", "eager", "compile", "--precision", "bfloat16")
     assert code == 0
@@ -62,6 +63,7 @@ def test_every_contestant_takes_part_eager_and_compiled(tmp_path, capsys):
     assert "| squeezenet, 2, bfloat16: memory, CoS with fuse_bn / ReLU" in text
 
 
+@pytest.mark.long
 def test_it_goes_on_where_it_stopped(tmp_path, monkeypatch):
     _, record = run(tmp_path, "--executions", "eager", "compile", "--minutes", "0")
     assert record["groups"] == []
@@ -82,6 +84,7 @@ def test_it_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert calls == ["compile", "eager", "eager"]
 
 
+@pytest.mark.long
 def test_groups_are_recorded_once(tmp_path, monkeypatch):
     monkeypatch.setenv("COSNB_RESULTS", str(tmp_path / "results"))
     for _ in range(2):
@@ -92,6 +95,7 @@ def test_groups_are_recorded_once(tmp_path, monkeypatch):
     assert set(record["measured"]) == set(steps.CONTESTANTS)
 
 
+@pytest.mark.long
 def test_what_fails_is_named_and_the_others_are_measured(tmp_path, monkeypatch):
     class Broken(nn.Module):
         def forward(self, x):

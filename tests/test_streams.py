@@ -25,6 +25,7 @@ from cosnb.experiments.training.streams import Captured, train_streams
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("protocol", ["depth", "modern", "paper"])
 def test_each_run_is_as_it_is_alone(protocol: str, device: str) -> None:
@@ -44,6 +45,7 @@ def test_each_run_is_as_it_is_alone(protocol: str, device: str) -> None:
                 assert ours == pytest.approx(theirs, rel=2e-3, abs=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [Run, Captured])
 def test_probes_and_a_network_with_convolutions(make: type[Run]) -> None:
     config = TrainingConfig("cos", "digits", 40, epochs=1, batch_size=16, probes=("dead_units", "gradient_norms"))
@@ -111,11 +113,17 @@ CAPTURED = [
     mlp(protocol="depth", epochs=2),
     mlp(protocol="modern", epochs=2, lr=0.01),
     *(
-        TrainingConfig("cos", "digits", 40, network=net, epochs=1, batch_size=16, depth=2 * models.has_depth(net))
+        pytest.param(
+            TrainingConfig("cos", "digits", 40, network=net, epochs=1, batch_size=16, depth=2 * models.has_depth(net)),
+            marks=[pytest.mark.matrix] if net in ("mobilenet_v2", "shufflenet_v2") else [],  # a minute each
+        )
         for net in models.NETWORKS
         if net not in ("speedrun_wide", "squeezenet_half")  # the same modules in other sizes
     ),
-    TrainingConfig("cos", "digits", 40, network="speedrun", protocol="speedrun", epochs=2, batch_size=16),
+    pytest.param(
+        TrainingConfig("cos", "digits", 40, network="speedrun", protocol="speedrun", epochs=2, batch_size=16),
+        marks=pytest.mark.long,
+    ),
 ]
 
 
@@ -133,6 +141,7 @@ def test_captured_steps_are_eager_ones(config: TrainingConfig, monkeypatch: pyte
         assert ours["test_accuracy"] == pytest.approx(theirs["test_accuracy"], abs=0.041)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [Run, Captured])
 def test_a_run_that_diverges_ends_alone(make: type[Run]) -> None:
     jobs = [(mlp(epochs=3, lr=1e30), 0), (mlp(epochs=3), 0)]

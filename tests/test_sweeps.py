@@ -110,6 +110,7 @@ def later(condition: Callable[[], bool], action: Callable[[], object]) -> thread
     return thread
 
 
+@pytest.mark.long
 def test_a_cluster_gives_the_very_numbers_of_this_process(
     root: Path, workers: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_cluster_gives_the_very_numbers_of_this_process(
     assert not list((root / "elsewhere").glob("results/*/.checkpoints"))
 
 
+@pytest.mark.long
 def test_a_study_on_a_cluster_gives_a_run_and_its_measurement(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "TASK", "cosnb.experiments.runner.task")
     walk = {"points": 5, "reach": 0.5, "lines": 1, "on": 32}
@@ -242,6 +244,7 @@ def test_what_ends_the_call_ends_what_runs_on_the_workers(root: Path, workers: R
     assert recorded() == set()
 
 
+@pytest.mark.long
 def test_a_notebook_runs_once_and_its_runs_on_the_cluster(
     root: Path, workers: Remote, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -211,6 +211,7 @@ def test_sizes_and_strides_under_the_interpreter(tmp_path: Path) -> None:
 # An H200 moves a float32 element in the time of 55 instructions (forward; backward 82), a 16-bit one in that of 28
 # (41), at 1.76 GHz and 4.3 TB/s. Measured: at most 38 and 48, 26 and 38. With division rounded to nearest and an
 # exponential of 12 instructions it was 61 and 74 for every format.
+@pytest.mark.long
 @needs_triton
 def test_code_for_devices_is_shorter_than_the_memory_is_slow(tmp_path: Path) -> None:
     most = {"fp32": (42, 52), "bf16": (29, 41), "fp16": (29, 41)}
@@ -224,6 +225,7 @@ def test_code_for_devices_is_shorter_than_the_memory_is_slow(tmp_path: Path) -> 
                 assert 10 < count <= most[element][kernel == "backward"], (name, kernel, element, count)
 
 
+@pytest.mark.long
 @needs_triton
 def test_ptx_keeps_subnormals_and_moves_16_bytes(tmp_path: Path) -> None:
     names = ("cos", "serf", "sine")

@@ -3,7 +3,6 @@
     {result}`table-3-squeezenet/cos.accuracy`  a number with interval and unit (`result-ko`: words in Korean)
     {verdict}`P12`                             the verdict on a claim, as a badge (`verdict-ko`)
     {repository}`README.md`                    a link to a file or folder of the repository, at its public address
-    ```{claims-table} P                        claims with their verdicts and the pages that answer them
     ```{records-table}                         where every recorded run comes from
     ```{catalogue-table}                       where every formula of the catalogue comes from
 
@@ -20,16 +19,16 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from cosnb.book import claims, notebooks, prose
-from cosnb.book.claims.pages import PAGES
+from cosnb.book import notebooks, prose
+from cosnb.book.claims.finding import MARKS, style
 from cosnb.display import Table
 from cosnb.errors import CosnbError
 from cosnb.experiments.results import provenance
+from cosnb.experiments.statistics import Verdict
 from cosnb.paths import repository_address
 from cosnb.symbolic.catalogue import CATALOGUE
 
 logger = logging.getLogger(__name__)
-MARKS = {"confirmed": "✓", "refuted": "✗", "real, but smaller": "≈", "not resolved": "?", "not testable": "–"}
 
 
 class FromRecords(SphinxRole):
@@ -55,10 +54,9 @@ def show_number(key: str, language: str) -> nodes.Node:
 
 def show_verdict(key: str, language: str) -> nodes.Node:
     """Return a claim's verdict as a badge: a sign and a word, so that colour says nothing alone."""
-    verdict = prose.number(f"claims/{key}").removesuffix(" in part")
+    verdict = Verdict(prose.number(f"claims/{key}").removesuffix(" in part"))
     word = prose.number(f"claims/{key}", language)
-    kind = verdict.replace(",", "").replace(" ", "-")
-    return nodes.inline("", f"{MARKS[verdict]}\u00a0{word}", classes=["verdict", f"verdict-{kind}"])
+    return nodes.inline("", f"{MARKS[verdict]}\u00a0{word}", classes=style(verdict).split())
 
 
 class Repository(SphinxRole):
@@ -81,25 +79,6 @@ class Generated(SphinxDirective):
         lines = StringList(markdown.splitlines(), source=self.env.docname)
         self.state.nested_parse(lines, self.content_offset, holder)
         return [holder]
-
-
-class ClaimsTable(Generated):
-    """The claims whose numbers begin with a letter, one a row: number, claim, verdict, pages."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        rows = []
-        for number in PAGES:
-            if number.startswith(self.arguments[0]):
-                pages = ", ".join(f"{{doc}}`{_short_title(page)} </notebooks/{page}>`" for page in PAGES[number])
-                rows.append([number, claims.say(number), f"{{verdict}}`{number}`", pages])
-        return self.parse(str(Table(["no.", "claim", "verdict", "where"], rows)))
-
-
-def _short_title(page: str) -> str:
-    return notebooks.read_runs()[page].title.partition(":")[0]
 
 
 class RecordsTable(Generated):
@@ -138,7 +117,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_role(f"result{suffix}", FromRecords(show_number, language))
         app.add_role(f"verdict{suffix}", FromRecords(show_verdict, language))
     app.add_role("repository", Repository())
-    app.add_directive("claims-table", ClaimsTable)
     app.add_directive("records-table", RecordsTable)
     app.add_directive("catalogue-table", CatalogueTable)
     app.add_css_file("records.css")

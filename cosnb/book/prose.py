@@ -8,19 +8,23 @@
 - `table-3-squeezenet/runs`: a count or setting, also `seeds`, `epochs`, `images`.
 
 - `paper/squeezenet.cos.accuracy`: what the paper reports; `paper/squeezenet.cos-relu.accuracy` its difference;
-  `paper/epochs`, `paper/images`.
+  `paper/epochs`, `paper/images`; `paper/times`: CoS's time an epoch over ReLU's.
 
 - `formula/cos.lipschitz`: a property of `cosnb.analysis.findings`; of an extremum `formula/cos.minimum` and `.at`.
 
-- `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`,
-  `claims/confirmed` and so on: how many, `claims/in part` of those confirmed.
+- `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`: how many claims
+  there are; `claims/counts`: how many have each verdict.
 
-- `answer/sentence`: what the page "Is CoS more accurate?" answers, in English.
+- `catalogue/rows`: how many activations there are.
+
+- `answer/accuracy`, `answer/tables`, `answer/cost`: the book's answers in a sentence, in English: what the page "Is CoS
+  more accurate?" says, which of the paper's tables have runs of its length, and how long a step takes.
 
 Of an experiment with several configurations it is the one that its page shows.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -30,11 +34,14 @@ import sympy
 from cosnb import activation
 from cosnb.analysis.findings import Extremum, Point, show
 from cosnb.book import claims
+from cosnb.book.claims import costs
 from cosnb.errors import CosnbError
+from cosnb.experiments.diagnostics.cost import over
 from cosnb.experiments.results import answer, measurements, tables
 from cosnb.experiments.results.paper import TABLES
 from cosnb.experiments.results.summary import METRICS, Record, by_activation, summarize
 from cosnb.experiments.statistics import Interval, Verdict, t_interval
+from cosnb.symbolic.catalogue import CATALOGUE
 
 LANGUAGES = ("en", "ko")
 DIGITS = {"accuracy": 2, "loss": 4}
@@ -44,6 +51,9 @@ _ALONE = {"en": "no interval", "ko": "구간 없음"}
 _VERDICTS = {
     "ko": {
         Verdict.CONFIRMED: "확인됨",
+        Verdict.SLIP: "맞으나 사소한 오류 있음",
+        Verdict.REASON: "맞으나 근거 불충분",
+        Verdict.MIXED: "부분마다 다름",
         Verdict.REFUTED: "반박됨",
         Verdict.SMALLER: "차이는 있으나 주장보다 작음",
         Verdict.NO_LEAD: "언급할 만한 우위 없음",
@@ -67,7 +77,7 @@ def number(key: str, language: str = "en") -> str:
     if not slash or not rest:
         raise CosnbError(f"{key!r} is no key: write it like table-3-squeezenet/cos.accuracy")
     kinds: dict[str, Callable[[str, str], str]] = {"paper": _reported, "formula": _property, "claims": _claim}
-    kinds["answer"] = _answer
+    kinds |= {"answer": _answer, "catalogue": _catalogue}
     return kinds[place](rest, language) if place in kinds else _recorded(place, rest, language)
 
 
@@ -158,6 +168,9 @@ def _digits(interval: Interval, metric: str) -> int:
 def _reported(rest: str, language: str) -> str:
     if rest in _LENGTH:
         return f"{tables.FULL[_LENGTH[rest]]:,}"
+    if rest == "times":
+        ratios = [column["cos"].seconds / column["relu"].seconds for column in TABLES.values()]
+        return f"{min(ratios):.2f} to {max(ratios):.2f}"
     network, _, column = rest.partition(".")
     name, _, metric = column.partition(".")
     first, _, second = name.partition("-")
@@ -193,28 +206,71 @@ def _short(value: Any) -> str:
     return show(value) if isinstance(value, sympy.Basic) else str(value)
 
 
+def _catalogue(rest: str, language: str) -> str:
+    if rest != "rows":
+        raise CosnbError(f"there is no catalogue/{rest}: write catalogue/rows")
+    return str(len(CATALOGUE))
+
+
 def _answer(rest: str, language: str) -> str:
-    if rest != "sentence":
-        raise CosnbError(f"there is no answer/{rest}: write answer/sentence")
+    kinds = {"accuracy": _accuracy, "tables": _tables, "cost": _cost}
+    if rest not in kinds:
+        raise CosnbError(f"there is no answer/{rest}: write one of answer/{', answer/'.join(kinds)}")
+    return kinds[rest]()
+
+
+def _accuracy() -> str:
     found = answer.runs(evidence().get(answer.EXPERIMENT, ()), answer.RATES)
     return _signs(answer.answer(found).text.replace("**", ""))
+
+
+def _tables() -> str:
+    full = [
+        f"Table {number}"
+        for number, experiment in enumerate(tables.EXPERIMENTS.values(), 1)
+        if any(tables.is_full(settings) for settings, _ in tables.configurations(evidence().get(experiment, ())))
+    ]
+    if not full:
+        return "None of the paper's three tables has been run again at its full length yet"
+    return f"Of the paper's three tables, run again at its full length: {', '.join(full)}"
+
+
+def _cost() -> str:
+    found = costs.by_network(evidence().get("cost", ()))
+    if not found:
+        return "not measured yet"
+
+    def span(label: str, other: str) -> str:
+        ratios = [over(record["measured"], label, other, "step")[1] for record in found.values()]
+        low, high = f"{min(ratios):.2f}", f"{max(ratios):.2f}"
+        return low if low == high else f"{low} to {high}"
+
+    plain, compiled = span("cos, plain", "relu, plain"), span("cos, compiled", "relu, plain")
+    swish = span("swish, compiled", "relu, plain")
+    return f"{plain} times as long as with ReLU as typed in, {compiled} times compiled (Swish, compiled: {swish})"
 
 
 _IN_PART = {"en": "{} in part", "ko": "일부 {}"}
 
 
 def _claim(rest: str, language: str) -> str:
-    verdicts = {claim: claims.overall(parts) for claim, parts in findings().items()}
+    words = {claim: _label(parts, language) for claim, parts in findings().items()}
+    if rest in words:
+        return words[rest]
     if rest == "all":
-        return str(len(verdicts))
-    if rest == "in part":
-        return str(sum(map(claims.in_part, findings().values())))
-    if rest not in verdicts and rest not in {str(verdict) for verdict in Verdict}:
-        raise CosnbError(f"there is no claim {rest!r}: write P0 to P21, B1 to B11, all, or a verdict such as refuted")
-    if rest in verdicts:
-        word = verdict_word(verdicts[rest], language)
-        return _IN_PART[language].format(word) if claims.in_part(findings()[rest]) else word
-    return str(sum(str(verdict) == rest for verdict in verdicts.values()))
+        return str(len(words))
+    if rest == "counts":
+        return "; ".join(f"{word} {count}" if language == "ko" else f"{count} {word}" for word, count in _tally(words))
+    raise CosnbError(f"there is no claim {rest!r}: write P0 to P21, B1 to B11, all or counts")
+
+
+def _label(parts: list[claims.Finding], language: str) -> str:
+    word = verdict_word(claims.overall(parts), language)
+    return _IN_PART[language].format(word) if claims.in_part(parts) else word
+
+
+def _tally(words: Mapping[str, str]) -> list[tuple[str, int]]:
+    return Counter(words.values()).most_common()
 
 
 def _signs(text: str) -> str:

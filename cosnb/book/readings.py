@@ -1,10 +1,12 @@
 """Statements of P on its equation (5), which is a picture, as predicates on a SymPy expression.
 
-Each of the five statements of section "Equation (5)" becomes a function of an expression in `x` that answers with a
-`Finding`: whether the statement holds and the figures that decide it. `table` puts all readings to all statements.
+Each is a function of an expression in `x` that answers with a `Finding`: whether the statement holds and the figures
+that decide it. `STATEMENTS` are the paper's words; `ADDED` is what the book asks beyond them, to choose between the
+readings that meet the words. `statement_table` puts all readings to all of both.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import sympy
@@ -17,6 +19,7 @@ from cosnb.symbolic.functions import sigmoid
 SWISH = get("swish").expr.subs(get("swish").parameters)
 HALF = sympy.Rational(1, 2)
 COEFFICIENT = 5  # "the coefficient 5 of x"
+VISIBLE = 0.01  # least part of Swish's depth by which a bound counts as visibly smaller
 
 
 class Finding(NamedTuple):
@@ -63,53 +66,58 @@ def is_swish_plus_squared_sigmoid(expr: sympy.Expr) -> Finding:
 
 
 def is_placed_by_5_and_half(expr: sympy.Expr) -> Finding:
-    """Statement 2: the coefficient 5 of x and the constant 0.5, each once, place the square; Swish's shape results.
+    """Statement 2: the coefficient 5 of x and the constant 0.5 place the square; a shape similar to Swish's results.
 
-    Swish's shape: through the origin, f(x) → ∞ with slope 1 on the right, bounded with slope 0 on the left, and one
-    dip below zero.
+    Similar: slope 1 on the right, slope 0 and bounded on the left, and a dip below zero.
     """
-    square = added_square(expr)
-    if square is None:
+    numbers = _numbers(expr)
+    if numbers is None:
         return Finding(False, "no squared sigmoid to place")
-    y = sympy.Dummy("y", real=True)
-    affine = sympy.Poly(square.base.subs(sigmoid(square.argument), y), y)
-    numbers = [sympy.diff(square.argument, x), square.argument.subs(x, 0), *affine.all_coeffs()]
-    numbers += [square.weight, square.constant]
-    # The paper names these two numbers and no other, so any further one, a weight of 2 say, would be an invention.
-    named = sorted(abs(number) for number in numbers if abs(number) not in (0, 1))
-    derivative = sympy.diff(expr, x)
-    ends = [limit(derivative, x, side) for side in (-sympy.oo, sympy.oo)]
-    origin = sympy.nsimplify(expr.subs(x, 0))
+    ends = [limit(sympy.diff(expr, x), x, side) for side in (-sympy.oo, sympy.oo)]
     left = limit(expr, x, -sympy.oo)
-    holds = (
-        named == [HALF, COEFFICIENT]
-        and origin == 0
-        and ends == [0, 1]
-        and left is not None
-        and left.is_finite
-        and _minimum(expr) < 0
-    )
-    words = (
-        f"numbers {', '.join(map(_symbols, named))}; f(0) = {_show(origin)}; slopes {ends[0]} and {ends[1]} at −∞ and ∞"
-    )
-    return Finding(bool(holds), words)
+    bounded = left is not None and left.is_finite
+    holds = {HALF, COEFFICIENT} <= set(numbers) and ends == [0, 1] and bounded and _minimum(expr) < 0
+    words = f"numbers {', '.join(map(_symbols, numbers))}; slopes {ends[0]} and {ends[1]} at −∞ and ∞"
+    return Finding(bool(holds), f"{words}; infimum {_show(_minimum(expr))}")
+
+
+def has_no_other_number(expr: sympy.Expr) -> Finding:
+    """Added to statement 2: the paper names 5 and 0.5, so that any further number, a weight of 2 say, is invented."""
+    numbers = _numbers(expr)
+    if numbers is None:
+        return Finding(False, "no squared sigmoid to place")
+    return Finding(numbers == [HALF, COEFFICIENT], f"numbers {', '.join(map(_symbols, numbers))}")
+
+
+def goes_through_the_origin(expr: sympy.Expr) -> Finding:
+    """Added to statement 2: f(0) = 0, which is one of Swish's properties."""
+    origin = sympy.nsimplify(expr.subs(x, 0))
+    return Finding(origin == 0, f"f(0) = {_show(origin)}")
+
+
+def has_an_additional_curve(expr: sympy.Expr) -> Finding:
+    """Statement 3: the graph of the derivative shows an additional curve: f′ turns more often than Swish's 2 times."""
+    turns = [len(study(e, x).charts[2].crossings()) for e in (expr, SWISH)]
+    return Finding(turns[0] > turns[1], f"f′ turns {turns[0]} × (Swish: {turns[1]})")
 
 
 def is_more_non_monotonic(expr: sympy.Expr) -> Finding:
-    """Statement 3: more emphatically non-monotonic than Swish, with an additional curve in the derivative.
-
-    More changes of direction of f (zeros of f′), and more of f′ (zeros of f″), than Swish has: 1 and 2.
-    """
-    turns = [[len(study(e, x).charts[n].crossings()) for n in (1, 2)] for e in (expr, SWISH)]
-    holds = turns[0][0] > turns[1][0] and turns[0][1] > turns[1][1]
-    return Finding(holds, f"f turns {turns[0][0]} ×, f′ {turns[0][1]} × (Swish: {turns[1][0]}, {turns[1][1]})")
+    """Added to statement 3: f itself turns more often than Swish, once; the paper speaks of its derivative's graph."""
+    turns = [len(study(e, x).charts[1].crossings()) for e in (expr, SWISH)]
+    return Finding(turns[0] > turns[1], f"f turns {turns[0]} × (Swish: {turns[1]})")
 
 
 def has_smaller_negative_bound(expr: sympy.Expr) -> Finding:
     """Statement 4: the negative bound is reduced: negative inputs give less negative results than with Swish."""
     low, swish = _minimum(expr), _minimum(SWISH)
-    holds = swish < low < 0
-    return Finding(bool(holds), f"infimum {_show(low)} (Swish: {_show(swish)})")
+    return Finding(bool(swish < low < 0), f"infimum {_show(low)}, {_less(low, swish)} less than Swish's")
+
+
+def has_visibly_smaller_bound(expr: sympy.Expr) -> Finding:
+    """Added to statement 4: by a hundredth of Swish's at least, so that a graph shows it; the paper gives no size."""
+    low, swish = _minimum(expr), _minimum(SWISH)
+    holds = swish * (1 - VISIBLE) < low < 0
+    return Finding(bool(holds), f"{_less(low, swish)} less than Swish's")
 
 
 def is_smooth_and_costlier(expr: sympy.Expr) -> Finding:
@@ -126,9 +134,15 @@ Predicate = Callable[[sympy.Expr], Finding]
 STATEMENTS: dict[str, Predicate] = {
     "1 Swish and a squared sigmoid": is_swish_plus_squared_sigmoid,
     "2 placed by 5 and ½": is_placed_by_5_and_half,
-    "3 more non-monotonic": is_more_non_monotonic,
+    "3 an additional curve": has_an_additional_curve,
     "4 smaller negative bound": has_smaller_negative_bound,
     "5 smooth, costlier by a square": is_smooth_and_costlier,
+}
+ADDED: dict[str, Predicate] = {
+    "through the origin": goes_through_the_origin,
+    "no other number": has_no_other_number,
+    "f itself turns more often": is_more_non_monotonic,
+    "visibly smaller bound": has_visibly_smaller_bound,
 }
 READINGS: tuple[sympy.Expr, ...] = (
     x * sigmoid(x) + (sigmoid(5 * x) - HALF) ** 2,
@@ -142,17 +156,36 @@ READINGS: tuple[sympy.Expr, ...] = (
     x * sigmoid(x) + 2 * (sigmoid(5 * x) - HALF) ** 2,
     x * sigmoid(x) + HALF * (sigmoid(5 * x) - HALF) ** 2,
     x * sigmoid(5 * x) ** 2 + HALF,
+    x * sigmoid(x) + sigmoid(5 * x - HALF) ** 2,
+    HALF * x * (sigmoid(x) + sigmoid(5 * x) ** 2),
 )
 
 
 def statement_table(readings: tuple[sympy.Expr, ...] = READINGS) -> list[dict[str, Finding]]:
-    """Return for each reading the finding of each statement, in order."""
-    return [{name: statement(reading) for name, statement in STATEMENTS.items()} for reading in readings]
+    """Return for each reading the finding of each statement and of each addition, in order."""
+    return [{name: asked(reading) for name, asked in (STATEMENTS | ADDED).items()} for reading in readings]
 
 
+def _numbers(expr: sympy.Expr) -> list[sympy.Expr] | None:
+    """Return the sizes of the numbers, 0 and 1 apart, of the square that is added to Swish; None without one."""
+    square = added_square(expr)
+    if square is None:
+        return None
+    y = sympy.Dummy("y", real=True)
+    affine = sympy.Poly(square.base.subs(sigmoid(square.argument), y), y)
+    numbers = [sympy.diff(square.argument, x), square.argument.subs(x, 0), *affine.all_coeffs()]
+    numbers += [square.weight, square.constant]
+    return sorted(abs(number) for number in numbers if abs(number) not in (0, 1))
+
+
+@cache  # asked for each reading by three predicates
 def _minimum(expr: sympy.Expr) -> sympy.Float:
     """Return the infimum of `expr`, attained or approached at an end."""
     return bounds.extremum(study(expr, x), 1).value.value
+
+
+def _less(low: sympy.Expr, swish: sympy.Expr) -> str:
+    return f"{100 * float(1 - low / swish):.2g} %"
 
 
 def _symbols(expr: sympy.Expr) -> str:

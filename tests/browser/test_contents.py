@@ -8,7 +8,9 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from built import PAGES, SITE, unavailable
 
+from cosnb.book.prose import verdict_word
 from cosnb.book.site.build import check
+from cosnb.experiments.statistics import Verdict
 
 FIGURES = [f"figure-{number}" for number in range(1, 17)]
 TABLES = [f"table-{number}" for number in range(1, 4)]
@@ -81,8 +83,39 @@ def test_a_claim_is_answered_in_one_place(label: str) -> None:
     row = found[0].find_parent("tr")
     texts = [cell.get_text(" ", strip=True) for cell in row.find_all("td")]
     assert texts[0].lower() == label.removeprefix("claim-")
-    verdicts = {"confirmed", "confirmed in part", "refuted", "real, but smaller", "not resolved", "not testable"}
-    assert texts[2] in verdicts
+    verdicts = {str(verdict) for verdict in Verdict} | {"confirmed in part"}
+    assert texts[2].partition("\u00a0")[2] in verdicts
+    assert texts[4]  # the sentence that says why
+
+
+def test_every_page_gives_a_claim_the_verdict_of_the_page_of_verdicts() -> None:
+    """Badges in margins and tables, English and Korean, and the lines in bold that end a page's verdicts."""
+    rows = {mark["id"].removeprefix("claim-").upper(): mark.find_parent("tr") for mark in _marks()}
+    labels = {number: row.find_all("td")[2].get_text().strip().partition("\u00a0")[2] for number, row in rows.items()}
+    korean = {number: _in_korean(label) for number, label in labels.items()}
+    seen = 0
+    for name, article in articles().items():
+        for badge in article.select(".verdict"):
+            place = badge.find_parent(["li", "tr"])
+            number = re.match(r"\s*([PB]\d+)", place.get_text(" ", strip=True))
+            word = badge.get_text().partition("\u00a0")[2]
+            if number:
+                assert word in (labels[number[1]], korean[number[1]]), f"{name}: {number[1]} {word}"
+                seen += 1
+        for bold in article.find_all("strong"):
+            if found := re.fullmatch(r"([PB]\d+): (.+)", bold.get_text()):
+                assert found[2] == labels[found[1]], f"{name}: {found[0]}"
+                seen += 1
+    assert seen > 2 * len(CLAIMS)  # the page in Korean, and a margin at least
+
+
+def _marks() -> list[Tag]:
+    return [mark for article in articles().values() for label in CLAIMS for mark in article.find_all(id=label)]
+
+
+def _in_korean(label: str) -> str:
+    word = verdict_word(Verdict(label.removesuffix(" in part")), "ko")
+    return f"일부 {word}" if label.endswith(" in part") else word
 
 
 def test_links_anchors_and_alternative_texts() -> None:

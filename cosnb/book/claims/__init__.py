@@ -3,16 +3,17 @@
 One function a claim, `p0(evidence)` to `b11(evidence)`, returns its parts; `evidence` is {experiment: its records}.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cosnb.book.claims import costs, definitions, experiments, formulas, tables
-from cosnb.book.claims.finding import Evidence, Finding, in_part, overall
+from cosnb.book.claims.arguments import ARGUMENTS
+from cosnb.book.claims.finding import Evidence, Finding, badge, count, in_part, label, overall
 from cosnb.book.claims.pages import PAGES
 from cosnb.display import Markdown, Table
 from cosnb.experiments import results
 from cosnb.experiments.records import record
+from cosnb.experiments.statistics import Verdict
 
 __all__ = [
     "CLAIMS",
@@ -23,6 +24,7 @@ __all__ = [
     "examine",
     "gather",
     "in_part",
+    "label",
     "overall",
     "say",
     "summary",
@@ -87,17 +89,16 @@ def say(claim: str) -> str:
 
 
 def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
-    """Return one row a claim that begins with `letter` ("P" or "B"): number, what it says, verdict, parts, pages."""
+    """Return one row a claim that begins with `letter` ("P" or "B"): number, sentence, verdict, parts, why, pages."""
     rows = []
     for claim, parts in findings.items():
         if claim.startswith(letter):
-            counts = Counter(str(part.verdict) for part in parts)
-            shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) if len(parts) > 1 else None
             anchor = f'<a id="claim-{claim.lower()}"></a>'  # so that other pages can point at the answer
-            verdict = f"{overall(parts)}{' in part' if in_part(parts) else ''}"
             pages = ", ".join(f"[{page.replace('-', ' ')}]({page})" for page in PAGES[claim])
-            rows.append([anchor + claim, say(claim), verdict, shown, pages])
-    return Table(["no.", "claim", "verdict", "its parts", "pages"], rows)
+            answer = badge(overall(parts), label(parts))
+            marks = "".join(badge(part.verdict, "") for part in parts)  # one a part, its verdict as a tooltip
+            rows.append([anchor + claim, say(claim), answer, marks, ARGUMENTS[claim], pages])
+    return Table(["no.", "claim", "verdict", "its parts", "why", "pages"], rows)
 
 
 def details(findings: Mapping[str, list[Finding]], claims: Sequence[str] | None = None) -> Table:
@@ -107,6 +108,9 @@ def details(findings: Mapping[str, list[Finding]], claims: Sequence[str] | None 
 
 
 def verdict_line(findings: Mapping[str, list[Finding]], end: str = ".") -> Markdown:
-    """Return the verdict on each claim in one line, in bold, which ends as given."""
-    lines = [f"**{claim}: {overall(parts)}**" for claim, parts in findings.items()]
+    """Return the verdict on each claim in one line, in bold, which ends as given; a mixed one with its parts."""
+    lines = []
+    for claim, parts in findings.items():
+        mixed = f" ({count(parts)})" if overall(parts) == Verdict.MIXED else ""
+        lines.append(f"**{claim}: {label(parts)}**{mixed}")
     return Markdown(", ".join(lines) + end)

@@ -7,7 +7,7 @@ import sympy
 
 from cosnb import activation
 from cosnb.analysis.findings import show
-from cosnb.book.claims.finding import Evidence, Finding, decide, measured, overall, size, wanted
+from cosnb.book.claims.finding import Evidence, Finding, decide, measured, size, together, wanted
 from cosnb.book.claims.tables import CLAIMS, nearest
 from cosnb.experiments.results import curves, measurements, tables, trained
 from cosnb.experiments.results.paper import SMALLEST_LEAD
@@ -98,8 +98,14 @@ def p18(evidence: Evidence) -> list[Finding]:
     for key, meaning in words.items():
         judged = measurements.judge_landscape(records, key)
         shown = "; ".join(f"{name} {measured(comparison, '', 3)}" for name, comparison in judged.items())
-        parts = [Finding("P18", name, comparison.verdict, "") for name, comparison in judged.items()]
-        found.append(Finding("P18", f"ReLU sharp, the others smooth, by {meaning}", overall(parts), shown + count))
+        verdict = together(comparison.verdict for comparison in judged.values())
+        found.append(Finding("P18", f"ReLU sharp, the others smooth, by {meaning}", verdict, shown + count))
+    smooth = {name: activation(name).properties()["smoothness"].value for name in ("relu", "swish", "cos")}
+    kinks = smooth["relu"] == "continuous" and {smooth["swish"], smooth["cos"]} == {"C^∞"}
+    steepest = {name: show(activation(name).properties(1)["lipschitz"].value) for name in ("swish", "cos")}
+    shown = "; ".join(f"{title(name)} is {value}, and so is a network of it" for name, value in smooth.items())
+    shown += f"; sup |f″| is {steepest['swish']} for Swish and {steepest['cos']} for CoS, which is the less smooth"
+    found.insert(0, Finding("P18", "ReLU's landscape has kinks, the others' have none", decide(kinks), shown))
     shown = "a random network's output says nothing of training; for that see P12 to P15"
     return [*found, Finding("P18", "hence easier optimisation", Verdict.NOT_TESTABLE, shown)]
 
@@ -115,24 +121,27 @@ def b7(evidence: Evidence) -> list[Finding]:
     x = sympy.Symbol("x", real=True)
     # Far left Mish's slope is (x + 1)·e^x; below 2^−150 float32 rounds it to 0.
     edge = float(sympy.nsolve(sympy.log(-x - 1) + x + 150 * sympy.log(2), x, -109))
-    limits = f"no run can show it of all; in float32 the slope is exactly 0 left of {edge:.1f}".replace("-", "−")
-    return [exists, stuck, _none_dies(evidence, limits)]
+    limits = f"in float32 the slope is exactly 0 left of {edge:.1f}".replace("-", "−")
+    return [exists, stuck, _none_dies(evidence, isolated, limits)]
 
 
-def _none_dies(evidence: Evidence, limits: str) -> Finding:
-    """Judge B7's last part by the shares of dead units at the end of training; `limits`: of what runs can show."""
+def _none_dies(evidence: Evidence, isolated: bool, limits: str) -> Finding:
+    """Judge B7's last part: it follows where zeros of the slope are `isolated`, unless a recorded run has a dead unit.
+
+    `limits` says where rounding sets a bound to what follows.
+    """
     runs = [r for r in evidence.get("dead-units", ()) if r["status"] == "ok" and "dead_units" in r["epochs"][-1]]
     ends = [(r["config"]["activation"], r["epochs"][-1]["dead_units"]) for r in runs]
     for records in trained.full(evidence.get(trained.EXPERIMENT, ())).values():
         runs += records
         ends += [(r["config"]["activation"], r["measured"]["dead_units"]) for r in records if r["status"] == "ok"]
     shares = {name: [share for arm, share in ends if arm == name] for name in ("mish", "relu")}
-    if not shares["mish"]:
-        return Finding("B7", "no neuron dies", Verdict.NOT_RESOLVED, f"no record of dead units; {limits}")
     counted = [f"{tables.title(name)} {max(found):.2%} (n = {len(found)})" for name, found in shares.items() if found]
-    shown = f"largest share of dead units at the end: {', '.join(counted)}, {_sizes(runs)}; {limits}"
-    verdict = Verdict.REFUTED if max(shares["mish"]) > 0 else Verdict.NOT_RESOLVED
-    return Finding("B7", "no neuron dies", verdict, shown)
+    shown = f"largest share of dead units at the end: {', '.join(counted) or 'no record'}, {_sizes(runs)}; {limits}"
+    if max(shares["mish"], default=0) > 0:
+        return Finding("B7", "no neuron dies", Verdict.REFUTED, shown)
+    shown = f"follows from the part above in exact arithmetic; {shown}"
+    return Finding("B7", "no neuron dies", decide(isolated), shown)
 
 
 def b8(evidence: Evidence) -> list[Finding]:
@@ -140,6 +149,10 @@ def b8(evidence: Evidence) -> list[Finding]:
     smooth = activation("relu").properties()["smoothness"].value
     shown = f"ReLU is {smooth}, and so is every composition with it; its gradient jumps"
     found = [Finding("B8", "ReLU's surface is discontinuous", decide(smooth == "discontinuous"), shown)]
+    curved = activation("mish").properties()["smoothness"].value
+    angular = f"ReLU is {smooth}, Mish {curved}, and so are networks and losses made of them"
+    holds = smooth == "continuous" and curved == "C^∞"
+    found.append(Finding("B8", "ReLU's is angular, Mish's is continuous and curved", decide(holds), angular))
     records = trained.longest(evidence.get(trained.EXPERIMENT, ()))
     for key, meaning in (("bend", "angular"), ("roughness", "rough")):
         values = measurements.measured(records, key)
@@ -150,7 +163,7 @@ def b8(evidence: Evidence) -> list[Finding]:
 
 
 def b9(evidence: Evidence) -> list[Finding]:
-    """A smooth gradient neither vanishes nor explodes; small input changes make small output changes."""
+    """A smooth gradient neither vanishes nor explodes; a small change of input makes no abrupt change of output."""
     sigmoid = activation("sigmoid").properties()
     slope = sigmoid["lipschitz"].value
     vanishes = sigmoid["smoothness"].value == "C^∞" and slope < 1
@@ -159,10 +172,11 @@ def b9(evidence: Evidence) -> list[Finding]:
     names = ("relu", "mish", "swish", "cos")
     constants = {name: activation(name).properties()["lipschitz"].value for name in names}
     shown = "Lipschitz constants: " + ", ".join(f"{title(name)} {show(value)}" for name, value in constants.items())
-    smallest = min(constants, key=lambda name: constants[name])
-    small = Finding("B9", "smaller output changes than ReLU's", decide(smallest != "relu"), shown)
-    even = _even("B9", "Mish's and Swish's reach deep layers more evenly than ReLU's", evidence, 8)
-    return [keeps, _bounded(evidence), small, even]
+    smallest = title(min(constants, key=lambda name: constants[name]))
+    shown += f": a change of the input grows by no more; smoothness is not the reason, for {smallest}'s is the smallest"
+    finite = all(value.is_finite for value in constants.values())
+    small = Finding("B9", "no abrupt change of output", decide(finite), shown)
+    return [keeps, _growth(evidence), small]
 
 
 def b10(evidence: Evidence) -> list[Finding]:
@@ -184,34 +198,28 @@ def b11(evidence: Evidence) -> list[Finding]:
         for records in evidence.values()
         for record in records
     )
-    shown = f"sigmoid is {smooth} and vanishes (B9); recorded runs of smooth activations that diverged: {bad}"
+    shown = f"sigmoid is {smooth} and its gradient vanishes (B9); recorded runs of smooth activations that diverged: "
+    shown += f"{bad}"
     guarantee = Finding("B11", "guarantees stable learning", decide(smooth != "C^∞" and not bad), shown)
     return [_even("B11", "Mish's and Swish's spread more evenly than ReLU's", evidence, 6), guarantee]
 
 
-def _bounded(evidence: Evidence) -> Finding:
-    """Judge whether Mish's and Swish's gradients grow towards the input, block by block, before training.
+def _growth(evidence: Evidence) -> Finding:
+    """Return by what factor gradients grow a block towards the input, before training, with batch normalisation.
 
-    Written after the growth of the first records (0.04 decades a block) had been seen.
+    It judges nothing: with batch normalisation the factor is at least 1 for every activation (`gradient-flow`), so
+    that no record could have confirmed the claim.
     """
     factors = curves.growths(curves.largest(evidence.get("gradient-flow", ())))
-    judged = judge(
-        {
-            title(name): ([math.log10(factor) for factor in factors.get(name, {}).values()], Direction.LOWER)
-            for name in ("mish", "swish")
-        },
-        8,  # with those of evenness
-    )
-    shown = "growth a block towards the input, decades, with batch normalisation: "
-    shown += "; ".join(f"{name} {measured(comparison, '', 3)}" for name, comparison in judged.items())
-    for name in ("mish", "swish", "relu"):
-        if factors.get(name):
-            factor = math.exp(math.fsum(map(math.log, factors[name].values())) / len(factors[name]))
-            shown += f"; {title(name)} × {factor:.2f}"
-    parts = [Finding("B9", name, comparison.verdict, "") for name, comparison in judged.items()]
-    return Finding(
-        "B9", "Mish's and Swish's do not explode, grow by no factor a block (added later)", overall(parts), shown
-    )
+    means = {
+        name: math.exp(math.fsum(map(math.log, factors[name].values())) / len(factors[name]))
+        for name in ("mish", "swish", "relu")
+        if factors.get(name)
+    }
+    shown = "; ".join(f"{title(name)} × {factor:.2f}" for name, factor in means.items()) or "no record"
+    shown = f"growth a block towards the input with batch normalisation: {shown}; a theorem puts it at 1 or more for "
+    shown += "every activation, so this could only refute, and no verdict is given"
+    return Finding("B9", "smooth gradients do not explode, and reach deep layers", Verdict.EXPLORATORY, shown)
 
 
 def _even(claim: str, part: str, evidence: Evidence, family_size: int) -> Finding:
@@ -232,11 +240,11 @@ def _even(claim: str, part: str, evidence: Evidence, family_size: int) -> Findin
             for name in ("mish", "swish")
         }
         judged = judge(gaps, family_size)
-        found[setting] = overall([Finding(claim, name, one.verdict, "") for name, one in judged.items()])
+        found[setting] = together(one.verdict for one in judged.values())
         pairs = "; ".join(f"{name} {measured(one, 'decades')}" for name, one in judged.items())
         shown.append(f"{setting}: {found[setting]} ({pairs})")
     contrary = {Verdict.CONFIRMED, Verdict.REFUTED} <= set(found.values())
-    verdict = Verdict.DEPENDS if contrary else overall([Finding(claim, "", one, "") for one in found.values()])
+    verdict = Verdict.DEPENDS if contrary else together(found.values())
     return Finding(claim, part, verdict, f"largest over smallest norm by layer before training, {'; '.join(shown)}")
 
 

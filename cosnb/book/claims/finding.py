@@ -1,14 +1,29 @@
 """Parts of a claim with verdict and evidence, and the verdict that they make together."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cosnb.display import p_value
 from cosnb.experiments.results.summary import Record, data_title, network_title
-from cosnb.experiments.statistics import Comparison, Verdict, more_runs
+from cosnb.experiments.statistics import MANY, Comparison, Verdict, more_runs
 
 Evidence = Mapping[str, Sequence[Record]]
-MANY = 10_000  # runs; beyond it the number says no more than that nobody will make them
+
+MARKS = {
+    Verdict.CONFIRMED: "✓",
+    Verdict.SLIP: "✓",
+    Verdict.REASON: "✓",
+    Verdict.MIXED: "±",
+    Verdict.DEPENDS: "±",
+    Verdict.SMALLER: "≈",
+    Verdict.NO_LEAD: "≈",
+    Verdict.EXCLUDED: "✗",
+    Verdict.REFUTED: "✗",
+    Verdict.NOT_RESOLVED: "?",
+    Verdict.NOT_TESTABLE: "–",
+    Verdict.EXPLORATORY: "–",
+}
 
 
 @dataclass(frozen=True)
@@ -22,29 +37,54 @@ class Finding:
 
     def row(self) -> list[str]:
         """Return the cells of a table: claim and part, verdict, evidence."""
-        return [f"{self.claim}: {self.part}", str(self.verdict), self.evidence]
+        return [f"{self.claim}: {self.part}", badge(self.verdict, str(self.verdict)), self.evidence]
+
+
+def style(verdict: Verdict) -> str:
+    """Return the classes by which the site colours a verdict."""
+    return f"verdict verdict-{verdict.replace(',', '').replace(' ', '-')}"
+
+
+def badge(verdict: Verdict, words: str) -> str:
+    """Return a verdict as HTML in Markdown: its mark, and its words where there are any."""
+    shown = f"{MARKS[verdict]}\u00a0{words}" if words else MARKS[verdict]
+    return f'<span class="{style(verdict)}" title="{verdict}">{shown}</span>'
 
 
 def overall(findings: Iterable[Finding]) -> Verdict:
-    """Return the verdict on a claim as a whole, which says all its parts together.
+    """Return the verdict on a claim as a whole: that of its parts where they agree, else "mixed".
 
-    Parts that are not testable decide only where all are. One refuted part refutes the claim; else one without a lead
-    worth naming, or whose claimed size is excluded, or which depends on the setting, makes it that; else one that is
-    not resolved leaves it so; else one that is real but smaller makes it that.
+    Parts that are not testable or exploratory decide nothing. A slip or an incomplete reason qualifies a claim that is
+    otherwise confirmed, and changes no other verdict. Parts that are smaller than claimed make confirmed ones that.
     """
-    verdicts = {finding.verdict for finding in findings} - {Verdict.NOT_TESTABLE}
-    for verdict in (
-        Verdict.REFUTED,
-        Verdict.NO_LEAD,
-        Verdict.EXCLUDED,
-        Verdict.DEPENDS,
-        Verdict.NOT_RESOLVED,
-        Verdict.SMALLER,
-        Verdict.CONFIRMED,
-    ):
-        if verdict in verdicts:
-            return verdict
-    return Verdict.NOT_TESTABLE
+    verdicts = {finding.verdict for finding in findings} - {Verdict.NOT_TESTABLE, Verdict.EXPLORATORY}
+    decided = verdicts - {Verdict.CONFIRMED, Verdict.REASON, Verdict.SLIP}
+    if not decided:
+        known = (Verdict.REASON, Verdict.SLIP, Verdict.CONFIRMED)
+        return next((verdict for verdict in known if verdict in verdicts), Verdict.NOT_TESTABLE)
+    if Verdict.CONFIRMED in verdicts and decided != {Verdict.SMALLER}:
+        return Verdict.MIXED
+    return decided.pop() if len(decided) == 1 else Verdict.MIXED
+
+
+def together(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict on one statement of several comparisons: as `overall`, but open while one of them is open."""
+    found = set(verdicts)
+    if found <= {Verdict.CONFIRMED, Verdict.SMALLER, Verdict.NOT_RESOLVED} and Verdict.NOT_RESOLVED in found:
+        return Verdict.NOT_RESOLVED
+    return overall(Finding("", "", verdict, "") for verdict in found)
+
+
+def label(findings: Iterable[Finding]) -> str:
+    """Return the words for a claim's verdict wherever it is shown: "confirmed in part" where a part is not testable."""
+    parts = list(findings)
+    return f"{overall(parts)}{' in part' if in_part(parts) else ''}"
+
+
+def count(findings: Iterable[Finding]) -> str:
+    """Return how many parts have which verdict, as "2 confirmed, 1 refuted"; "" for a single part."""
+    counts = Counter(str(finding.verdict) for finding in findings)
+    return ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) if counts.total() > 1 else ""
 
 
 def in_part(findings: Iterable[Finding]) -> bool:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cosnb.book.claims import experiments, overall
+from cosnb.book.claims import experiments, label
 from cosnb.display import Markdown, Table
 from cosnb.experiments import Experiment
 from cosnb.experiments.diagnostics import landscape
@@ -83,7 +83,7 @@ def conclusion(records: Sequence[Record]) -> Markdown:
     """Return the verdict on P18 and on its parts."""
     parts = experiments.p18({"figure-16-landscape": records})
     lines = [f"{part.part}: {part.verdict}" for part in parts]
-    return Markdown(f"**P18: {overall(parts)}** ({'; '.join(lines)}).")
+    return Markdown(f"**P18: {label(parts)}** ({'; '.join(lines)}).")
 
 
 def _intervals(records: Sequence[Record], key: str) -> dict[str, Interval]:

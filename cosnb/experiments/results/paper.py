@@ -1,11 +1,11 @@
-"""Numbers that P reports, Tables 1 to 3, one run of each (Han and Kang 2021, section IV), and our runs beside them."""
+"""Numbers that P reports in Tables 1 to 3, apparently of one run each (Han and Kang 2021, IV), and ours beside them."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cosnb.display import Table, p_value
 from cosnb.experiments.results.summary import Row, format_mean, title
-from cosnb.experiments.statistics import Claim, Comparison, Direction, Interval, more_runs
+from cosnb.experiments.statistics import MANY, Claim, Comparison, Direction, Interval, more_runs
 
 
 class Reported(NamedTuple):
@@ -43,13 +43,12 @@ def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
     lines = []
     for row in rows:
         p = reported.get(row.activation)
-        theirs = (f"{p.accuracy:.2f}", f"{p.loss:.4f}", f"{p.seconds:.0f}") if p else ("–",) * 3
-        means = (format_mean(row.intervals["accuracy"], 2), format_mean(row.intervals["loss"], 4))
-        ours = (*means, f"{row.seconds_per_epoch:.0f}" if row.n else "–")
+        theirs = (f"{p.accuracy:.2f}", f"{p.loss:.4f}") if p else ("–",) * 2
+        ours = (format_mean(row.intervals["accuracy"], 2), format_mean(row.intervals["loss"], 4))
         lines.append(
             [title(row.activation), row.n, *(cell for pair in zip(ours, theirs, strict=True) for cell in pair)]
         )
-    return Table(["", "n", "accuracy (%)", "P", "loss", "P", "s / epoch", "P"], lines)
+    return Table(["", "n", "accuracy (%)", "P", "loss", "P"], lines)
 
 
 def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = "points") -> Table:
@@ -70,7 +69,7 @@ def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = 
             p_value(c.test.p),
             f"{c.superiority:.2f}" if c.n else None,
             _show(c.prediction, digits),
-            more_runs(c),
+            _runs(more_runs(c)),
         ]
         for c in judged.values()
     ]
@@ -80,6 +79,12 @@ def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = 
     names.append("runs more that would resolve it (power 0.8)")
     rows = [row for row in zip(names, *columns, strict=True) if any(cell is not None for cell in row[1:])]
     return Table(["", *judged], rows)
+
+
+def _runs(more: int | None) -> str | None:
+    if more is None:
+        return None
+    return str(more) if more <= MANY else f"> {MANY:,}"
 
 
 def _level(judged: Mapping[str, Comparison]) -> str:

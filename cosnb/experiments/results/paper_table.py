@@ -76,13 +76,15 @@ class PaperTable:
         shown += f"the last {window}." if window > 1 else "the final one alone."
         if rows and not is_full(self.settings):
             means = sorted(row.intervals["accuracy"].mean for row in rows)
-            shown += " The paper's runs have 50,000 images and 200 epochs, and accuracies of 87 to 88 %; these reach "
-            shown += f"{means[0]:.0f} to {means[-1]:.0f} %. **They show how the activations differ early in training, "
-            shown += "and decide nothing about the paper's table.**"
+            theirs = sorted(column.accuracy for column in paper.TABLES[self.network].values())
+            shown += " The paper's runs have 50,000 images and 200 epochs, and accuracies of "
+            shown += f"{theirs[0]:.1f} to {theirs[-1]:.1f} %; these reach {means[0]:.0f} to {means[-1]:.0f} %. "
+            shown += "**They show how the activations differ early in training, and decide nothing "
+            shown += "about the paper's table.**"
         return Markdown(shown)
 
     def beside_the_paper(self) -> Table:
-        """Return means, n and seconds an epoch beside the paper's numbers."""
+        """Return means and n beside the paper's numbers."""
         return paper.beside(self.rows, paper.TABLES[self.network])
 
     def differences(self, metric: str = "accuracy") -> Table:

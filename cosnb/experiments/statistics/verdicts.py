@@ -34,12 +34,16 @@ LEAST_EFFECT = 0.3  # points of accuracy: a lead that would be worth naming
 # Of CoS's rivals' differences in points, from elsewhere: √(0.41² + 0.40²), Swish and Mish, 23 runs each of SqueezeNet
 # in the README of digantamisra98/Mish, taken as independent.
 SD_ELSEWHERE = 0.57
+MANY = 1000  # runs; beyond it a number of runs says no more than that nobody will make them
 
 
 class Verdict(StrEnum):
-    """What the runs say about a claimed difference."""
+    """What runs or formulas say about a claim or a part of it."""
 
     CONFIRMED = "confirmed"
+    SLIP = "right, with a slip"
+    REASON = "right, reason incomplete"
+    MIXED = "mixed"
     REFUTED = "refuted"
     SMALLER = "real, but smaller"
     NO_LEAD = "no lead worth naming"

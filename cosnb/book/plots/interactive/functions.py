@@ -1,10 +1,13 @@
-"""Functions on sliders: two activations of the catalogue side by side, and CoS with its slope and shift."""
+"""Functions to choose and change: any two of the catalogue, CoS with its constants, and readings of one formula."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import altair as alt
+import sympy
 
+from cosnb.analysis.findings import show
 from cosnb.book.plots.interactive.chart import (
     Interactive,
     choice,
@@ -76,21 +79,42 @@ def slope_and_shift(slope: float = 5, shift: float = 0.5, reach: float = 4) -> I
 
     The sliders go from 0 to 12 and from −0.5 to 1.5, or as far as the values that they begin at.
     """
-    cos, swish = CATALOGUE["cos"], CATALOGUE["swish"]
-    curves = {"CoS": cos.expr, "Swish": swish.expr.subs(swish.parameters)}
-    sampled = _samples().transform_calculate(order="[0, 1]").transform_flatten(["order"])
-    for title, expr in curves.items():
-        f, df = (vega.source(each, "datum.x", {"a": "slope", "c": "shift"}) for each in (expr, expr.diff(x)))
-        sampled = sampled.transform_calculate(**{title: f"datum.order == 0 ? {f} : {df}"})
-    sampled = sampled.transform_fold(list(curves), as_=["side", "y"])
-    colors = [ink(*pair) for pair in line_inks(["cos", "swish"]).values()]
-    color = alt.Color("side:N").scale(domain=list(curves), range=colors)
+    cos = CATALOGUE["cos"].expr
+    texts = [vega.source(each, "datum.x", {"a": "slope", "c": "shift"}) for each in (cos, cos.diff(x))]
     params = [
         slider("slope", slope, min(0, slope), max(12, slope), 0.1, "slope a"),
         slider("shift", shift, min(-0.5, shift), max(1.5, shift), 0.01, "shift c"),
-        alt.param("reach", reach),
     ]
-    return finish([*zero_lines(), _lines(sampled, color)], params)
+    return _beside_swish("CoS", texts, params, reach)
+
+
+def readings(expressions: Sequence[sympy.Expr], reach: float = 4) -> Interactive:
+    """Return one of `expressions` in x, chosen from a list, and its derivative from −`reach` to `reach`, and Swish."""
+    titles = {str(place): show(expr) for place, expr in enumerate(expressions)}
+    texts = [
+        pick(
+            {
+                str(place): vega.source(expr.diff(x, order) if order else expr, "datum.x")
+                for place, expr in enumerate(expressions)
+            },
+            "reading",
+        )
+        for order in (0, 1)
+    ]
+    return _beside_swish("the reading", texts, [choice("reading", "0", titles, "f(x) =")], reach)
+
+
+def _beside_swish(title: str, texts: Sequence[str], params: Sequence[alt.Parameter], reach: float) -> Interactive:
+    """Return the function and derivative of two Vega expressions, in CoS's colour, beside Swish's."""
+    swish = CATALOGUE["swish"].expr.subs(CATALOGUE["swish"].parameters)
+    curves = {title: texts, "Swish": [vega.source(each, "datum.x") for each in (swish, swish.diff(x))]}
+    sampled = _samples().transform_calculate(order="[0, 1]").transform_flatten(["order"])
+    for name, (f, df) in curves.items():
+        sampled = sampled.transform_calculate(**{name: f"datum.order == 0 ? {f} : {df}"})
+    sampled = sampled.transform_fold(list(curves), as_=["side", "y"])
+    colors = [ink(*pair) for pair in line_inks(["cos", "swish"]).values()]
+    color = alt.Color("side:N").scale(domain=list(curves), range=colors)
+    return finish([*zero_lines(), _lines(sampled, color)], [*params, alt.param("reach", reach)])
 
 
 def _side(side: str, chosen: str, titles: dict[str, str]) -> list[alt.Parameter]:

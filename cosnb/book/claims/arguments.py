@@ -1,0 +1,40 @@
+"""One sentence for each claim: why it is judged as it is, whatever the records say."""
+
+_LENGTH = "Only runs of the paper's length decide; shorter ones show where an activation starts, not where it ends."
+_SWEEP = "Judged by the accuracy lost at the worst setting, over the settings at which every run learnt."
+
+ARGUMENTS: dict[str, str] = {
+    "P0": "The jump is proved.",
+    "P1": "Proved for one unit and one example, a condition that the paper leaves out.",
+    "P2": "Proved.",
+    "P3": "The slopes are proved, with the convention at 0 that programs follow too; the speed of training is open.",
+    "P4": "All four are proved.",
+    "P5": "Our reading was chosen to meet the paper's words; that it does so is no test of them.",
+    "P6": "The conclusion is right: depth gains nothing from linear layers. A constant slope is not the reason.",
+    "P7": "Swish's slope tends to 1, as the paper says. Being unbounded is needed for it and does not suffice.",
+    "P8": _SWEEP,
+    "P9": "The bound and the negative outputs are proved; over-fitting is judged by training and test loss.",
+    "P10": _SWEEP,
+    "P11": "The shape was a reason to choose this reading, so it is no test; accuracy is judged by Tables 1 to 3.",
+    "P12": _LENGTH,
+    "P13": _LENGTH,
+    "P14": _LENGTH,
+    "P15": "Judged by the leads. One number is printed too small, against the authors' own interest.",
+    "P16": "CoS is Swish and that term, so what it takes longer is the term's. Faster code does not change that.",
+    "P17": "Judged at depths where every run learnt; networks at the level of chance compare nothing.",
+    "P18": "Kinks are proved. How much a gradient turns depends on the measure, and the paper names none.",
+    "P19": "The paper proposes another function; a faster program of the same one is no answer to that.",
+    "P20": "The first half is proved; the paper does not say how complexity is counted.",
+    "P21": "A preference, which no measurement can contradict.",
+    "B1": "Proved.",
+    "B2": "The first half is proved; “unstable” is not defined.",
+    "B3": "A definition is neither right nor wrong.",
+    "B4": "Proved, for small steps.",
+    "B5": "Proved, where there is a slope; “the most used” is not counted here.",
+    "B6": "The + of the product rule is printed as ·, in the first step and the last; the rest is right.",
+    "B7": "The slope is 0 at a single point, so that no neuron is stuck there.",
+    "B8": "Every ReLU network is continuous; it is the gradient that jumps. Angular and curved are proved.",
+    "B9": "Sigmoid is smooth and its gradient vanishes. That outputs do not change abruptly is right.",
+    "B10": "Advice, which no measurement can contradict.",
+    "B11": "Sigmoid shows that smoothness guarantees nothing; how evenly gradients spread depends on the weights.",
+}
