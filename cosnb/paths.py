@@ -9,6 +9,7 @@ from pathlib import Path
 import pooch
 
 BEGUN = ".new-"  # begins the names of files that are being written
+_OPEN_FILES = re.compile(r"(/proc/\d+(/task/\d+)?|/dev)/fd")  # folders of a process's open files
 # In an installed package the notebooks and the recorded runs, which lie beside the package in a clone.
 SHIPPED = Path(__file__).with_name("shipped")
 
@@ -16,13 +17,22 @@ SHIPPED = Path(__file__).with_name("shipped")
 def write_atomically(path: Path, content: str | bytes, *, replace: bool = True, sync: bool = False) -> None:
     """Write a file (text as UTF-8) beside its place and rename it: whoever reads sees all of it or none.
 
+    A link stays, and what it names is written; devices and pipes are written into, and nothing is renamed.
+
     sync: whether it has to outlast a loss of power. Raises FileExistsError for an existing file unless `replace`, and
     OSError where the folder refuses; nothing is left behind.
     """
+    data = content.encode() if isinstance(content, str) else content
+    if replace and is_stream(path):
+        with path.open("ab") as file:
+            file.write(data)
+        return
+    if replace:
+        path = Path(os.path.realpath(path))
     beside = path.with_name(f"{BEGUN}{os.getpid()}-{secrets.token_hex(8)}")
     try:
         with beside.open("xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(data)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
@@ -33,6 +43,14 @@ def write_atomically(path: Path, content: str | bytes, *, replace: bool = True, 
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def is_stream(path: Path) -> bool:
+    """Say whether what stands at `path` is no file of its own: a device, a pipe, or a name like /dev/stdout."""
+    if path.exists() and not path.is_file():
+        return True
+    names = [path.absolute(), *([path.absolute().parent / os.readlink(path)] if path.is_symlink() else [])]
+    return any(_OPEN_FILES.fullmatch(os.path.realpath(name.parent)) for name in names)
 
 
 def repository_root() -> Path:

@@ -102,9 +102,12 @@ def _make_report(options: argparse.Namespace) -> int:
 
     from cosnb.book.parameters import parse_values
     from cosnb.book.report.command import report
+    from cosnb.paths import is_stream
 
     output = Path(options.output) if options.output else None
     path = report(options.formula, parse_values(options.parameter), output)
+    if is_stream(path):
+        return 0
     print(path)
     if options.open:
         webbrowser.open(path.as_uri())
