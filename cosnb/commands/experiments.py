@@ -56,10 +56,14 @@ def _campaign(options: argparse.Namespace) -> int:
     import torch
 
     from cosnb.experiments.runner import campaign
+    from cosnb.experiments.runner.runs import resolve_executor
+    from cosnb.experiments.training.device import require_device
 
     stages = campaign.get(options.name)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    require_device(device)
     executor = options.executor or ("streams" if device.startswith("cuda") else "auto")
+    resolve_executor(executor, device, options.max_parallel)
     if options.rehearse:
         return 0 if campaign.rehearse(stages, device, options.max_parallel, executor) else 1
     if not options.list:

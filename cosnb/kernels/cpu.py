@@ -115,7 +115,7 @@ def source(value: Program, product: Program | None) -> str:
                 parts.append(f"#define COSNB_{name}_{format.upper()}_IN_DOUBLE")
     if goes_by_table(value):
         parts.append("#define COSNB_BY_TABLE")
-    loops = files("cosnb.kernels").joinpath("loops.c").read_text()
+    loops = files("cosnb.kernels").joinpath("loops.c").read_text(encoding="utf-8")
     parts += ["#define COSNB_BACKWARD" if product is not None else "", loops]
     return "\n".join(parts)
 

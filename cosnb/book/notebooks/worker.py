@@ -42,7 +42,7 @@ class _Client(engines.PapermillNotebookClient):
         manager = super().create_kernel_manager()
         manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
         sockets = os.path.join(tempfile.gettempdir(), "k")
-        if len(os.fsencode(f"{sockets}-5")) <= SOCKET_PATH_BYTES:
+        if sys.platform != "win32" and len(os.fsencode(f"{sockets}-5")) <= SOCKET_PATH_BYTES:
             manager.transport, manager.ip = "ipc", sockets
         return manager
 
