@@ -89,7 +89,7 @@ def test_the_environment_file_installs_the_locks() -> None:
 def test_a_workflow_pins_its_actions_and_may_do_little(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {}  # each job says what it may
-    uses = re.findall(r"uses: (\S+)(.*)", path.read_text(encoding="utf-8"))
+    uses = re.findall(r"uses: (?!\./)(\S+)(.*)", path.read_text(encoding="utf-8"))
     assert uses
     for action, comment in uses:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action), action
@@ -97,10 +97,21 @@ def test_a_workflow_pins_its_actions_and_may_do_little(path: Path) -> None:
     for name, job in workflow["jobs"].items():
         granted = {kind for kind, level in job["permissions"].items() if level == "write"}
         assert granted <= {"deploy": {"pages", "id-token"}, "package": {"id-token"}}.get(name, set()), name
-        for step in job["steps"]:
+        for step in job.get("steps", ()):
             if "actions/checkout" in step.get("uses", ""):
                 assert step["with"]["persist-credentials"] is False
             assert "${{ github.event" not in step.get("run", "")  # text of strangers in a shell
+
+
+def test_nothing_is_published_before_the_tests_have_passed() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "publish.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/test.yml"
+    assert jobs["build"]["needs"] == "test"
+    assert all(job["needs"] == "build" for name, job in jobs.items() if name not in ("test", "build"))
+    matrix = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))["jobs"]
+    assert set(matrix["check"]["strategy"]["matrix"]["python"]) >= {"3.11", "3.12", "3.13"}
+    systems = {entry["system"].partition("-")[0] for entry in matrix["elsewhere"]["strategy"]["matrix"]["include"]}
+    assert systems == {"ubuntu", "macos", "windows"}
 
 
 CONNECT = "import socket; socket.create_connection(('{host}', {port}), timeout=5)"

@@ -70,7 +70,7 @@ def execute(job: dict[str, Any]) -> str | None:
             progress_bar=False,
             start_timeout=START_SECONDS,
             shutdown_kernel="immediate",  # Python takes 1 to 2 s to let go of PyTorch, to no end
-            stderr_file=os.fdopen(job["live"], "w") if job["live"] else None,
+            stderr_file=os.fdopen(job["live"], "w", encoding="utf-8") if job["live"] else None,
         )
     except PapermillExecutionError as error:
         return f"{error.ename}: {error.evalue}"
