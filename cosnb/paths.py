@@ -91,8 +91,12 @@ def results_dir() -> Path:
 
 
 def results_dirs() -> list[Path]:
-    """Return the folders that records are read from: `results_dir()`, then those that an installed package brings."""
-    return [results_dir(), *([SHIPPED / "results"] if SHIPPED.is_dir() else [])]
+    """Return the folders that records are read from: `results_dir()`, then those that an installed package brings.
+
+    With `COSNB_SHIPPED=no` the latter are left out, and so trained again.
+    """
+    brought = SHIPPED.is_dir() and os.environ.get("COSNB_SHIPPED") != "no"
+    return [results_dir(), *([SHIPPED / "results"] if brought else [])]
 
 
 def repository_address() -> str | None:

@@ -73,7 +73,7 @@ def check_injected(notebook: str) -> None:
     """
     from IPython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     if shell is None:
         return
 

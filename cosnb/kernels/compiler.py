@@ -80,15 +80,17 @@ def _wishes() -> list[list[tuple[str, ...]]]:
     """
     is_x86 = platform.machine() in ("x86_64", "AMD64")
     has_fma = {"avx2", "fma"} <= set(_processor().split())
-    instructions = [("-march=native",), *([("-mavx2", "-mfma")] if has_fma else [])]
-    return [
+    instructions: list[tuple[str, ...]] = [("-march=native",), *([("-mavx2", "-mfma")] if has_fma else [])]
+    wishes: list[list[tuple[str, ...]]] = [
         [("-fPIC",)],  # clang for Windows has no such thing
         instructions if is_x86 else [("-march=native",), ("-mcpu=native",)],  # the latter is clang's on ARM
         [("-fno-math-errno",)],
         [("-fno-trapping-math",)],
         [("-fno-tree-pre",)],  # gcc splits min(|x|, edge) into branches again: 2 instructions of 55
-        *([[("-mprefer-vector-width=512",)]] if is_x86 else []),  # x86 compilers take 256 bits by themselves
     ]
+    if is_x86:
+        wishes.append([("-mprefer-vector-width=512",)])  # x86 compilers take 256 bits by themselves
+    return wishes
 
 
 @lru_cache(maxsize=1)

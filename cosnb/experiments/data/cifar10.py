@@ -109,7 +109,7 @@ def _read_pickle(path: Path, records: int) -> np.ndarray:
                 key, pixels = value, max(pixels, value, key=len)
             elif isinstance(value, bytes):
                 key, pixels = value.decode("latin-1"), max(pixels, value.decode("latin-1"), key=len)
-            elif key == "labels" and code.name.startswith("BININT"):
+            elif key == "labels" and isinstance(value, int) and code.name.startswith("BININT"):
                 labels.append(value)
         rows = np.frombuffer(pixels.encode("latin-1"), np.uint8).reshape(records, RECORD - 1)
         return np.column_stack([np.array(labels, np.uint8), rows])

@@ -133,7 +133,7 @@ def _fetch(url: str, path: Path) -> None:
             # With a bar of its own pooch would warn in a plain Jupyter that widgets are missing.
             pooch.HTTPDownloader(bar, timeout=TIMEOUT, hooks={"response": note}, **asked)(url, file, None)
         except requests.HTTPError as error:
-            if error.response.status_code != requests.codes.requested_range_not_satisfiable:
+            if error.response is None or error.response.status_code != requests.codes.requested_range_not_satisfiable:
                 raise
             # Nothing is left to ask for: its checksum decides.
         finally:
