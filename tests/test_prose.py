@@ -5,7 +5,7 @@ import re
 import pytest
 from synthetic import complete, run
 
-from cosnb.book import prose
+from cosnb.book import answers, prose
 from cosnb.errors import CosnbError
 from cosnb.experiments import results
 from cosnb.experiments.results.paper import TABLES
@@ -68,9 +68,12 @@ NUMBERS = {
     "claims/B6": ("right, with a slip", "맞으나 사소한 오류 있음"),
     "claims/P20": ("confirmed in part", "일부 확인됨"),
     "claims/all": ("33", "33"),
-    "paper/times": ("1.28 to 1.53", "1.28 to 1.53"),
-    "answer/tables": ("None of the paper's three tables has been run again at its full length yet",) * 2,
-    "answer/cost": ("not measured yet",) * 2,
+    "paper/times": ("1.28 to 1.53", "1.28~1.53"),
+    "answer/tables": (
+        "Of the paper's three tables, run again at its full length: Table 3",
+        "논문과 같은 길이로 다시 학습한 표: 표 3.",
+    ),
+    "answer/cost": ("not measured yet", "아직 측정되지 않았다"),
 }
 
 
@@ -125,3 +128,9 @@ def test_the_paper_s_numbers_are_all_within_reach():
         for name, column in columns.items():
             assert prose.number(f"paper/{network}.{name}.accuracy") == f"{column.accuracy:.2f} %"
             assert prose.number(f"paper/{network}.{name}.loss") == f"{column.loss:.4f}"
+
+
+def test_without_records_no_table_has_been_run_again():
+    assert answers.full_tables({}, korean=False).startswith("None of the paper's three tables")
+    assert answers.accuracy({}, korean=False).startswith("Not known yet: 0 of the 8 blocks")
+    assert answers.accuracy({}, korean=True).startswith("아직 모른다. 첫 판정에 필요한 시드 8개 가운데 0개")

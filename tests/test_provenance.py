@@ -35,7 +35,7 @@ def test_one_measurement_of_all_activations_has_no_seeds():
     assert "MobileNet v2, batches of 64 images, 20 rounds. One measurement." in said
     assert ", commit not noted." in said
     assert "**It was recorded with code" in said
-    assert "MobileNet v2" in str(provenance.details([one])).splitlines()[0]
+    assert "MobileNet v2" in str(provenance.table({"cost": [one]}))
 
 
 def test_a_surface_s_settings_are_in_words():
@@ -97,9 +97,10 @@ def test_a_measurement_s_code_is_the_module_it_names():
 
 
 def test_details_name_what_a_rerun_needs():
-    lines = str(provenance.details(RECORDS)).splitlines()
-    said = {line.split(" | ")[0].strip("| "): line for line in lines}
+    head, _, row = str(provenance.table({"table-3-squeezenet": RECORDS}, "[{}]".format)).splitlines()
+    said = dict(zip(*([cell.strip() for cell in line.strip("|").split(" | ")] for line in (head, row)), strict=True))
+    assert said["page and settings"].startswith("[table-3-squeezenet]<br>")
     assert "SHA-256 dddddddddddddddd" in said["data"]
-    assert "torch 2.13.0" in said["versions"]
-    assert "16 ok" in said["ended"]
+    assert "torch 2.13.0" in said["device and versions"]
+    assert "16 ok" in said["runs"]
     assert "changed since for all of them" in said["code"]

@@ -195,7 +195,9 @@ class TestLottery:
 
     def test_tables_together_need_all_of_them(self):
         lines = str(lottery.chance_sentences(self.found(), "last")).split("\n\n")
-        assert lines[0] == "P's order in all three tables: records are missing; 0.5% if nothing made a difference."
+        assert (
+            lines[0] == "The paper's order in all three tables: records are missing; 0.5% if nothing made a difference."
+        )
         alone = {"squeezenet": self.found()["squeezenet"]}
         assert "CoS best in all three: 4 of 8 (50.0%); 3.7%" in str(lottery.chance_sentences(alone, "last"))
 

@@ -85,11 +85,9 @@ class RecordsTable(Generated):
     """Every group of records with its settings, devices, versions, dates, commits and code, then what has none."""
 
     def run(self) -> list[nodes.Node]:
-        """Return a table a group."""
-        evidence, parts = prose.evidence(), []
-        for experiment, records in evidence.items():
-            parts.append(f"{{doc}}`/notebooks/{experiment}`")
-            parts += [str(provenance.details(group)) for group in provenance.split(records)]
+        """Return the table, a row a group."""
+        evidence = prose.evidence()
+        parts = [str(provenance.table(evidence, "{{doc}}`/notebooks/{}`".format))]
         keeping = [name for name, run in notebooks.read_runs().items() if "keep" in run.parameters["full"]]
         missing = [name for name in keeping if not evidence.get(name)]
         pages = ", ".join(f"{{doc}}`/notebooks/{name}`" for name in missing)

@@ -1,10 +1,20 @@
-"""A page's text in another language than the site: `language: ko` in its front matter marks it for browsers."""
+"""Pages in another language than the site, and a switch in the header between a page and its translation.
+
+`language: ko` in a page's front matter marks its text for browsers.
+"""
 
 from html import escape
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+
+KOREAN = {
+    "book/intro": "book/korean",
+    "notebooks/verdicts": "book/korean-verdicts",
+    "notebooks/derive-cos": "book/korean-cos",
+}
+ENGLISH = {korean: english for english, korean in KOREAN.items()}
 
 
 def mark(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
@@ -14,7 +24,17 @@ def mark(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doc
         context["body"] = f'<div lang="{escape(language)}">{context["body"]}</div>'
 
 
+def add_switch(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
+    """Put a link to the page's translation into the header, where there is one."""
+    there = KOREAN.get(pagename) or ENGLISH.get(pagename)
+    if there and "header_buttons" in context:
+        text = "한국어" if pagename in KOREAN else "English"
+        button = {"type": "link", "url": context["pathto"](there), "text": text, "label": "language"}
+        context["header_buttons"].insert(0, button)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("html-page-context", mark)
+    app.connect("html-page-context", add_switch, priority=502)  # the theme makes the header's buttons at 501
     return {"parallel_read_safe": True, "parallel_write_safe": True}

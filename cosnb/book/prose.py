@@ -17,8 +17,11 @@
 
 - `catalogue/rows`: how many activations there are.
 
-- `answer/accuracy`, `answer/tables`, `answer/cost`: the book's answers in a sentence, in English: what the page "Is CoS
-  more accurate?" says, which of the paper's tables have runs of its length, and how long a step takes.
+- `answer/accuracy`, `answer/tables`, `answer/cost`: the book's answers: what the page "Is CoS more accurate?" says,
+  which of the paper's tables have runs of its length, and how long a step takes.
+
+- `readings/all`, `readings/words`, `readings/both`: how many readings of equation (5) there are, how many meet the
+  paper's words, and how many of these what the book adds as well.
 
 Of an experiment with several configurations it is the one that its page shows.
 """
@@ -33,11 +36,9 @@ import sympy
 
 from cosnb import activation
 from cosnb.analysis.findings import Extremum, Point, show
-from cosnb.book import claims
-from cosnb.book.claims import costs
+from cosnb.book import answers, claims, readings
 from cosnb.errors import CosnbError
-from cosnb.experiments.diagnostics.cost import over
-from cosnb.experiments.results import answer, measurements, tables
+from cosnb.experiments.results import measurements, tables
 from cosnb.experiments.results.paper import TABLES
 from cosnb.experiments.results.summary import METRICS, Record, by_activation, summarize
 from cosnb.experiments.statistics import Interval, Verdict, t_interval
@@ -77,7 +78,7 @@ def number(key: str, language: str = "en") -> str:
     if not slash or not rest:
         raise CosnbError(f"{key!r} is no key: write it like table-3-squeezenet/cos.accuracy")
     kinds: dict[str, Callable[[str, str], str]] = {"paper": _reported, "formula": _property, "claims": _claim}
-    kinds |= {"answer": _answer, "catalogue": _catalogue}
+    kinds |= {"answer": _answer, "catalogue": _catalogue, "readings": _readings}
     return kinds[place](rest, language) if place in kinds else _recorded(place, rest, language)
 
 
@@ -170,7 +171,7 @@ def _reported(rest: str, language: str) -> str:
         return f"{tables.FULL[_LENGTH[rest]]:,}"
     if rest == "times":
         ratios = [column["cos"].seconds / column["relu"].seconds for column in TABLES.values()]
-        return f"{min(ratios):.2f} to {max(ratios):.2f}"
+        return f"{min(ratios):.2f}{'~' if language == 'ko' else ' to '}{max(ratios):.2f}"
     network, _, column = rest.partition(".")
     name, _, metric = column.partition(".")
     first, _, second = name.partition("-")
@@ -206,6 +207,16 @@ def _short(value: Any) -> str:
     return show(value) if isinstance(value, sympy.Basic) else str(value)
 
 
+def _readings(rest: str, language: str) -> str:
+    table = readings.statement_table()
+    words = [row for row in table if all(row[name].holds for name in readings.STATEMENTS)]
+    counts = {"all": len(table), "words": len(words)}
+    counts["both"] = sum(all(row[name].holds for name in readings.ADDED) for row in words)
+    if rest not in counts:
+        raise CosnbError(f"there is no readings/{rest}: write one of readings/{', readings/'.join(counts)}")
+    return str(counts[rest])
+
+
 def _catalogue(rest: str, language: str) -> str:
     if rest != "rows":
         raise CosnbError(f"there is no catalogue/{rest}: write catalogue/rows")
@@ -213,41 +224,9 @@ def _catalogue(rest: str, language: str) -> str:
 
 
 def _answer(rest: str, language: str) -> str:
-    kinds = {"accuracy": _accuracy, "tables": _tables, "cost": _cost}
-    if rest not in kinds:
-        raise CosnbError(f"there is no answer/{rest}: write one of answer/{', answer/'.join(kinds)}")
-    return kinds[rest]()
-
-
-def _accuracy() -> str:
-    found = answer.runs(evidence().get(answer.EXPERIMENT, ()), answer.RATES)
-    return _signs(answer.answer(found).text.replace("**", ""))
-
-
-def _tables() -> str:
-    full = [
-        f"Table {number}"
-        for number, experiment in enumerate(tables.EXPERIMENTS.values(), 1)
-        if any(tables.is_full(settings) for settings, _ in tables.configurations(evidence().get(experiment, ())))
-    ]
-    if not full:
-        return "None of the paper's three tables has been run again at its full length yet"
-    return f"Of the paper's three tables, run again at its full length: {', '.join(full)}"
-
-
-def _cost() -> str:
-    found = costs.by_network(evidence().get("cost", ()))
-    if not found:
-        return "not measured yet"
-
-    def span(label: str, other: str) -> str:
-        ratios = [over(record["measured"], label, other, "step")[1] for record in found.values()]
-        low, high = f"{min(ratios):.2f}", f"{max(ratios):.2f}"
-        return low if low == high else f"{low} to {high}"
-
-    plain, compiled = span("cos, plain", "relu, plain"), span("cos, compiled", "relu, plain")
-    swish = span("swish, compiled", "relu, plain")
-    return f"{plain} times as long as with ReLU as typed in, {compiled} times compiled (Swish, compiled: {swish})"
+    if rest not in answers.KINDS:
+        raise CosnbError(f"there is no answer/{rest}: write one of answer/{', answer/'.join(answers.KINDS)}")
+    return _signs(answers.KINDS[rest](evidence(), language == "ko"))
 
 
 _IN_PART = {"en": "{} in part", "ko": "일부 {}"}

@@ -36,7 +36,7 @@ def p20(evidence: Evidence) -> list[Finding]:
     shown = f"two linear layers make {show(sympy.collect(composed, x))}, one linear layer"
     essential = Finding("P20", "non-linearity is essential", decide(linear), shown)
     turns = {name: len(activation(name).properties()["inflections"].value) for name in ("relu", "swish", "cos")}
-    shown = "P does not say how complexity is counted; inflections: "
+    shown = "the paper does not say how complexity is counted; inflections: "
     shown += ", ".join(f"{title(name)} {count}" for name, count in turns.items())
     raised = Finding("P20", "CoS raises the complexity between layers", Verdict.NOT_TESTABLE, shown)
     return [essential, raised]
@@ -97,7 +97,7 @@ def b5(evidence: Evidence) -> list[Finding]:
     shown = f"one-sided slopes at 0: {jump[0]} and {jump[1]}"
     jumps = Finding("B5", "the derivative jumps from 0 to 1 at 0", decide(jump == [0, 1] and kinks == (0,)), shown)
     zero, one = (relu.derivative(1).subs(relu.x, place) for place in (-1, 1))
-    given = "true; at 0, which B leaves out, the one-sided slopes differ, so there is none; programs take 0"
+    given = "true; at 0, which the article leaves out, the one-sided slopes differ, so there is none; programs take 0"
     sides = Finding("B5", "derivative 0 for x < 0 and 1 for x > 0", decide((zero, one) == (0, 1)), given)
     dead = Finding("B5", "dead for x < 0", decide(zero == 0), f"f′(−1) = {zero}: such an input moves no weight")
     return [sides, jumps, dead, Finding("B5", "the most used", Verdict.NOT_TESTABLE, "nobody counts them here")]

@@ -154,7 +154,11 @@ def _full(records: Sequence[Record]) -> bool:
 
 def _note(records: Sequence[Record]) -> str:
     """Say why records cannot answer P; nothing where they can."""
-    return "" if _full(records) else f" (not P's length: {size(records)}; at least {LEAST_RUNS} runs of it are needed)"
+    return (
+        ""
+        if _full(records)
+        else f" (not the paper's length: {size(records)}; at least {LEAST_RUNS} runs of it are needed)"
+    )
 
 
 def _wanted(evidence: Evidence, network: str) -> str:

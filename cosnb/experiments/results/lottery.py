@@ -102,14 +102,14 @@ def draw_table(found: Nearest, figure: str) -> Table:
         [network_title(network), *(_count(share, one.runs) for share in (one.order, one.best, one.gap))]
         for network, one in draws(found, figure).items()
     ]
-    return Table(["one run an arm", "the order", "CoS best", "P's lead over ReLU"], rows)
+    return Table(["one run of each", "the order", "CoS best", "the paper's lead over ReLU"], rows)
 
 
 def chance_sentences(found: Nearest, figure: str) -> Markdown:
     """Return how often all three tables agree, and how often they would if nothing made a difference."""
     drawn, chance = draws(found, figure), by_chance()
     runs, lines = [count for one in drawn.values() for count in one.runs], []
-    for what, words in (("order", "P's order in all three tables"), ("best", "CoS best in all three")):
+    for what, words in (("order", "The paper's order in all three tables"), ("best", "CoS best in all three")):
         share = all_tables(drawn, what)
         shown = "records are missing" if share is None else _count(share, runs)
         lines.append(f"{words}: {shown}; {chance[what]:.1%} if nothing made a difference.")

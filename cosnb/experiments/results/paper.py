@@ -48,7 +48,7 @@ def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
         lines.append(
             [title(row.activation), row.n, *(cell for pair in zip(ours, theirs, strict=True) for cell in pair)]
         )
-    return Table(["", "n", "accuracy (%)", "P", "loss", "P"], lines)
+    return Table(["", "n", "accuracy (%)", "the paper's", "loss", "the paper's"], lines)
 
 
 def judged_table(judged: Mapping[str, Comparison], digits: int = 2, unit: str = "points") -> Table:

@@ -109,16 +109,17 @@ class PaperTable:
         parts |= tables.loss_verdicts(records, self.network)
         lines = [f"**In this configuration**: {'; '.join(f'{name}: {verdict}' for name, verdict in parts.items())}."]
         if is_full(settings):
-            lines.append(f"It is P's own length, so these are the verdicts on {claims} and on the leads of P15.")
+            lines.append(
+                f"It is the paper's own length, so these are the verdicts on {claims} and on the leads of P15."
+            )
         else:
             size = f"{settings['train_images']:,} images and {settings['epochs']} epochs"
             lines.append(
                 f"These runs have {size}, not 50,000 of CIFAR-10 and 200: they say how the activations differ early"
             )
             lines.append(
-                f"in training, and nothing of P's table. **{claims}, and the leads of P15: {tables.OPEN}**, for lack "
-                f"of runs at full length: at least {LEAST_RUNS} of each activation are needed. (P15's ranges are "
-                "refuted by P's own tables: [audit](audit).)"
+                f"in training, and nothing of the paper's table. **{claims}, and the leads of P15: {tables.OPEN}**, "
+                f"for lack of runs at full length: at least {LEAST_RUNS} of each activation are needed."
             )
         return Markdown(" ".join(lines))
 

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cosnb.display import Markdown, Table
@@ -41,7 +41,7 @@ def provenance(*groups: Sequence[Record]) -> Markdown:
 
 
 def split(records: Iterable[Record]) -> list[list[Record]]:
-    """Return the records in groups that `provenance` and `details` take: alike but for what they may differ in."""
+    """Return the records in groups that `provenance` and `table` take: alike but for what they may differ in."""
     found: dict[str, list[Record]] = {}
     for record in records:
         config = {key: value for key, value in record["config"].items() if key not in VARIED}
@@ -49,27 +49,32 @@ def split(records: Iterable[Record]) -> list[list[Record]]:
     return list(found.values())
 
 
-def details(records: Sequence[Record]) -> Table:
-    """Return all that a group's records say of their origin, a line each."""
+def table(evidence: Mapping[str, Sequence[Record]], link: Callable[[str], str] = str) -> Table:
+    """Return all that records say of their origin, a row a group of `split`; `link` writes an experiment's name."""
+    rows = []
+    for experiment, records in evidence.items():
+        for group in split(records):
+            what, *others = _row(group)
+            rows.append([[link(experiment), *what], *others])
+    return Table(["page and settings", "runs", "data", "device and versions", "recorded", "code"], rows)
+
+
+def _row(records: Sequence[Record]) -> list[Any]:
     older = sum(map(is_older, records))
     states = Counter(record["status"] for record in records)
     data = sorted(
         {f"{data_title(r['data']['name'])}, SHA-256 {r['data']['digest'][:16]}…" for r in records if r["data"]}
     )
-    link = address(records[0].get("experiment", ""))
-    rows = [
-        ["settings", settings(records)],
-        ["n", number(records)],
-        ["ended", ", ".join(f"{count} {state}" for state, count in states.items())],
-        ["data", "; ".join(data) or ("no digest noted" if "dataset" in records[0]["config"] else "none")],
-        ["device", devices(records)],
-        ["versions", versions(records)],
-        ["recorded", days(records)],
-        ["commit", commits(records)],
-        ["code", f"changed since for {_share(older, len(records))}" if older else "unchanged since"],
-    ]
+    place = address(records[0].get("experiment", ""))
     files = _count(len(records), "file")
-    return Table([heading(records), f"[{files}]({link})" if link else "not in the repository"], rows)
+    return [
+        [heading(records), settings(records)],
+        [number(records), ", ".join(f"{count} {state}" for state, count in states.items())],
+        "; ".join(data) or ("no digest noted" if "dataset" in records[0]["config"] else "none"),
+        [devices(records), versions(records)],
+        [days(records), f"commit {commits(records)}", f"[{files}]({place})" if place else "not in the repository"],
+        f"changed since for {_share(older, len(records))}" if older else "unchanged since",
+    ]
 
 
 def heading(records: Sequence[Record]) -> str:
