@@ -74,7 +74,9 @@ def prepare() -> None:
 
 def newest(results: Path) -> str | None:
     """Return the commit of the newest record of the experiment that asks whether CoS is more accurate."""
-    records = [json.loads(path.read_text()) for path in (results / "is-cos-more-accurate").glob("*.json")]
+    records = [
+        json.loads(path.read_text(encoding="utf-8")) for path in (results / "is-cos-more-accurate").glob("*.json")
+    ]
     return max(records, key=lambda record: record["finished"])["commit"] if records else None
 
 
