@@ -40,6 +40,7 @@ check-all: check
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@if [ -e .git ]; then echo $(BIN)/pre-commit run --all-files; $(BIN)/pre-commit run --all-files; fi
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -58,7 +59,7 @@ clean:
 
 # The stamp is the last thing written, so an interrupted set-up is taken up again. Compiling 140 packages ahead of use
 # would double the minute that the installation takes.
-$(READY): requirements/main.lock requirements/torch.lock pyproject.toml
+$(READY): requirements/main.lock requirements/torch.lock pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "cosnb needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): say make PYTHON=/path/to/python3.11." >&2; \
 	  exit 1; }

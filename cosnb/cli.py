@@ -1,18 +1,25 @@
 """The command `cosnb`: run notebooks, build the book, look at data and records, export and measure activations."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
-from cosnb.commands import book, experiments, formulas, gpu
+import cosnb
+from cosnb.commands import book, completion, experiments, formulas, gpu
 from cosnb.errors import CosnbError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 a notebook failed, 2 a mistake the user can mend."""
-    options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        options = _parser().parse_args(arguments)
+        code: int = options.command(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader, `head` for one, has what it wants
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return 0
     except CosnbError as error:
         print(f"cosnb: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
@@ -32,9 +39,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="cosnb",
         description="Run the book's notebooks, build its site, look at data and recorded runs, export code.",
     )
+    parser.add_argument("--version", action="version", version=f"cosnb {cosnb.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in (book, experiments, formulas, gpu):
         group.add_to(commands)
+    completion.add_to(commands, parser)
     return parser
 
 

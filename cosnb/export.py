@@ -1,7 +1,6 @@
 """Files that need no cosnb: an activation as one Python file for PyTorch and one C header, measured when written."""
 
 import ctypes
-import platform
 import re
 import subprocess
 import sys
@@ -19,12 +18,11 @@ from cosnb.codegen import sources
 from cosnb.codegen.printing import check_name
 from cosnb.codegen.targets import pytorch
 from cosnb.errors import CosnbError
-from cosnb.kernels import cpu, operators, timing
+from cosnb.kernels import compiler, operators, timing
 from cosnb.symbolic.catalogue import CATALOGUE
 
 LICENCE = "Licence: MIT, copyright 2026 The cosnb founders; written by `cosnb export`."
 _RESERVED = frozenset(sys.stdlib_module_names) | {"torch", "nn", "numpy", "scipy", "cosnb"}
-_C_FLAGS = ("-std=c99", "-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-shared")
 _CALLS = """#include "{name}.h"
 void value(const float *x, float *y, size_t n) {{ act_{name}_forward_f32(x, y, n); }}
 void slope(const float *x, float *y, size_t n) {{ for (size_t i = 0; i < n; i++) y[i] = act_{name}_d1_f32(x[i]); }}
@@ -168,18 +166,15 @@ def _measure_python(activation: Activation, code: str) -> list[str]:
 
 
 def _measure_header(activation: Activation, name: str) -> list[str]:
-    command = cpu.compiler()
+    command = compiler.compiler()
     if command is None:
         return ["Error and speed: not measured, for the machine had no C compiler."]
-    wide = ["-mprefer-vector-width=512"] if platform.machine() in ("x86_64", "AMD64") else []
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
-        (path / f"{name}.h").write_text(sources.c_header(activation, name), encoding="utf-8")
-        (path / "calls.c").write_text(_CALLS.format(name=name))
-        built = path / "calls.so"
-        run = [*command, *_C_FLAGS, *wide, str(path / "calls.c"), "-o", str(built), "-lm"]
-        done = subprocess.run(run, capture_output=True, text=True, timeout=120)
-        if done.returncode:
+        (Path(folder) / f"{name}.h").write_text(sources.c_header(activation, name), encoding="utf-8")
+        built = Path(folder) / "calls.so"
+        try:
+            built.write_bytes(compiler.build(_CALLS.format(name=name), folder))
+        except (CosnbError, OSError, subprocess.TimeoutExpired):
             return [f"Error and speed: not measured, for {command[0]} failed on the machine that wrote this."]
         library = ctypes.CDLL(str(built))
 
@@ -201,7 +196,7 @@ def _measure_header(activation: Activation, name: str) -> list[str]:
             lambda: library.value(x.data_ptr(), y.data_ptr(), x.numel()),
             lambda: torch.ops.aten.silu.out(x, out=y),
         )
-    return [*lines, _speed_line(speed, " ".join([*_C_FLAGS[1:4], *wide]), 1)]
+    return [*lines, _speed_line(speed, " ".join(compiler.flags()), 1)]
 
 
 def _error_lines(activation: Activation, *functions: Function) -> list[str]:

@@ -17,6 +17,8 @@ class Server:
     bodies: dict[str, bytes] = field(default_factory=dict)
     sent: float = 1.0
     requests: list[str] = field(default_factory=list)
+    ranges: list[str | None] = field(default_factory=list)
+    gives_parts: bool = True
 
 
 @contextmanager
@@ -30,7 +32,14 @@ def serving() -> Iterator[Server]:
             if body is None:
                 self.send_error(404)
                 return
-            self.send_response(200)
+            state.ranges.append(self.headers["Range"])
+            if self.headers["Range"] and state.gives_parts:
+                begin = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+                if begin >= len(body):
+                    self.send_error(416)
+                    return
+                body = body[begin:]
+            self.send_response(206 if self.headers["Range"] and state.gives_parts else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body[: int(len(body) * state.sent)])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cosnb import activation
-from cosnb.kernels import cpu
+from cosnb.kernels import compiler
 
 RUN = """
 import logging, torch, cosnb
@@ -23,20 +23,20 @@ for name in ("mish", "swish", "x*tanh(x)"):
     act(x.detach())
 print("by C" if cosnb.activation("mish").kernel(0)._native else "by operations")
 """
-pytestmark = pytest.mark.skipif(cpu.compiler() is None or os.name != "posix", reason="needs a C compiler to break")
+pytestmark = pytest.mark.skipif(compiler.compiler() is None or os.name != "posix", reason="needs a C compiler to break")
 
 
 def fake(folder: Path, body: str) -> str:
     """Return a compiler that runs `body`, in which $REAL is the one that works."""
     path = folder / "fakecc"
-    path.write_text(f'#!/bin/sh\nREAL="{" ".join(cpu.compiler() or ())}"\n{body}\n')
+    path.write_text(f'#!/bin/sh\nREAL="{" ".join(compiler.compiler() or ())}"\n{body}\n')
     path.chmod(0o755)
     return str(path)
 
 
-def run(folder: Path, compiler: str, code: str = RUN) -> tuple[str, list[str]]:
+def run(folder: Path, command: str, code: str = RUN) -> tuple[str, list[str]]:
     """Return how it ran, and the lines that the log got."""
-    env = dict(os.environ, CC=compiler, XDG_CACHE_HOME=str(folder / "cache"))
+    env = dict(os.environ, CC=command, XDG_CACHE_HOME=str(folder / "cache"))
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), done.stderr.splitlines()
@@ -104,7 +104,7 @@ def refuse(path, *args, **kwargs):
     return real(path, *args, **kwargs)
 ctypes.CDLL = refuse
 """
-    how, log = run(tmp_path, " ".join(cpu.compiler() or ()), code + RUN)
+    how, log = run(tmp_path, " ".join(compiler.compiler() or ()), code + RUN)
     assert how == ("by operations" if everywhere else "by C")
     assert sum("the kernels' cache is of no use" in line and "failed to map segment" in line for line in log) == 1
     assert sum("what the C compiler builds cannot be loaded" in line for line in log) == everywhere
@@ -112,4 +112,4 @@ ctypes.CDLL = refuse
 
 def test_the_present_compiler_has_no_fault() -> None:
     activation("mish")(torch.ones(3))
-    assert not cpu._faults
+    assert not compiler._faults

@@ -17,7 +17,7 @@ from cosnb import CosnbError, activation
 from cosnb.codegen.lower import lower
 from cosnb.codegen.sources import c_header
 from cosnb.codegen.targets import header
-from cosnb.kernels import cpu
+from cosnb.kernels import compiler
 from cosnb.symbolic.catalogue import CATALOGUE, x
 from cosnb.symbolic.functions import softplus
 
@@ -88,7 +88,8 @@ def test_headers_and_kernels_give_the_same_bits(
 ) -> None:
     built = tmp_path_factory.getbasetemp() / "as_kernels.so"  # once for both formats
     if not built.exists():
-        flags = ["-O1" if flag == "-O3" else flag for flag in cpu.FLAGS]  # each fma is written out: the same bits
+        # Each fma is written out: the same bits.
+        flags = ["-O1" if flag == "-O3" else flag for flag in compiler.flags()]
         run(catalogue[0], "gcc", *flags, "all.c", "-o", str(built), "-lm")
     library = ctypes.CDLL(str(built))
     near = torch.linspace(-12, 12, 4001, dtype=torch.float64)

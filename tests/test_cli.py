@@ -1,9 +1,14 @@
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tiny_book import code, write_notebook, write_runs
 
+import cosnb
 from cosnb import cli
 from cosnb.book.notebooks import runs
 from cosnb.experiments.records.record import config_digest
@@ -44,6 +49,10 @@ def test_run_reports_what_it_wrote_and_what_failed(root: Path, capsys: pytest.Ca
         (["run", "works", "--activations", "rleu"], "unknown activation 'rleu'"),
         (["run", "works", "--jobs", "0"], "jobs is 0"),
         (["data", "download", "imagenet"], "There is no data set 'imagenet'"),
+        (["campaign", "answer", "--device", "tpu"], "unknown device 'tpu': give cpu, cuda or cuda:1"),
+        (["campaign", "answer", "--device", "cuda:99"], "device 'cuda:99' is not here: PyTorch sees "),
+        (["campaign", "answer", "--executor", "foo"], "unknown executor 'foo'"),
+        (["campaign", "answer", "--minutes", "0", "--device", "cpu"], "minutes is 0.0: give a number above 0"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
@@ -116,3 +125,34 @@ def test_results_lists_configurations_and_counts(
     assert cli.main(["results"]) == 0
     out = capsys.readouterr().out
     assert "table-3-squeezenet\n  epochs 8\n    cos: 2 ok, relu: 1 diverged\n" in out
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"cosnb {cosnb.__version__}\n"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_a_shell_completes_commands_options_and_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", "bash"]) == 0
+    (tmp_path / "script").write_text(capsys.readouterr().out, encoding="utf-8")
+    for words, expected in (
+        (["camp"], "campaign"),
+        (["campaign", "--li"], "--list"),
+        (["run", "table-3"], "table-3-squeezenet"),
+    ):
+        ask = f"COMP_WORDS=(cosnb {' '.join(words)}); COMP_CWORD={len(words)}; $1; printf '%s ' ${{COMPREPLY[@]}}"
+        code = f". {tmp_path}/script; set -- $(complete -p cosnb | sed 's/.*-F \\([^ ]*\\).*/\\1/'); {ask}"
+        said = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
+        assert said.stdout.split() == [expected], said.stderr
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as when `head` has ended
+    command = [sys.executable, "-m", "cosnb.cli", "results"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,9 +1,11 @@
 """Notebooks on Colab: what the first cell says, what a wheel carries, and each notebook alone in an empty folder."""
 
+import importlib.util
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +17,7 @@ from nbclient import NotebookClient
 import cosnb
 from cosnb.book import colab, notebooks
 from cosnb.paths import repository_root
+from tools import first_cell
 
 ROOT = repository_root()
 # What this project's own tools need, and a Colab runtime does not have.
@@ -86,19 +89,66 @@ def test_records_go_to_a_mounted_drive(
     colab.DRIVE.mkdir()
     monkeypatch.setattr(colab, "results_dir", paths.results_dir)
     cosnb.setup("table-3-squeezenet")
-    assert paths.results_dir() == colab.DRIVE / "cosnb" / "results"
-    assert f"go to {colab.DRIVE / 'cosnb' / 'results'}.\n" in capsys.readouterr().out
+    assert paths.results_dir() == colab.DRIVE / "cosnb-records"
+    assert f"go to {colab.DRIVE / 'cosnb-records'}.\n" in capsys.readouterr().out
     monkeypatch.setenv("COSNB_RESULTS", "elsewhere")
     cosnb.setup("table-3-squeezenet")
     assert paths.results_dir() == Path("elsewhere")
 
 
+def test_images_lie_on_the_drive_where_it_has_a_folder_for_them(
+    on_colab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cosnb import paths
+
+    monkeypatch.setenv("COSNB_DATA", "")
+    colab.DRIVE.mkdir()
+    cosnb.setup("derive-cos")
+    assert paths.data_dir() == paths.cache_dir() / "data"
+    (colab.DRIVE / "cosnb-data").mkdir()
+    cosnb.setup("derive-cos")
+    assert paths.data_dir() == colab.DRIVE / "cosnb-data"
+    assert f"read from {colab.DRIVE / 'cosnb-data'}, and downloaded there" in capsys.readouterr().out
+
+
+def run_first_cell(monkeypatch: pytest.MonkeyPatch, spec: ModuleSpec | None, on_colab: bool) -> list[str]:
+    """Run the first cell where `spec` is what Python finds for cosnb; return what it installs."""
+    installed: list[str] = []
+    cell = first_cell.source("derive-cos").replace('%pip install -q "{package}"', "installed.append(package)")
+    assert "%" not in cell.replace("%pip install '", "")
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", lambda name: spec)
+        patch.setattr(cosnb, "setup", lambda name: None)
+        if on_colab:
+            patch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+        exec(cell, {"installed": installed})
+    return installed
+
+
+def test_the_first_cell_installs_this_versions_tag_where_the_package_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cosnb").mkdir()  # a clone, or a folder of the drive
+    folder, package = (PathFinder.find_spec("cosnb", [str(place)]) for place in (tmp_path, ROOT))
+    assert folder is not None
+    assert package is not None
+    for spec in (None, folder):
+        (installed,) = run_first_cell(monkeypatch, spec, on_colab=True)
+        assert installed.startswith("cosnb @ git+https://")
+        assert installed.endswith(f"@v{cosnb.__version__}")
+        with pytest.raises(ModuleNotFoundError, match=r"to install cosnb: %pip install 'cosnb @ git\+https://"):
+            run_first_cell(monkeypatch, spec, on_colab=False)
+    assert run_first_cell(monkeypatch, package, on_colab=True) == []
+    assert run_first_cell(monkeypatch, package, on_colab=False) == []
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, source / name)
-    shutil.copytree(ROOT / "cosnb", source / "cosnb", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("cosnb", "notebooks", "results"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
     done = subprocess.run([*pip, str(folder), str(source)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -236,7 +236,7 @@ def test_every_row_has_a_class_and_compiles() -> None:
 def test_without_a_compiler_the_header_says_that_nothing_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cosnb.kernels.cpu.compiler", lambda: None)
+    monkeypatch.setattr("cosnb.kernels.compiler.compiler", lambda: None)
     assert cli.main(["export", "relu", "--output", str(tmp_path)]) == 0
     assert "not measured, for the machine had no C compiler" in (tmp_path / "relu.h").read_text(encoding="utf-8")
 

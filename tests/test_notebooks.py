@@ -66,7 +66,10 @@ def test_a_whole_number_is_taken_for_a_float() -> None:
         ("count", "3", "count of nb is a whole number .*'3' is text"),
         ("scale", True, "scale of nb is a number"),
         ("flag", 1, "flag of nb is true or false"),
-        ("label", 3, "label of nb is text .*3 is a whole number: .*'label=\"3\"'"),
+        ("label", 3.5, "label of nb is text .*3.5 is a number: .*'label=\"3.5\"'"),
+        ("scale", "inf", "scale of nb is a number .*'inf' is text"),
+        ("scale", "fast", "scale of nb is a number .*'fast' is text"),
+        ("flag", "yes", "flag of nb is true or false .*'yes' is text"),
         ("cuont", 3, r"no parameter 'cuont' \(did you mean 'count'\?\)"),
     ],
 )
@@ -75,14 +78,32 @@ def test_misspelt_and_ill_typed_parameters_are_errors(name: str, value: object, 
         notebooks.check_parameters("nb", DEFAULTS, {name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("label", 0, "0"),
+        ("scale", "1e-3", 1e-3),
+        ("scale", ".5", 0.5),
+        ("flag", "True", True),
+        ("flag", "false", False),
+    ],
+)
+def test_what_yaml_and_toml_take_for_something_else_is_taken(name: str, value: object, taken: object) -> None:
+    (checked,) = notebooks.check_parameters("nb", DEFAULTS, {name: value}).values()
+    assert type(checked) is type(taken)
+    assert checked == taken
+
+
 def test_defaults_are_read_from_the_parameters_cell(tmp_path: Path) -> None:
-    path = write_notebook(tmp_path / "nb.ipynb", parameters='a = 1  # how many\nb = -2.5\n\nc = "#x"  # a colour')
+    path = write_notebook(
+        tmp_path / "nb.ipynb", parameters='a: int = 1  # how many\nb = -2.5\n\nc: str = "#x"  # a colour'
+    )
     assert notebooks.read_defaults(path) == {"a": 1, "b": -2.5, "c": "#x"}
 
 
 @pytest.mark.parametrize("source", ["a = f(1)", "a = [1,\n 2]", "a = b = 1", "a = 1\na = 2", "import os", "a ="])
 def test_a_parameters_cell_holds_only_one_line_literals(source: str, tmp_path: Path) -> None:
-    with pytest.raises(CosnbError, match="`name = literal`"):
+    with pytest.raises(CosnbError, match="`name: type = literal`"):
         notebooks.read_defaults(write_notebook(tmp_path / "nb.ipynb", parameters=source))
 
 

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-import textwrap
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import yaml
 
 from cosnb.book import notebooks
 from cosnb.paths import repository_root
+from tools import first_cell
 
 ROOT = repository_root()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -106,12 +106,10 @@ def test_a_notebook_imports_only_what_colab_has(path: Path) -> None:
 
 @each_notebook
 def test_a_notebooks_first_cell_prepares_colab(path: Path) -> None:
-    """The text is CONTRIBUTING's, with the notebook's own name."""
-    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    wanted = textwrap.dedent("  " + re.search(r"```python\n  (.*?)```", contributing, re.DOTALL)[1]).strip()
+    assert path.read_text(encoding="utf-8") == first_cell.written(path), "run python -m tools.first_cell"
     cell, source = code_cells(path)[0]
-    assert source == wanted.replace("NAME", path.stem)
     assert cell["metadata"] == {"tags": ["remove-cell"]}
+    assert f"@v{metadata.version('cosnb')}" in source
 
 
 def test_the_map_of_the_house_names_each_room_once() -> None:
@@ -125,7 +123,7 @@ def test_the_map_of_the_house_names_each_room_once() -> None:
     assert sorted(named) == sorted({path.stem for path in rooms} - set(wings))
 
 
-def test_the_public_address_stands_in_one_place() -> None:
+def test_the_public_address_stands_in_one_place_and_the_notebooks() -> None:
     address = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
     name = address.removeprefix("https://")
     listed = subprocess.run(
@@ -137,7 +135,7 @@ def test_the_public_address_stands_in_one_place() -> None:
     ).stdout.split("\0")
     files = [ROOT / file for file in listed if file and (ROOT / file).is_file()]
     assert len(files) > 20
-    assert [file.name for file in files if name.encode() in file.read_bytes()] == ["_config.yml"]
+    assert {file for file in files if name.encode() in file.read_bytes()} == {ROOT / "_config.yml", *NOTEBOOKS}
 
 
 def test_versions_agree() -> None:

@@ -425,3 +425,22 @@ def test_a_real_run_leaves_a_real_record(tmp_path: Path, data: ImageData, monkey
     assert made["status"] == "ok", made["error"]
     assert len(made["epochs"]) == 1
     assert made["epochs"][0]["test_accuracy"] * 20 == round(made["epochs"][0]["test_accuracy"] * 20)
+
+
+def test_an_installed_package_brings_records_which_own_ones_precede(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, shipped = tmp_path / "own", tmp_path / "shipped"
+    monkeypatch.setattr("cosnb.paths.SHIPPED", shipped)
+    monkeypatch.setenv("COSNB_RESULTS", str(own))
+    brought = results.write(record(seed=1), shipped / "results")
+    results.write(record(seed=2), shipped / "results")
+    results.write(record(seed=2), own)
+    assert [found["seed"] for found in results.read(record()["experiment"])] == [1, 2]
+    assert [path.is_relative_to(own) for path in record_module.files(record()["experiment"])] == [False, True]
+    assert record_module.experiments() == [record()["experiment"]]
+    digest = record()["config_digest"]
+    assert results.find(record()["experiment"], digest, 1) == json.loads(brought.read_text(encoding="utf-8"))
+    monkeypatch.setenv("COSNB_SHIPPED", "no")
+    assert results.find(record()["experiment"], digest, 1) is None
+    assert [found["seed"] for found in results.read(record()["experiment"])] == [2]

@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from tiny_book import code, copy_book, markdown, write_notebook
 
+import cosnb
 from cosnb.book import notebooks
 from cosnb.book.site import build
 from cosnb.errors import CosnbError
+from cosnb.paths import repository_root
 
 pytestmark = pytest.mark.long
 TIMES = {"start_time": "2026-01-01T00:00:00", "duration": 1.5}
@@ -107,7 +110,12 @@ def test_only_a_page_with_a_chart_loads_vega_and_from_the_site_itself(book: Path
 def test_the_public_address_reaches_the_pages(book: Path) -> None:
     page = (book / "_build" / "site" / "notebooks" / "derive-cos.html").read_text()
     assert "https://colab.research.google.com/github/cosnb/" in page
-    assert "/blob/main/notebooks/derive-cos.ipynb" in page
+    assert f"/blob/v{cosnb.__version__}/notebooks/derive-cos.ipynb" in page  # what the first cell installs
+    assert "/edit/main/notebooks/derive-cos.ipynb" in page
+    missing = (book / "_build" / "site" / "404.html").read_text(encoding="utf-8")
+    assert re.findall(r'href="(.*?)"', missing) == [
+        yaml.safe_load((repository_root() / "_config.yml").read_text(encoding="utf-8"))["html"]["baseurl"]
+    ]
 
 
 def write_into(root: Path, name: str, text: str) -> None:

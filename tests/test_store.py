@@ -2,6 +2,9 @@
 
 import logging
 import os
+import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -81,3 +84,42 @@ def test_a_file_is_written_whole_or_refused(tmp_path: Path) -> None:
         write_atomically(path, "\ud800")
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_stays_and_what_it_names_is_written(tmp_path: Path) -> None:
+    target, link, dangling = tmp_path / "elsewhere" / "page.html", tmp_path / "link", tmp_path / "dangling"
+    target.parent.mkdir()
+    target.write_text("old")
+    link.symlink_to(target)
+    dangling.symlink_to(Path("elsewhere") / "new.html")
+    for path in (link, dangling):
+        write_atomically(path, "new")
+        assert path.is_symlink()
+    assert {path.name: path.read_text() for path in target.parent.iterdir()} == {"page.html": "new", "new.html": "new"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_and_a_device_are_written_into(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, "page")
+    assert os.read(reader, 99) == b"page"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    device = tmp_path / "null"
+    device.symlink_to(os.devnull)
+    write_atomically(device, "page")
+    assert device.is_symlink()
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout here")
+def test_standard_output_is_written_into_where_it_is_a_file_too(tmp_path: Path) -> None:
+    code = "from pathlib import Path; from cosnb.paths import *; write_atomically(Path('/dev/stdout'), 'page')"
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+        assert os.fstat(out.fileno()).st_ino == (tmp_path / "out").stat().st_ino
+    assert (tmp_path / "out").read_bytes() == b"page"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout == b"page"
+    assert Path("/dev/stdout").is_symlink()

@@ -89,7 +89,7 @@ def test_the_environment_file_installs_the_locks() -> None:
 def test_a_workflow_pins_its_actions_and_may_do_little(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {}  # each job says what it may
-    uses = re.findall(r"uses: (\S+)(.*)", path.read_text(encoding="utf-8"))
+    uses = re.findall(r"uses: (?!\./)(\S+)(.*)", path.read_text(encoding="utf-8"))
     assert uses
     for action, comment in uses:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action), action
@@ -97,10 +97,21 @@ def test_a_workflow_pins_its_actions_and_may_do_little(path: Path) -> None:
     for name, job in workflow["jobs"].items():
         granted = {kind for kind, level in job["permissions"].items() if level == "write"}
         assert granted <= {"deploy": {"pages", "id-token"}, "package": {"id-token"}}.get(name, set()), name
-        for step in job["steps"]:
+        for step in job.get("steps", ()):
             if "actions/checkout" in step.get("uses", ""):
                 assert step["with"]["persist-credentials"] is False
             assert "${{ github.event" not in step.get("run", "")  # text of strangers in a shell
+
+
+def test_nothing_is_published_before_the_tests_have_passed() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "publish.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/test.yml"
+    assert jobs["build"]["needs"] == "test"
+    assert all(job["needs"] == "build" for name, job in jobs.items() if name not in ("test", "build"))
+    matrix = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))["jobs"]
+    assert set(matrix["check"]["strategy"]["matrix"]["python"]) >= {"3.11", "3.12", "3.13"}
+    systems = {entry["system"].partition("-")[0] for entry in matrix["elsewhere"]["strategy"]["matrix"]["include"]}
+    assert systems == {"ubuntu", "macos", "windows"}
 
 
 CONNECT = "import socket; socket.create_connection(('{host}', {port}), timeout=5)"
@@ -124,6 +135,15 @@ def test_tests_reach_nothing_beyond_this_machine() -> None:
         assert "unreachable" in subprocess.run(command, capture_output=True, text=True).stderr
 
 
+def test_a_folder_of_its_name_does_not_hide_the_package(tmp_path: Path) -> None:
+    """As in the parent of a clone, for an editable installation too."""
+    (tmp_path / "cosnb").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", "import cosnb; print(cosnb.__version__)"], cwd=tmp_path, capture_output=True
+    )
+    assert done.stdout.decode().strip() == metadata.version("cosnb"), done.stderr
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return the wheel and the source package, made from what git has and will have."""
@@ -140,7 +160,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return next(out.glob("*.whl")), next(out.glob("*.tar.gz"))
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path]) -> None:
+def test_the_wheel_holds_the_package_its_notebooks_and_records_and_nothing_else(built: tuple[Path, Path]) -> None:
     names = set(zipfile.ZipFile(built[0]).namelist())
     package = {
         path.relative_to(ROOT).as_posix()
@@ -149,7 +169,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path]) 
     }
     (info,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
     own = {name for name in names if not name.startswith(info)}
-    assert own == package
+    beside = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "results").glob("*/*.json")]
+    assert len(beside) > 400
+    assert own == package | {f"cosnb/shipped/{path.relative_to(ROOT).as_posix()}" for path in beside}
     assert {f"{info}/licenses/LICENSE", f"{info}/entry_points.txt", f"{info}/METADATA"} <= names
 
 
@@ -159,7 +181,7 @@ def test_the_source_package_builds_the_same_wheel(built: tuple[Path, Path], tmp_
         archive.extractall(tmp_path, filter="data")
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "cosnb/experiments/runs.toml"} <= names
-    assert not {name for name in names if name.startswith(("results/", "_build/", ".venv/", "data/"))}
+    assert not {name for name in names if name.startswith(("_build/", ".venv/", "data/"))}
     (tree,) = tmp_path.iterdir()
     command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(tmp_path), str(tree)]
     assert subprocess.run(command, capture_output=True).returncode == 0

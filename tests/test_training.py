@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -215,6 +216,23 @@ def test_squeezenet_itself_trains(data: ImageData) -> None:
 
 
 # The device
+
+
+@pytest.mark.parametrize(
+    ("card", "capability", "chosen"),
+    [("Tesla T4", (7, 5), "float32"), ("NVIDIA L4", (8, 9), "bfloat16"), ("Tesla P100", (6, 0), "float32")],
+)
+def test_precision_is_never_emulated(
+    card: str, capability: tuple[int, int], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A T4 has no units for bfloat16, though PyTorch, which can emulate it, says there that it is supported."""
+    properties = SimpleNamespace(name=card, major=capability[0], minor=capability[1])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device=None: properties)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+    assert torch.cuda.is_bf16_supported()
+    assert resolve_precision("auto", "cuda") == chosen
 
 
 def test_precision_auto_is_float32_without_cuda() -> None:

@@ -44,7 +44,7 @@ def main() -> int:
     # The older spelling, which the code of an earlier commit knows too.
     command += ["--together", options.max_parallel, *(["--minutes", options.minutes] if options.minutes else [])]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: the campaign is stopped, records are committed
-    with (ROOT / "_build" / "recorder.log").open("a") as log:
+    with (ROOT / "_build" / "recorder.log").open("a", encoding="utf-8") as log:
         print(f"{time.ctime()}: {options.campaign} at {commit}", file=log, flush=True)
         campaign = subprocess.Popen(command, cwd=worktree, stdout=log, stderr=log, preexec_fn=prepare)
         try:
@@ -68,13 +68,15 @@ def prepare() -> None:
     os.setsid()
     os.nice(19)
     with suppress(OSError):  # no Linux, or one without groups
-        Path("/proc/self/autogroup").write_text("19")
+        Path("/proc/self/autogroup").write_text("19", encoding="ascii")
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def newest(results: Path) -> str | None:
     """Return the commit of the newest record of the experiment that asks whether CoS is more accurate."""
-    records = [json.loads(path.read_text()) for path in (results / "is-cos-more-accurate").glob("*.json")]
+    records = [
+        json.loads(path.read_text(encoding="utf-8")) for path in (results / "is-cos-more-accurate").glob("*.json")
+    ]
     return max(records, key=lambda record: record["finished"])["commit"] if records else None
 
 

@@ -15,6 +15,7 @@ import cosnb
 from cosnb.errors import CosnbError
 from cosnb.experiments.results import checked_out
 from cosnb.experiments.training.device import describe_device
+from cosnb.paths import write_atomically
 from cosnb.symbolic import catalogue
 
 from . import rivals
@@ -61,9 +62,7 @@ def write(folder: Path, name: str, record: dict[str, Any], text: str) -> None:
     """Write name.json, whole or not at all, and name.md into `folder`, made where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
-    aside = folder / f"{name}.tmp"
-    aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    aside.replace(folder / f"{name}.json")
+    write_atomically(folder / f"{name}.json", json.dumps(record, indent=1) + "\n")
 
 
 def load_average() -> float | None:

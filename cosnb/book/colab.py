@@ -1,21 +1,27 @@
-"""First cell of a notebook on Colab: the device, the full profile's parameters, where records go."""
+"""First cell of a notebook on Colab: the device, the full profile's parameters, where records and images lie."""
 
 import os
 import sys
 from pathlib import Path
 
+from cosnb.book.parameters import check_injected
 from cosnb.experiments.registry import read_runs
 from cosnb.paths import results_dir
 
 DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts a user's drive
+# No folder there is called cosnb: beside a notebook it would look like the package.
+RECORDS, IMAGES = "cosnb-records", "cosnb-data"
 
 
 def setup(notebook: str) -> None:
-    """Print device, profile and the folder of records on Colab; do nothing elsewhere.
+    """Print device, profile and folders on Colab; in any kernel, have the notebook check its parameters.
 
     notebook: its name in the registry, whose full profile is suggested where there is a GPU. Records go to a mounted
-    drive, unless COSNB_RESULTS says where.
+    drive, unless COSNB_RESULTS says where; images are read from its folder cosnb-data, where there is one, unless
+    COSNB_DATA says where.
     """
+    if "IPython" in sys.modules:
+        check_injected(notebook)
     if "google.colab" not in sys.modules:
         return
     import torch
@@ -33,11 +39,14 @@ def setup(notebook: str) -> None:
         print("The full profile wants a GPU: choose one under Runtime, Change runtime type, and run this cell again.")
     if full.get("keep"):
         print(_place_records())
+    if not os.environ.get("COSNB_DATA") and (DRIVE / IMAGES).is_dir():
+        os.environ["COSNB_DATA"] = str(DRIVE / IMAGES)
+        print(f"Images are read from {DRIVE / IMAGES}, and downloaded there.")
 
 
 def _place_records() -> str:
     if not os.environ.get("COSNB_RESULTS") and DRIVE.is_dir():
-        os.environ["COSNB_RESULTS"] = str(DRIVE / "cosnb" / "results")
+        os.environ["COSNB_RESULTS"] = str(DRIVE / RECORDS)
     if os.environ.get("COSNB_RESULTS"):
         return f"Records (keep = True) go to {results_dir()}."
     return (

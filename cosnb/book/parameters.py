@@ -1,7 +1,11 @@
-"""Parameters of a notebook, from its one cell tagged `parameters`, checked; and `name=value` of a command line."""
+"""Parameters of a notebook, from its one cell tagged `parameters`, checked; and `name=value` of a command line.
+
+They are checked before a notebook runs, and once more in its kernel: papermill by itself takes any name.
+"""
 
 import ast
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import Any
 from cosnb.errors import CosnbError
 from cosnb.experiments.registry import did_you_mean
 
+_INJECTED = "# Parameters"  # papermill's first line of the cell that it adds
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a table"}
 
 
@@ -17,7 +22,8 @@ def read_defaults(notebook: Path) -> dict[str, Any]:
     """Return the parameters of a notebook with their default values, in the order written.
 
     Raises CosnbError where the file is missing or no notebook, where it was saved from an executed copy, where not
-    exactly one code cell is tagged `parameters`, and where that cell holds anything but lines `name = literal`.
+    exactly one code cell is tagged `parameters`, and where that cell holds anything but lines `name: type = literal`,
+    of which the type may be left out.
     """
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -34,28 +40,62 @@ def read_defaults(notebook: Path) -> dict[str, Any]:
     tagged = [cell for cell, names in zip(cells, tags, strict=True) if "parameters" in names]
     if len(tagged) != 1 or tagged[0]["cell_type"] != "code":
         raise CosnbError(f"{notebook.name} needs exactly one code cell tagged `parameters`, it has {len(tagged)}.")
-    defaults: dict[str, Any] = {}
     source = "".join(tagged[0]["source"])
-    try:
-        for statement in ast.parse(source).body:
-            if not isinstance(statement, ast.Assign) or statement.lineno != statement.end_lineno:
-                raise ValueError
-            (target,) = statement.targets
-            if not isinstance(target, ast.Name) or target.id in defaults:
-                raise ValueError
-            defaults[target.id] = ast.literal_eval(statement.value)
-    except (SyntaxError, ValueError):
+    defaults = _literals(source)
+    if defaults is None:
         raise CosnbError(
-            f"The parameters cell of {notebook.name} may hold only lines `name = literal`, each name once:\n{source}"
-        ) from None
+            f"The parameters cell of {notebook.name} may hold only lines `name: type = literal`, "
+            f"each name once:\n{source}"
+        )
     return defaults
 
 
-def check_parameters(notebook: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `given` with whole numbers made floats where the default is a float.
+def _literals(source: str) -> dict[str, Any] | None:
+    """Return what lines `name = literal`, with or without the literal's type, assign; None for any other text."""
+    found: dict[str, Any] = {}
+    try:
+        for statement in ast.parse(source).body:
+            if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.lineno != statement.end_lineno:
+                return None
+            (target,) = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            if not isinstance(target, ast.Name) or target.id in found or statement.value is None:
+                return None
+            found[target.id] = ast.literal_eval(statement.value)
+    except (SyntaxError, ValueError):
+        return None
+    return found
 
-    notebook: its name, for messages. A value must have the type of the default; bool is no number, and a default of
-    None takes any value. Raises CosnbError naming the parameter, what was expected and what was given.
+
+def check_injected(notebook: str) -> None:
+    """Have this kernel, if it is one, check the cell of parameters that papermill puts after the notebook's own.
+
+    A name that the notebook does not have and a value of another type end the run there.
+    """
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+
+    def check(lines: list[str]) -> list[str]:
+        if not lines or lines[0].strip() != _INJECTED:
+            return lines
+        defaults = _literals(shell.history_manager.input_hist_raw[-1])  # the cell before it
+        given = _literals("".join(lines))
+        if not defaults or given is None:
+            return lines
+        checked = check_parameters(notebook, defaults, given)
+        return [lines[0], *(f"{name} = {value!r}\n" for name, value in checked.items())]
+
+    shell.input_transformers_cleanup.append(check)
+
+
+def check_parameters(notebook: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given` as the defaults' types.
+
+    notebook: its name, for messages. Taken are whole numbers and text like "1e-3", which YAML does not know as one, for
+    a number, whole numbers for text, and "True" for True; bool is no number, and a default of None takes any value.
+    Raises CosnbError naming the parameter, what was expected and what was given.
     """
     checked = {}
     for name, value in given.items():
@@ -63,8 +103,7 @@ def check_parameters(notebook: str, defaults: Mapping[str, Any], given: Mapping[
             hint = did_you_mean(name, defaults)
             raise CosnbError(f"{notebook} has no parameter {name!r}{hint}; it has {', '.join(defaults) or 'none'}.")
         kind = type(defaults[name])
-        if kind is float and type(value) is int:
-            value = float(value)
+        value = _as_kind(value, kind)
         if kind not in (type(None), type(value)):
             raise CosnbError(
                 f"Parameter {name} of {notebook} is {_KINDS.get(kind, kind.__name__)} (default {defaults[name]!r}), "
@@ -73,6 +112,21 @@ def check_parameters(notebook: str, defaults: Mapping[str, Any], given: Mapping[
             )
         checked[name] = value
     return checked
+
+
+def _as_kind(value: Any, kind: type) -> Any:
+    """Return `value` as one of `kind` where it can only be meant so."""
+    if kind is str and type(value) is int:
+        return str(value)
+    if kind is bool and isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower(), value)
+    if kind is float and type(value) in (int, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        return number if math.isfinite(number) else value
+    return value
 
 
 def parse_override(text: str) -> tuple[str, Any]:

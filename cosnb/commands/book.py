@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cosnb.errors import CosnbError
+
 
 def add_to(commands: Any) -> None:
     """Add the commands run, book and report."""
@@ -80,7 +82,10 @@ def _run(options: argparse.Namespace) -> int:
 def _book(options: argparse.Namespace) -> int:
     from cosnb.book import notebooks
     from cosnb.book.site import build
+    from cosnb.paths import repository_root
 
+    if not (repository_root() / "_config.yml").exists():
+        raise CosnbError("the book is built from a clone of the repository, and this is the installed package alone")
     with build.Builder() as builder:
         if not options.reuse:
             names = list(notebooks.read_runs())
@@ -97,9 +102,12 @@ def _make_report(options: argparse.Namespace) -> int:
 
     from cosnb.book.parameters import parse_values
     from cosnb.book.report.command import report
+    from cosnb.paths import is_stream
 
     output = Path(options.output) if options.output else None
     path = report(options.formula, parse_values(options.parameter), output)
+    if is_stream(path):
+        return 0
     print(path)
     if options.open:
         webbrowser.open(path.as_uri())

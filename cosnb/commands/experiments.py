@@ -58,10 +58,14 @@ def _campaign(options: argparse.Namespace) -> int:
     import torch
 
     from cosnb.experiments.runner import campaign
+    from cosnb.experiments.runner.runs import resolve_executor
+    from cosnb.experiments.training.device import require_device
 
     stages = campaign.get(options.name)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    require_device(device)
     executor = options.executor or ("streams" if device.startswith("cuda") else "auto")
+    resolve_executor(executor, device, options.max_parallel)
     if options.rehearse:
         return 0 if campaign.rehearse(stages, device, options.max_parallel, executor) else 1
     if not options.list:
@@ -89,12 +93,12 @@ def _data(options: argparse.Namespace) -> int:
 
 def _results(options: argparse.Namespace) -> int:
     from cosnb.experiments import results
+    from cosnb.experiments.records import record
     from cosnb.experiments.results.summary import group
-    from cosnb.paths import results_dir
+    from cosnb.paths import results_dirs
 
-    folder = results_dir()
-    print(f"Results folder: {folder}")
-    for experiment in sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
+    print(f"Results folder: {' and '.join(map(str, results_dirs()))}")
+    for experiment in record.experiments():
         print(experiment)
         for settings, records in group(results.read(experiment)):
             print("  " + ", ".join(f"{key} {value}" for key, value in settings.items()))

@@ -182,11 +182,12 @@ class Calls(Generic[Item, Result]):
     """Calls of one function, each with one item, that end in any order; one whose worker died is begun again."""
 
     def __init__(self, client: Client, function: Callable[..., Result], *arguments: Any) -> None:
-        """Call `function(item, *arguments)` for each item that is added."""
+        """Call `function(item, *arguments)` for each item that is added, the first first."""
         self._client, self._function, self._arguments = client, function, arguments
         self._completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         self._gone = False  # the scheduler
-        self._calls: dict[Future, tuple[Item, dict[str, float] | None, int]] = {}
+        self._calls: dict[Future, tuple[Item, dict[str, float] | None, int, int]] = {}
+        self._begun = 0
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -194,7 +195,8 @@ class Calls(Generic[Item, Result]):
     def add(self, items: Iterable[Item], resources: dict[str, float] | None = None) -> None:
         """Have the function called with each of `items`, on workers that offer `resources`."""
         for item in items:
-            self._submit(item, resources, 0)
+            self._begun += 1
+            self._submit(item, resources, 0, self._begun)
 
     def ended(self) -> list[tuple[Item, Result | BaseException]]:
         """Return the items whose calls have ended since, each with the result or the exception; does not wait.
@@ -203,21 +205,22 @@ class Calls(Generic[Item, Result]):
         """
         done: list[tuple[Item, Result | BaseException]] = []
         for future, result in self._completed.next_batch(block=False):
-            item, resources, deaths = self._calls.pop(future)
+            item, resources, deaths, number = self._calls.pop(future)
             # By the result, not by the future's status: that goes back where the worker that held the result dies.
             if isinstance(result, CancelledError):
-                self._calls[future], self._gone = (item, resources, deaths), True
+                self._calls[future], self._gone = (item, resources, deaths, number), True
                 continue
             if isinstance(result, tuple) and len(result) == 3 and isinstance(result[1], BaseException):
                 result = result[1]
                 if isinstance(result, KilledWorker | ProcessDied) and deaths < DEATHS:
-                    self._submit(item, resources, deaths + 1)
+                    self._submit(item, resources, deaths + 1, number)
                     continue
             done.append((item, result))
         if self._calls and not done and (self._gone or self._client.status != "running"):
             raise CosnbError(
                 f"The Dask scheduler is gone, with {len(self._calls)} tasks still to be done; what was finished is "
-                "recorded. Start it again and repeat the command to go on."
+                "recorded. Start it again (`dask scheduler`), then the workers that ended with it (`dask worker "
+                "ADDRESS`), and repeat the command to go on."
             )
         return done
 
@@ -226,7 +229,9 @@ class Calls(Generic[Item, Result]):
         self._client.cancel(list(self._calls), force=True)
         self._calls.clear()
 
-    def _submit(self, item: Item, resources: dict[str, float] | None, deaths: int) -> None:
-        future = self._client.submit(self._function, item, *self._arguments, pure=False, resources=resources)
-        self._calls[future] = item, resources, deaths
+    def _submit(self, item: Item, resources: dict[str, float] | None, deaths: int, number: int) -> None:
+        future = self._client.submit(
+            self._function, item, *self._arguments, pure=False, resources=resources, priority=-number
+        )
+        self._calls[future] = item, resources, deaths, number
         self._completed.add(future)

@@ -10,12 +10,7 @@ import ctypes
 import hashlib
 import logging
 import os
-import platform
-import shlex
-import shutil
 import subprocess
-import sysconfig
-import tempfile
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,26 +24,12 @@ from torch import Tensor
 
 from cosnb.codegen.program import Program
 from cosnb.codegen.targets import c
-from cosnb.errors import CosnbError
+from cosnb.kernels import compiler as compilers
 from cosnb.kernels import store
+from cosnb.kernels.compiler import compiler
 from cosnb.kernels.layout import dense, matching, rows
 
-# Trapping and errno would keep gcc from turning selections and square roots into vector instructions; no result
-# depends on either. Contraction off: each fma is written out, so the bits do not depend on the compiler.
-FLAGS = (
-    "-std=c99",
-    "-O3",
-    "-march=native",
-    "-ffp-contract=off",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-fno-tree-pre",  # it splits min(|x|, edge) into branches again: 2 instructions of 55
-    "-fPIC",
-    "-shared",
-)
-_WIDE = "-mprefer-vector-width=512"  # x86 compilers take 256 bits by themselves
 _FORMATS = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16", torch.float16: "f16"}
-_TIMEOUT = 120  # seconds a compiler may take
 # Several loops call the same function: gcc would inline a long one in none of them, and vectorise none (GELU′: 38 × the
 # time).
 _INLINE = """#ifdef __GNUC__
@@ -57,9 +38,6 @@ _INLINE = """#ifdef __GNUC__
 """
 _SERIAL = 1 << 15  # elements below which one thread is faster, as in PyTorch's own elementwise loops
 _PROCESS = os.getpid()  # in a process forked from this one OpenMP's threads are gone, and it waits for them for ever
-_INSTEAD = "activations run as PyTorch operations, correct but several times slower"
-_PROBE = "#include <math.h>\n#include <stdint.h>\n#include <string.h>\nfloat cosnb(float x) { return fabsf(x); }\n"
-_faults: list[str] = []  # what is wrong with the compiler
 logger = logging.getLogger(__name__)
 
 
@@ -113,66 +91,6 @@ def supports(dtype: torch.dtype) -> bool:
     return dtype in _FORMATS and compiler() is not None
 
 
-@lru_cache(maxsize=1)
-def compiler() -> tuple[str, ...] | None:
-    """Return the command of the C compiler (`$CC`, else cc, gcc or clang); None, told once in the log, if none works.
-
-    That one does not is found out when it first fails.
-    """
-    if _faults:
-        logger.warning("%s: %s", _faults[0], _INSTEAD)
-        return None
-    named = os.environ.get("CC")
-    candidates = [shlex.split(named)] if named else [["cc"], ["gcc"], ["clang"]]
-    for command in candidates:
-        if command and shutil.which(command[0]):
-            return tuple(command)
-    logger.warning("no C compiler found (set CC): %s", _INSTEAD)
-    return None
-
-
-def _give_up(fault: str) -> CosnbError:
-    """Have no compiler from now on, and return the error that says why."""
-    _faults.append(fault)
-    compiler.cache_clear()
-    compiler()
-    return CosnbError(fault)
-
-
-@lru_cache(maxsize=1)
-def _identity() -> str:
-    """Return what a built library depends on besides its source: compiler and processor."""
-    command = compiler()
-    assert command is not None
-    version = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=_TIMEOUT).stdout
-    return "\n".join((version, _processor(), platform.machine(), sysconfig.get_platform(), *_flags()[0]))
-
-
-@lru_cache(maxsize=1)
-def _processor() -> str:
-    """Return the line of Linux that names the instructions the processor has; elsewhere nothing."""
-    with suppress(OSError):
-        return next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
-    return ""
-
-
-@lru_cache(maxsize=1)
-def _flags() -> tuple[tuple[str, ...], ...]:
-    """Return the flags to compile with, and those to try where the compiler refuses them.
-
-    Without fma instructions 1 Mi float32 elements of CoS take 20 ms, with them 0.7 and with all that the processor has
-    0.55; PyTorch's operations 24.
-    """
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return FLAGS, _without_native()
-    has_fma = {"avx2", "fma"} <= set(_processor().split())
-    return (*FLAGS, _WIDE), FLAGS, (*_without_native(), *(("-mavx2", "-mfma") if has_fma else ()))
-
-
-def _without_native() -> tuple[str, ...]:
-    return tuple(flag for flag in FLAGS if flag != "-march=native")
-
-
 def goes_by_table(program: Program) -> bool:
     """Say whether f(x) of 16-bit numbers is looked up: where it has an exponential, a function or a division."""
     counts = program.operations()
@@ -197,7 +115,7 @@ def source(value: Program, product: Program | None) -> str:
                 parts.append(f"#define COSNB_{name}_{format.upper()}_IN_DOUBLE")
     if goes_by_table(value):
         parts.append("#define COSNB_BY_TABLE")
-    loops = files("cosnb.kernels").joinpath("loops.c").read_text()
+    loops = files("cosnb.kernels").joinpath("loops.c").read_text(encoding="utf-8")
     parts += ["#define COSNB_BACKWARD" if product is not None else "", loops]
     return "\n".join(parts)
 
@@ -222,45 +140,21 @@ def build(value: Program, product: Program | None) -> Library:
     """
     text = source(value, product)
     try:
-        key = hashlib.sha256(f"{_identity()}\n{text}".encode()).hexdigest()[:32]
+        key = hashlib.sha256(f"{compilers.identity()}\n{text}".encode()).hexdigest()[:32]
         path = store.get(key, ".so")
         if path is not None:
             with suppress(OSError):  # what was built for a machine that shares this home
                 return Library(path)
-        built = _compile(text)
+        built = compilers.build(text)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _give_up(f"the C compiler does not work ({error})") from None
+        raise compilers.give_up(f"the C compiler does not work ({error})") from None
     try:
         return Library(store.put(key, ".so", built))
     except OSError as error:
         try:  # a cache that nothing is run from
             return Library(store.put_own(key, ".so", built, str(error)))
         except OSError:
-            raise _give_up(f"what the C compiler builds cannot be loaded ({error})") from None
-
-
-def _compile(text: str) -> bytes:
-    """Return the built library; raises CosnbError for this text alone, or by `_give_up`."""
-    for flags in _flags():
-        built, message = _run(text, flags)
-        if built is not None:
-            return built
-        if _run(_PROBE, flags)[0] is not None:
-            raise CosnbError(f"the C compiler failed: {message}")
-    raise _give_up(f"the C compiler {shlex.join(compiler() or ())} does not work ({message})")
-
-
-def _run(text: str, flags: tuple[str, ...]) -> tuple[bytes | None, str]:
-    """Return the library that the compiler builds, or None; and its last line with an error."""
-    with tempfile.TemporaryDirectory(prefix="cosnb-build-") as folder:
-        code, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
-        code.write_text(text)
-        run = [*(compiler() or ()), *flags, str(code), "-o", str(built), "-lm"]
-        done = subprocess.run(run, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT)
-        if done.returncode == 0 and built.exists():
-            return built.read_bytes(), ""
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode} and no word"]
-        return None, next((line for line in reversed(lines) if "error" in line), lines[-1])  # gcc ends with a caret
+            raise compilers.give_up(f"what the C compiler builds cannot be loaded ({error})") from None
 
 
 @lru_cache(maxsize=1)
@@ -268,7 +162,7 @@ def _openmp() -> Sequence[Any] | None:
     """Return GOMP_parallel, omp_get_thread_num and omp_get_num_threads of the OpenMP runtime that torch has loaded.
 
     A second runtime would bring a second pool of threads, which would wait beside torch's. Without one (macOS) loops
-    run on one thread.
+    run on one thread, told once in the log.
     """
     root = Path(torch.__file__).parent
     for folder in (root / "lib", root.parent / "torch.libs", root.parent / "torch" / ".libs"):
@@ -278,4 +172,6 @@ def _openmp() -> Sequence[Any] | None:
                 return runtime.GOMP_parallel, runtime.omp_get_thread_num, runtime.omp_get_num_threads
             except (OSError, AttributeError):
                 continue
+    if torch.get_num_threads() > 1:
+        logger.warning("PyTorch has no OpenMP runtime here that cosnb can use: activations run on one thread")
     return None

@@ -1,5 +1,11 @@
 /* Loops over memory for value_f32, value_f64 and, with COSNB_BACKWARD, product_f32, product_f64. */
 
+#ifdef _WIN32
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT
+#endif
+
 static inline float from_bf16(uint16_t h) {
     const uint32_t bits = (uint32_t)h << 16;
     float x;
@@ -110,7 +116,7 @@ static void (*parallel)(void (*)(void *), void *, unsigned, unsigned) = NULL;
 static int (*thread_number)(void) = NULL;
 static int (*thread_count)(void) = NULL;
 
-void cosnb_use_openmp(void *run, void *number, void *count) {
+EXPORT void cosnb_use_openmp(void *run, void *number, void *count) {
     memcpy(&parallel, &run, sizeof run);
     memcpy(&thread_number, &number, sizeof number);
     memcpy(&thread_count, &count, sizeof count);
@@ -150,7 +156,7 @@ static void run(job *j, unsigned threads) {
         (void)dys;                                                                                    \
         EACH(S, TO, y[i], value, FROM(x[i]))                                                          \
     }                                                                                                 \
-    void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) {      \
+    EXPORT void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) { \
         job j = {forward_##S, x, dy, y, n, n, n, sizeof(T)};                                          \
         run(&j, threads);                                                                             \
     }
@@ -180,7 +186,7 @@ FORWARD(f64, double, SAME, SAME)
         }                                                                                             \
         for (; i < end; i++) y[i] = values_##S[x[i]];                                                 \
     }                                                                                                 \
-    void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) {      \
+    EXPORT void cosnb_forward_##S(const void *x, const void *dy, void *y, size_t n, unsigned threads) { \
         job j = {forward_##S, x, dy, y, n, n, n, sizeof(uint16_t)};                                   \
         if (!__atomic_load_n(&has_values_##S, __ATOMIC_ACQUIRE)) { /* two threads write the same */   \
             for (unsigned v = 0; v < VALUES; v++)                                                     \
@@ -204,7 +210,7 @@ FORWARD(f16, uint16_t, from_f16, to_f16)
         T *restrict dx = outs;                                                                        \
         EACH(S, TO, dx[i], product, FROM(dy[i]), FROM(x[i]))                                          \
     }                                                                                                 \
-    void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads,      \
+    EXPORT void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads, \
                             size_t columns, size_t stride) {                                          \
         job j = {backward_##S, x, dy, dx, n, columns, stride, sizeof(T)};                             \
         run(&j, threads);                                                                             \
@@ -229,7 +235,7 @@ BACKWARD(f64, double, SAME, SAME)
         }                                                                                             \
         for (; i < end; i++) dx[i] = TO(slopes_##S[x[i]] * FROM(dy[i]));                              \
     }                                                                                                 \
-    void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads,      \
+    EXPORT void cosnb_backward_##S(const void *x, const void *dy, void *dx, size_t n, unsigned threads, \
                             size_t columns, size_t stride) {                                          \
         job j = {backward_##S, x, dy, dx, n, columns, stride, sizeof(uint16_t)};                      \
         if (!__atomic_load_n(&has_slopes_##S, __ATOMIC_ACQUIRE)) {                                    \

@@ -124,7 +124,7 @@ def speed_points() -> torch.Tensor:
 def cpu_name() -> str:
     """Return the name of the machine's processor."""
     info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else []:
+    for line in info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

@@ -10,6 +10,7 @@ import yaml
 from bs4 import BeautifulSoup
 from built import PAGES, SITE
 
+import cosnb
 from cosnb.paths import repository_root
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -130,5 +131,5 @@ def test_the_colab_button_opens_this_notebook(name: str) -> None:
     soup = BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
     links = [a["href"] for a in soup.find_all("a", href=True) if "colab.research" in a["href"]]
     path = urlsplit(config["url"]).path
-    assert links == [f"https://colab.research.google.com/github{path}/blob/{config['branch']}/{source}"]
+    assert links == [f"https://colab.research.google.com/github{path}/blob/v{cosnb.__version__}/{source}"]
     assert (repository_root() / source).is_file()

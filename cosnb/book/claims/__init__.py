@@ -14,7 +14,6 @@ from cosnb.display import Markdown, Table
 from cosnb.experiments import results
 from cosnb.experiments.records import record
 from cosnb.experiments.statistics import Verdict
-from cosnb.paths import results_dir
 
 __all__ = [
     "CLAIMS",
@@ -75,10 +74,8 @@ CLAIMS: dict[str, Callable[[Evidence], list[Finding]]] = {
 
 def gather(root: Path | None = None) -> Evidence:
     """Return all recorded runs by experiment."""
-    folder = root or results_dir()
     record.note_read("*")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return {name: results.read(name, root) for name in names}
+    return {name: results.read(name, root) for name in record.experiments(root)}
 
 
 def examine(evidence: Evidence, claims: Iterable[str] = tuple(CLAIMS)) -> dict[str, list[Finding]]:

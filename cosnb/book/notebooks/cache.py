@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cosnb.experiments.records import record
 from cosnb.experiments.registry import read_runs
-from cosnb.paths import results_dir
 
 if TYPE_CHECKING:
     from cosnb.book.notebooks.execution import Job
@@ -69,9 +69,11 @@ def fingerprint(source: Path, parameters: Mapping[str, Any]) -> str:
 
 def record_digests() -> dict[str, str]:
     """Return a digest of each experiment's records, by experiment."""
-    folder = results_dir()
-    found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return {path.name: folder_digest(sorted(path.glob("*.json")), path) for path in found}
+    digests = {}
+    for name in record.experiments():
+        parts = [f"{path.name} {digest(path.read_bytes())}" for path in record.files(name)]
+        digests[name] = digest("\n".join(parts).encode())
+    return digests
 
 
 def _record_digest(records: Mapping[str, str], name: str) -> str:

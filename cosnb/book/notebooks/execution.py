@@ -148,7 +148,8 @@ def end_tree(process: subprocess.Popen[bytes]) -> None:
 def _start(job: Job, folder: Path, environment: dict[str, str], live: bool) -> subprocess.Popen[bytes]:
     job.output.parent.mkdir(parents=True, exist_ok=True)
     # The cells' stderr goes to a copy of this process's; the worker's and the kernel's own goes to the log.
-    console = os.dup(2) if live else None
+    # Windows hands no such number on.
+    console = os.dup(2) if live and sys.platform != "win32" else None
     order = {
         "source": str(job.source),
         "output": str(folder / "notebook.ipynb"),
@@ -183,8 +184,8 @@ def _place_temporary_files(folder: Path) -> dict[str, str]:
         # What torch.compile has built stays for the next run, where PyTorch would put it.
         try:
             user = re.sub(r'[\\/:*?"<>|]', "_", getpass.getuser())
-        except (KeyError, OSError):  # a user number without a name
-            user = f"uid_{os.getuid()}"
+        except (KeyError, OSError, ImportError):  # a user number without a name
+            user = f"uid_{os.getuid() if hasattr(os, 'getuid') else ''}"
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(Path(tempfile.gettempdir(), f"torchinductor_{user}"))
     return environment
 

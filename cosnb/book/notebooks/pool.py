@@ -11,6 +11,8 @@ from types import FrameType
 
 from cosnb.book.notebooks.execution import Failure, Job, Outcome, end_all, perform
 
+_ENDING = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]  # Windows has no SIGHUP
+
 
 def execute(jobs: Sequence[Job], workers: int, cores: int, gpus: Sequence[str] = ()) -> list[Failure]:
     """Run `jobs`, `workers` at a time on `cores` cores, and return the failures in the order they happened.
@@ -58,7 +60,7 @@ def _ended_by_exception() -> Iterator[None]:
     def end(signum: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + signum)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, end) for number in _ENDING}
     try:
         yield
     finally:

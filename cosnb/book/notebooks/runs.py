@@ -12,12 +12,12 @@ from cosnb.book.parameters import check_parameters, read_defaults
 from cosnb.errors import CosnbError
 from cosnb.experiments.gpus import visible_gpus
 from cosnb.experiments.registry import PROFILES, did_you_mean, read_runs
-from cosnb.paths import repository_root, results_dir
+from cosnb.paths import build_dir, notebooks_dir, repository_root, results_dir
 
 
 def executed_path(name: str, profile: str, root: Path | None = None) -> Path:
     """Return where the executed notebook of a profile goes."""
-    return (root or repository_root()) / "_build" / "notebooks" / profile / f"{name}.ipynb"
+    return build_dir(root or repository_root()) / "notebooks" / profile / f"{name}.ipynb"
 
 
 def available_cores() -> int:
@@ -42,7 +42,7 @@ def plan(
     for name in dict.fromkeys(names):
         if name not in runs:
             raise CosnbError(f"There is no notebook {name!r}{did_you_mean(name, runs)}; known: {', '.join(runs)}.")
-        source = root / "notebooks" / f"{name}.ipynb"
+        source = notebooks_dir(root) / f"{name}.ipynb"
         defaults = read_defaults(source)
         values = check_parameters(name, defaults, {**runs[name].parameters[profile], **(overrides or {})})
         shares = {**defaults, **values}.get("keep") is True and "scheduler" in defaults

@@ -42,7 +42,7 @@ class _Client(engines.PapermillNotebookClient):
         manager = super().create_kernel_manager()
         manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
         sockets = os.path.join(tempfile.gettempdir(), "k")
-        if len(os.fsencode(f"{sockets}-5")) <= SOCKET_PATH_BYTES:
+        if sys.platform != "win32" and len(os.fsencode(f"{sockets}-5")) <= SOCKET_PATH_BYTES:
             manager.transport, manager.ip = "ipc", sockets
         return manager
 
@@ -70,7 +70,7 @@ def execute(job: dict[str, Any]) -> str | None:
             progress_bar=False,
             start_timeout=START_SECONDS,
             shutdown_kernel="immediate",  # Python takes 1 to 2 s to let go of PyTorch, to no end
-            stderr_file=os.fdopen(job["live"], "w") if job["live"] else None,
+            stderr_file=os.fdopen(job["live"], "w", encoding="utf-8") if job["live"] else None,
         )
     except PapermillExecutionError as error:
         return f"{error.ename}: {error.evalue}"

@@ -2,8 +2,10 @@
 
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ from cosnb.book.notebooks import executed_path, plan, pool
 from cosnb.book.report.sections import curve, trainable
 from cosnb.errors import CosnbError
 from cosnb.kernels import timing
-from cosnb.paths import write_atomically
+from cosnb.paths import is_stream, write_atomically
 
 NOTEBOOK = "your-own-activation"
 
@@ -41,7 +43,8 @@ def report(
     with tempfile.TemporaryDirectory(prefix=f"{act.name}-", dir=folder, ignore_cleanup_errors=True) as scratch:
         executed = Path(scratch) / f"{act.name}.ipynb"
         # One thread: the networks are small, and with two an epoch took 8 times as long on a busy machine.
-        failures = pool.execute([replace(job, output=executed)], workers=1, cores=1)
+        with redirect_stdout(sys.stderr):  # standard output is for the page's path
+            failures = pool.execute([replace(job, output=executed)], workers=1, cores=1)
         if failures:
             raise CosnbError(f"No report was made, for its notebook failed: {replace(failures[0], kept=None)}")
         from cosnb.book.report import page  # with nbconvert, which takes half a second
@@ -65,5 +68,5 @@ def _facts() -> dict[str, str]:
 def _check(target: Path) -> None:
     if target.is_dir():
         raise CosnbError(f"{target} is a folder: give --output a file's name, for example report.html")
-    if not os.access(target.parent, os.W_OK):
+    if not is_stream(target) and not os.access(Path(os.path.realpath(target)).parent, os.W_OK):
         raise CosnbError(f"{target.parent} is no folder that can be written: give --output a file in another one")

@@ -1,13 +1,20 @@
-"""Data files: read with their size checked, or downloaded, verified and only then put in their place."""
+"""Data files: read with their size checked, or downloaded, verified and only then put in their place.
 
+A download that broke off goes on where it stopped. `COSNB_MIRROR` is the address of a folder that has the files under
+their own names, asked in place of the publishers'.
+"""
+
+import os
 import shutil
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tqdm import tqdm
 
 from cosnb.errors import CosnbError
 
@@ -49,48 +56,64 @@ def download(url: str, checksum: str, target: Path) -> None:
         (aside / target.name).replace(target)
 
 
-def download_archive(url: str, checksum: str, members: Mapping[str, Path]) -> None:
+def download_archive(url: str, checksum: str, members: Mapping[str, Path], archive: Path) -> None:
     """Download a .tar.gz and write its regular files named in `members` to the paths given there, nothing else.
 
-    The paths share one folder, which is made. Checks, progress bar and errors are those of `download`; the files
-    are unpacked aside and take their places after the last of them is complete.
+    archive: where somebody may have put it by hand; it is taken from there. The paths share one folder, which is made.
+    Checks, progress bar and errors are those of `download`; the files are unpacked aside and take their places after
+    the last of them is complete.
     """
+    import pooch
+
     folder = next(iter(members.values())).parent
     with _workshop(folder) as aside:
-        archive = aside / url.rsplit("/", 1)[-1]
-        _retrieve(url, checksum, archive, folder)
-        missing = set(members)
-        try:
-            with tarfile.open(archive, "r:gz") as tar:
-                for member in tar:
-                    source = tar.extractfile(member) if member.name in missing and member.isreg() else None
-                    if source is not None:
-                        with source, (aside / members[member.name].name).open("wb") as out:
-                            shutil.copyfileobj(source, out, 1 << 20)
-                        missing.remove(member.name)
-        except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise CosnbError(f"The archive {url} cannot be unpacked ({error}): {_by_hand(folder)}") from error
-        if missing:
-            raise CosnbError(f"The archive {url} holds no file {min(missing)}, which is expected: {_by_hand(folder)}")
+        if is_missing(archive):
+            archive = aside / archive.name
+            _retrieve(url, checksum, archive, folder)
+        elif pooch.file_hash(str(archive), alg=checksum.split(":")[0]) != checksum.split(":")[1]:
+            raise CosnbError(f"{archive} is not the file published at {url}: its {checksum.split(':')[0]} differs.")
+        _unpack(archive, members, aside, folder)
         for path in members.values():
             (aside / path.name).replace(path)
+
+
+def _unpack(archive: Path, members: Mapping[str, Path], aside: Path, folder: Path) -> None:
+    missing = set(members)
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                source = tar.extractfile(member) if member.name in missing and member.isreg() else None
+                if source is not None:
+                    with source, (aside / members[member.name].name).open("wb") as out:
+                        shutil.copyfileobj(source, out, 1 << 20)
+                    missing.remove(member.name)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise CosnbError(f"The archive {archive.name} cannot be unpacked ({error}): {_by_hand(folder)}") from error
+    if missing:
+        raise CosnbError(f"The archive {archive.name} holds no file {min(missing)}, as expected: {_by_hand(folder)}")
 
 
 def _retrieve(url: str, checksum: str, path: Path, folder: Path) -> None:
     import pooch  # here and below, for a machine without them that has the files
     import requests
 
-    answers: list[requests.Response] = []
-    note = {"response": lambda answer, **_: answers.append(answer)}
+    if mirror := os.environ.get("COSNB_MIRROR"):
+        url = f"{mirror.rstrip('/')}/{url.rsplit('/', 1)[-1]}"
+    begun = folder / f".begun-{path.name}"
+    with suppress(FileNotFoundError):
+        begun.replace(path)  # one of several processes goes on with it
     try:
-        pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT, hooks=note)(url, str(path), None)
-    except requests.RequestException as error:
-        raise CosnbError(
-            f"{url} could not be downloaded ({_reason(error)}): check the network and try again, or {_by_hand(folder)}"
-        ) from error
-    finally:
-        for answer in answers:  # pooch leaves a connection that broke, and the socket, to chance
-            answer.close()
+        _fetch(url, path)
+    except BaseException as error:
+        with suppress(OSError):
+            if isinstance(error, requests.RequestException | KeyboardInterrupt) and path.stat().st_size:
+                path.replace(begun)
+        if isinstance(error, requests.RequestException):
+            raise CosnbError(
+                f"{url} could not be downloaded ({_reason(error)}): check the network and try again, "
+                f"name another address in COSNB_MIRROR, or {_by_hand(folder)}"
+            ) from error
+        raise
     algorithm, expected = checksum.split(":")
     found = pooch.file_hash(str(path), alg=algorithm)
     if found != expected:
@@ -98,6 +121,34 @@ def _retrieve(url: str, checksum: str, path: Path, folder: Path) -> None:
             f"{url} gave other content than expected ({algorithm} {found} instead of {expected}), "
             f"so nothing was kept: try again later, or {_by_hand(folder)}"
         )
+
+
+def _fetch(url: str, path: Path) -> None:
+    """Write what `url` gives to `path`, behind what is there already where the server can give a part."""
+    import pooch
+    import requests
+
+    answers: list[requests.Response] = []
+    have = path.stat().st_size if path.exists() else 0
+
+    with path.open("ab") as file, tqdm(total=1, unit="B", unit_scale=True, desc=path.name) as bar:
+
+        def note(answer: requests.Response, **_: object) -> None:
+            answers.append(answer)
+            if answer.status_code == requests.codes.ok:  # all of it, also where a part was asked for
+                file.truncate(0)
+
+        asked = {"headers": {"Range": f"bytes={have}-"}} if have else {}
+        try:
+            # With a bar of its own pooch would warn in a plain Jupyter that widgets are missing.
+            pooch.HTTPDownloader(bar, timeout=TIMEOUT, hooks={"response": note}, **asked)(url, file, None)
+        except requests.HTTPError as error:
+            if error.response is None or error.response.status_code != requests.codes.requested_range_not_satisfiable:
+                raise
+            # Nothing is left to ask for: its checksum decides.
+        finally:
+            for answer in answers:  # pooch leaves a connection that broke, and the socket, to chance
+                answer.close()
 
 
 def _reason(error: "requests.RequestException") -> str:

@@ -44,7 +44,7 @@ def code_digest(config: TrainingConfig, execution: str = "") -> str:
     digest = hashlib.sha256()
     files = (*_FILES, *_OF_EXECUTION.get(execution, ()))
     for path in (*(_PACKAGE / name for name in files), models.code_file(config.network)):
-        digest.update(canonical(path.read_text()).encode())
+        digest.update(canonical(path.read_text(encoding="utf-8")).encode())
     digest.update(_expressions(models.activation_name(config.network, config.activation)).encode())
     return digest.hexdigest()[:16]
 

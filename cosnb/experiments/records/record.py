@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cosnb.errors import CosnbError
-from cosnb.paths import repository_root, results_dir, write_atomically
+from cosnb.paths import repository_root, results_dir, results_dirs, write_atomically
 
 SCHEMA = 1
 READ_LOG = "COSNB_READ_LOG"  # names a file that gets the experiments whose records were read, a line each
@@ -59,9 +59,8 @@ def read(experiment: str, root: Path | None = None) -> list[Record]:
     is another record's is named in a warning and left out; of one with unknown fields these are named.
     """
     note_read(experiment)
-    folder = (root or results_dir()) / experiment
     records = []
-    for path in sorted(folder.glob("*.json")):
+    for path in files(experiment, root):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
         except _UNREADABLE as error:
@@ -76,6 +75,20 @@ def read(experiment: str, root: Path | None = None) -> list[Record]:
     return records
 
 
+def files(experiment: str, root: Path | None = None) -> list[Path]:
+    """Return the files of an experiment's records by name; of two with one name the first folder's."""
+    found: dict[str, Path] = {}
+    for folder in results_dirs() if root is None else [root]:
+        found = {path.name: path for path in (folder / experiment).glob("*.json")} | found
+    return [found[name] for name in sorted(found)]
+
+
+def experiments(root: Path | None = None) -> list[str]:
+    """Return the names of the experiments that have a folder of records."""
+    folders = [folder for folder in (results_dirs() if root is None else [root]) if folder.is_dir()]
+    return sorted({path.name for folder in folders for path in folder.iterdir() if path.is_dir()})
+
+
 def note_read(experiment: str) -> None:
     """Add `experiment`, or `*` for all, to the file that says what a notebook's pictures and tables came from."""
     if os.environ.get(READ_LOG):
@@ -85,7 +98,9 @@ def note_read(experiment: str) -> None:
 
 def find(experiment: str, config_digest: str, seed: int, root: Path | None = None) -> Record | None:
     """Return the finished record of a configuration and seed, or None; CosnbError where its file is damaged."""
-    for path in ((root or results_dir()) / experiment).glob(f"*-{config_digest}-seed{seed}.json"):
+    pattern = f"*-{config_digest}-seed{seed}.json"
+    folders = results_dirs() if root is None else [root]
+    for path in (path for folder in folders for path in (folder / experiment).glob(pattern)):
         try:
             record: Record = json.loads(path.read_text(encoding="utf-8"))
         except _UNREADABLE as error:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy
 import torch
 from torch import nn
-from tqdm import tqdm
 
 import cosnb
 from cosnb.errors import CosnbError
@@ -21,6 +20,7 @@ from cosnb.experiments.data import ImageData
 from cosnb.experiments.records.digest import code_digest
 from cosnb.experiments.records.record import Record, file_stem
 from cosnb.experiments.runner.ahead import compile_ahead
+from cosnb.experiments.runner.bar import epochs_bar
 from cosnb.experiments.runner.jobs import check, group_compatible
 from cosnb.experiments.runner.remote import images_identity, on_cluster
 from cosnb.experiments.training.checkpoint import Checkpoint
@@ -80,7 +80,7 @@ def run_missing(
 
     jobs = missing((config, seed) for seed in seeds for config in configs)
     written = 0
-    with tqdm(total=sum(config.epochs for config, _ in jobs), unit="epoch", desc=experiment, disable=not jobs) as bar:
+    with epochs_bar(sum(config.epochs for config, _ in jobs), experiment) as bar:
 
         def show(job: Job, epoch: Epoch) -> None:
             config, seed = job

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from cosnb.experiments import results
 from cosnb.experiments.data import ImageData
@@ -17,6 +16,7 @@ from cosnb.experiments.diagnostics import trained
 from cosnb.experiments.records import measurement
 from cosnb.experiments.records.record import Record
 from cosnb.experiments.results.tables import EXPERIMENTS
+from cosnb.experiments.runner.bar import epochs_bar
 from cosnb.experiments.runner.jobs import check, group_compatible
 from cosnb.experiments.runner.remote import on_cluster
 from cosnb.experiments.runner.runs import open_checkpoint, refuse_a_broken_device, run_streams
@@ -63,7 +63,7 @@ def study_missing(
 
     jobs = [(config, seed) for seed in seeds for config in configs if is_missing((config, seed))]
     written = 0
-    with tqdm(total=sum(config.epochs for config, _ in jobs), unit="epoch", desc=experiment, disable=not jobs) as bar:
+    with epochs_bar(sum(config.epochs for config, _ in jobs), experiment) as bar:
 
         def show(job: Job, epoch: Epoch) -> None:
             bar.update()

@@ -1,18 +1,19 @@
 """Checkpoints: a run's state on disk, from which a killed run goes on.
 
-A file is the SHA-256 of all that follows, then what torch.save writes. It is written aside and put in its place by one
-rename, so what stands there is whole, or was damaged later and is found out.
+A file is the SHA-256 of all that follows, then what torch.save writes. It is written whole or not at all, so
+what stands there is whole, or was damaged later and is found out.
 """
 
 import hashlib
 import io
-import os
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from cosnb.paths import write_atomically
 
 INTERVAL = 5.0  # seconds between two checkpoints at least: SqueezeNet's, 9 MB, takes about 20 ms to write
 _DIGEST = 32  # bytes
@@ -39,9 +40,7 @@ class Checkpoint:
         content = buffer.getvalue()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            aside = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-            aside.write_bytes(hashlib.sha256(content).digest() + content)
-            os.replace(aside, self.path)
+            write_atomically(self.path, hashlib.sha256(content).digest() + content)
         except OSError as error:
             warnings.warn(f"no checkpoint at {self.path} ({error.strerror}): the run goes on without", stacklevel=2)
         self._last = time.monotonic()

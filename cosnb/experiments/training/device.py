@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from cosnb.errors import CosnbError
 from cosnb.kernels.timing import cpu_name
 from cosnb.kernels.torch_internals import cpu_multiplies_bfloat16
 
@@ -36,6 +37,16 @@ def memory_kept(device: torch.device) -> Iterator[None]:
         library.mallopt(_MMAP_THRESHOLD, 32 << 20)
         library.mallopt(_TRIM_THRESHOLD, 64 << 20)
         library.malloc_trim(0)
+
+
+def require_device(name: str) -> None:
+    """Raise CosnbError where `name` is neither "cpu" nor a CUDA device that is here."""
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not (number.isdecimal() and kind == "cuda")):
+        raise CosnbError(f"unknown device {name!r}: give cpu, cuda or cuda:1")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cuda" and int(number or 0) >= count:
+        raise CosnbError(f"device {name!r} is not here: PyTorch sees {count} CUDA devices; give another one, or cpu")
 
 
 def resolve_precision(precision: str, device: str | torch.device) -> str:

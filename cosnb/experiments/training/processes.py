@@ -15,6 +15,7 @@ from cosnb.errors import CosnbError
 from cosnb.experiments.data import ImageData
 
 Work = Callable[[Any, ImageData, Callable[[Any], None]], Any]
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows the latter ends a process at once
 _TICK = 0.2  # seconds between two looks at what the processes have sent
 
 _data: ImageData  # of a process
@@ -69,7 +70,7 @@ def in_processes(
             ) from None
         except BaseException:
             for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, _KILL)
             raise
 
 
