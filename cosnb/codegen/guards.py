@@ -14,8 +14,7 @@ import numpy
 import sympy
 from mpmath import mp
 
-from cosnb.analysis import limited
-from cosnb.analysis.asymptotes import far_growth, far_limit, far_line
+from cosnb.analysis.far import far_growth, far_limit, far_line
 from cosnb.analysis.numeric import numeric
 from cosnb.analysis.special import special_points
 from cosnb.codegen.evaluate import evaluator
@@ -144,7 +143,7 @@ def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: in
     growth = far_growth(expr, x, side * sympy.oo) if fits else None
     if growth is not None and _stands_for(growth, expr, x, edges, _ROUNDED):
         return Tail((edges[0], edges[1]), growth=growth)
-    line = _in_time(far_line, expr, x, side)
+    line = far_line(expr, x, side * sympy.oo)
     if line is None or not _stands_for(line[0] * x + line[1], expr, x, edges, _AGREE):
         return None
     return Tail((edges[0], edges[1]), *line)
@@ -243,12 +242,4 @@ def _limit(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: i
     values = [f(numpy.array([side * numpy.inf], dtype))[0] for f, dtype in zip(functions, _TYPES, strict=True)]
     if not any(numpy.isnan(values)) or numpy.isnan(functions[-1](side * numpy.exp2([20.0, 40.0, 80.0]))).all():
         return None  # or nowhere real on that side, as √x
-    return _in_time(far_limit, expr, x, side)
-
-
-def _in_time(function: Callable, expr: sympy.Expr, x: sympy.Symbol, side: int) -> Any:
-    """Return what is known of an end; None where the algebra does not end in time."""
-    try:
-        return function(expr, x, side * sympy.oo)
-    except limited.TimeLimit:
-        return None
+    return far_limit(expr, x, side * sympy.oo)
