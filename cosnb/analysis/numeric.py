@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import mpmath
 import sympy
+from sympy.core.relational import Relational
 
 Line: TypeAlias = tuple[sympy.Expr, sympy.Expr] | Literal["slow"] | None
 Limit: TypeAlias = sympy.Expr | Literal["slow"] | None
@@ -27,7 +28,29 @@ def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
         **{name: partial(_wave, getattr(mpmath, name)) for name in ("sin", "cos", "tan")},
         **{name: partial(_bounded, getattr(mpmath, name)) for name in ("sinh", "cosh", "erf", "erfc")},
     }
-    return sympy.lambdify(x, expr, [own, "mpmath"], cse=not expr.has(sympy.Piecewise))
+    if not expr.has(sympy.Piecewise):
+        return sympy.lambdify(x, expr, [own, "mpmath"], cse=True)
+    expr = expr.xreplace({sympy.zoo: sympy.nan}).replace(lambda e: isinstance(e, Relational), _of_reals)
+    return sympy.lambdify(x, expr, [own | {"ordered": _ordered}, "mpmath"])
+
+
+class ordered(sympy.Function):  # noqa: N801
+    """A side of a comparison, NaN where it is no real number: then no comparison holds."""
+
+    def _eval_is_extended_real(self) -> bool:
+        return True
+
+
+def _ordered(value: Any) -> Any:
+    return value if mpmath.im(value) == 0 else mpmath.nan
+
+
+def _of_reals(relation: Relational) -> sympy.Basic:
+    sides = [
+        ordered(side) if side.has(sympy.log) or any(not p.exp.is_Integer for p in side.atoms(sympy.Pow)) else side
+        for side in relation.args
+    ]
+    return relation.func(*sides)
 
 
 def _exp(value: Any) -> Any:

@@ -83,12 +83,12 @@ def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
         result = emit(program, expansion, given, result)
     for side, (tail, edge, limit) in enumerate(zip(needs.tails, edges, needs.limits, strict=True)):
         if tail is not None and edge is not None:
-            if tail.growth is not None:
-                beyond = Tree(program, {x: given}).lower(tail.growth)
+            if tail.form is not None:
+                beyond = tail.form.lower(program, {x: given})
             else:
                 beyond = program.add(program.mul(program.number(tail.slope), given), program.number(tail.intercept))
             result = program.where(program.emit(("lt", "gt")[side], given, edge), beyond, result)
-        elif limit is not None:
+        if limit is not None:
             infinity = program.number((-sympy.oo, sympy.oo)[side])
             result = program.where(program.emit("eq", given, infinity), program.number(limit), result)
     result = _at_points(program, result, apart, rest, x)
