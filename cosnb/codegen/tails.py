@@ -1,8 +1,8 @@
 """What stands far out, where a program overflows on the way to a finite result or forms ∞·0.
 
-The asymptote: 0, a line or |x|^a·(m·ln|x| + c), read off values. Where none agrees with the formula at the edge yet, the
-formula in another form: with powers of |x| taken out of roots, logarithms and divisors, so that √(x² + ½)/(1 + ln²|x|)
-has |x|·√(1 + 1/(2x²)) above; or that form by the decay of its exponentials (see `decay`). Forms are tried, too.
+The asymptote: 0, a line or |x|^a·(m·ln|x| + c), read off values. Where none agrees with the formula at the edge yet,
+the formula in another form: with powers of |x| taken out of roots, logarithms and divisors (√(x² + ½)/(1 + ln²x) has
+|x|·√(1 + 1/(2x²)) above then), or that form by the decay of its exponentials (see `decay`). Forms are tried, too.
 """
 
 from collections.abc import Callable, Iterator
