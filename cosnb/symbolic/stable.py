@@ -20,9 +20,9 @@ def stable(expr: sympy.Expr, half: bool = True) -> sympy.Expr:
     """Return an equal expression that loses no digits in a tail or at 0 where one of these rules helps.
 
     r − r·σ(g), r ± r·erf(g), r ± r·tanh(g), r − r·tanh²(g), r·e^g − r, r − r·cos(g), r·cosh(g) − r and r·√(1 + g) − r
-    become one product; (1 + e^g)⁻ⁿ and e^g/(1 + e^g) are written by σ, sinh/cosh as tanh, ln(1 + e^g), ln σ(g), ln cosh(g)
-    and ln(1 + g) as softplus and log1p. Works for any expression in any symbols. half: σ(g) − ½ as tanh(g/2)/2 too, longer
-    where a target has no tanh.
+    become one product; (1 + e^g)⁻ⁿ and e^g/(1 + e^g) are written by σ, sinh/cosh as tanh, ln(1 + e^g), ln σ(g), ln
+    cosh(g) and ln(1 + g) as softplus and log1p. Works for any expression in any symbols. half: σ(g) − ½ as
+    tanh(g/2)/2 too, longer where a target has no tanh.
     """
     shares = (-1, 1, sympy.Rational(-1, 2)) if half else (-1, 1)
     rules = (_power, _product, _logarithm, partial(_sum, shares))
