@@ -126,6 +126,8 @@ def read_growth(
 
 def as_number(value: mpmath.mpf) -> tuple[sympy.Expr, mpmath.mpf]:
     """Return the fraction of small numbers that `value` is to 1e-20, else its first digits; and what to reckon with."""
+    if mpmath.mag(value) > _LARGEST:
+        return sympy.Float(value, _LINE_DIGITS), value
     fraction = Fraction(int(mpmath.nint(mpmath.ldexp(value, 100))), 2**100).limit_denominator(1000)
     exact = mpmath.mpf(fraction.numerator) / fraction.denominator
     if abs(exact - value) <= mpmath.mpf(10) ** -20:

@@ -83,13 +83,14 @@ def tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int
     if growth is not None and _stands_for(growth, expr, x, edges, _ROUNDED):
         return Tail(edges, form=Form(growth))
     line = far_line(expr, x, side * sympy.oo)
-    if line is not None and _stands_for(line[0] * x + line[1], expr, x, edges, _AGREE):
+    linear = sympy.nan if line is None else line[0] * x + line[1]
+    if line is not None and _stands_for(linear, expr, x, edges, _AGREE):
         return Tail(edges, *line)
-    if not fits:
-        return None
     beyond = [grid[last + 1 :] for grid, last in zip(grids, lasts, strict=True)]
-    form = next((form for form in _forms(expr, x, side) if _is_good(form, x, beyond, truth)), None)
-    return None if form is None else Tail(edges, form=form)
+    form = next((form for form in _forms(expr, x, side) if fits and _is_good(form, x, beyond, truth)), None)
+    if form is not None:
+        return Tail(edges, form=form)
+    return Tail(edges, *line) if line is not None and _stands_for(linear, expr, x, edges, _AGREE, by_x=True) else None
 
 
 def limit(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> sympy.Expr | None:
@@ -153,9 +154,17 @@ def _is_good(form: Form, x: sympy.Symbol, beyond: list[numpy.ndarray], truth: "_
 
 
 def _stands_for(
-    other: sympy.Expr, expr: sympy.Expr, x: sympy.Symbol, edges: tuple[float, float], agree: tuple[int, int]
+    other: sympy.Expr,
+    expr: sympy.Expr,
+    x: sympy.Symbol,
+    edges: tuple[float, float],
+    agree: tuple[int, int],
+    by_x: bool = False,
 ) -> bool:
-    """Say whether `other` agrees with `expr` at each format's edge and at twice that, to its number of bits."""
+    """Say whether `other` agrees with `expr` at each format's edge and at twice that, to its number of bits.
+
+    by_x: to that many bits of x·2^−bits is enough.
+    """
     f, stands = numeric(expr, x), numeric(other, x)
     with mp.workprec(4000):
         for edge, bits in zip(edges, agree, strict=True):
@@ -165,7 +174,7 @@ def _stands_for(
                     value = mp.re(f(at))
                 except _NO_ANSWER:
                     continue
-                small = abs(at) * mpmath.ldexp(1, -bits) if agree is _AGREE else 0
+                small = abs(at) * mpmath.ldexp(1, -bits) if by_x else 0
                 if abs(value - stands(at)) > mpmath.ldexp(1, -bits) * max(abs(value), small):
                     return False
     return True

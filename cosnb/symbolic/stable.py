@@ -92,9 +92,10 @@ def _logarithm(expr: sympy.Expr) -> sympy.Expr:
     argument = expr.args[0]
     if isinstance(argument, sigmoid):
         return -softplus(-argument.args[0])
-    if isinstance(argument, sympy.cosh):  # |g| + ln((1 + e^(−2|g|))/2)
+    if isinstance(argument, sympy.cosh):  # ln(1 + 2·sinh²(g/2)); |g| + ln((1 + e^(−2|g|))/2)
         size = sympy.Abs(*argument.args)
-        return size + log1p(expm1(-2 * size) / 2)
+        near, far = log1p(2 * sympy.sinh(size / 2) ** 2), size + log1p(expm1(-2 * size) / 2)
+        return sympy.Piecewise((near, size < 1), (far, True))
     constant, rest = sympy.expand(argument).as_coeff_Add()
     if constant != 1:
         return expr
