@@ -14,7 +14,7 @@ import sympy
 from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, SELECTIONS, arguments, definitions
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import COMPARISONS, Program
-from cosnb.codegen.ranges import intervals
+from cosnb.codegen.ranges import unlimited
 
 _SUFFIX = {"float": "f", "double": ""}
 _BITS = {"float": "uint32_t", "double": "uint64_t"}
@@ -90,7 +90,7 @@ def far(program: Program, name: str, dtype: str) -> str:
     beyond = copy.copy(program)
     beyond.steps, beyond.known = list(program.steps), dict(program.known)
     limit = beyond.number(REACH)
-    conditions = [beyond.emit("gt", beyond.emit("abs", index), limit) for index in _unlimited(program)]
+    conditions = [beyond.emit("gt", beyond.emit("abs", index), limit) for index in unlimited(program)]
     beyond.result = conditions[0] if conditions else beyond.number(0)
     for condition in conditions[1:]:
         beyond.result = beyond.emit("or", beyond.result, condition)
@@ -99,14 +99,7 @@ def far(program: Program, name: str, dtype: str) -> str:
 
 def reaches_far(program: Program) -> bool:
     """Say whether a sine, cosine or tangent may have an argument beyond the limit of those for vectors."""
-    return bool(_unlimited(program))
-
-
-def _unlimited(program: Program) -> list[int]:
-    """Return the arguments of sin, cos and tan that may be beyond the limit."""
-    found = intervals(program)
-    sines = [program.steps[index].args[0] for index in program.live() if program.steps[index].op in PERIODIC]
-    return [index for index in dict.fromkeys(sines) if max(-found[index][0], found[index][1]) > REACH]
+    return bool(unlimited(program))
 
 
 def _function(program: Program, name: str, dtype: str, returned: str, target: Target) -> str:
