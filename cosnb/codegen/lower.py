@@ -11,7 +11,7 @@ from cosnb.codegen.evaluate import with_odd_zeros
 from cosnb.codegen.expansions import emit
 from cosnb.codegen.guards import gives, lost_values, repairs
 from cosnb.codegen.program import Program
-from cosnb.codegen.quotient import lower_form
+from cosnb.codegen.quotient import is_odd, lower_form
 from cosnb.codegen.tree import Tree
 from cosnb.symbolic.normal_form import normal_form
 from cosnb.symbolic.stable import stable
@@ -31,7 +31,12 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         return lower(expr, x).times("dy")
     form = normal_form(expr, x)
     if form is not None:
-        return with_odd_zeros(lower_form(form, expr, x))
+        plain = lower_form(form, expr, x)
+        signed = with_odd_zeros(plain)
+        if signed is plain or not is_odd(form):
+            return signed
+        odd = lower_form(form, expr, x, odd=True)  # a selection less
+        return odd if with_odd_zeros(odd) is odd else signed
     program = Program(note=FALLBACK)
     program.result = _fallback(program, expr, x)
     return with_odd_zeros(program)
