@@ -16,6 +16,7 @@ from cosnb.analysis.numeric import numeric
 CLOSE = sympy.Rational(1, 2**100)  # nearer to a point than any other
 _DIGITS = 160  # at a distance of 2⁻¹⁰⁰ what vanishes as the fourth power is 1e−120
 _TINY = mpmath.mpf(10) ** -130
+_FAR = 1000  # farther out what mpmath takes for equal counts as equal
 _SIGNS = {"<": (-1,), "<=": (-1, 0), ">": (1,), ">=": (0, 1), "==": (0,), "!=": (-1, 1)}
 
 
@@ -53,7 +54,7 @@ def _holds(condition: sympy.Basic, x: sympy.Symbol, number: sympy.Expr) -> bool:
         return any(_holds(part, x, number) for part in condition.args)
     if isinstance(condition, Relational):
         sign = _sign(condition.lhs, condition.rhs, x, number)
-        if sign:
+        if sign or abs(number) > _FAR:  # where SymPy would compare e^(e^x) digit by digit
             return sign in _SIGNS[condition.rel_op]
     try:
         return bool(condition.subs(x, number) == sympy.true)
@@ -69,8 +70,10 @@ def _sign(left: sympy.Expr, right: sympy.Expr, x: sympy.Symbol, number: sympy.Ex
             at = _in_mpmath(number)
             values = [mp.mpmathify(numeric(side, x)(at)) for side in (left, right)]
             difference = values[0] - values[1]
-            if mp.im(difference) != 0 or not mpmath.isfinite(difference):
+            if mp.im(difference) != 0 or mpmath.isnan(difference):
                 return 0
+            if mpmath.isinf(difference):  # a pole next to the point; or at it, where SymPy knows the value
+                return int(mp.sign(mp.re(difference))) if abs(at) > _FAR else 0
             return int(mp.sign(mp.re(difference))) if abs(difference) > _TINY * max(1, *map(abs, values)) else 0
     except (ArithmeticError, ValueError, TypeError, MemoryError, mpmath.libmp.NoConvergence):
         return 0

@@ -28,6 +28,7 @@ from cosnb.symbolic.stable import stable
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
 _STEPS = 8  # grid points an octave
 _FIRST, _MOST_NODES = 8 * _STEPS, 400  # the truth is asked from 2⁶ on; of a form that is tried
+_FAR_OUT = sympy.Integer(2) ** 30
 _AGREE = (20, 40)  # bits to which the asymptote must agree with f where it takes over, for float and double
 _ROUNDED = (26, 55)
 _NO_ANSWER = (ArithmeticError, TypeError, ValueError, MemoryError, mpmath.libmp.NoConvergence)
@@ -112,7 +113,7 @@ def _forms(expr: sympy.Expr, x: sympy.Symbol, side: int) -> Iterator[Form]:
 def powers_out(expr: sympy.Expr, x: sympy.Symbol, side: int) -> sympy.Expr:
     """Return what `expr` is for large |x| on one side, with |x|^d out of sums of powers in roots, logs and divisors."""
     size = sympy.Dummy("y", positive=True)
-    far = chosen(expr, x, side * sympy.Integer(2) ** 100).subs(x, side * size)
+    far = chosen(expr, x, side * _FAR_OUT).subs(x, side * size)
 
     def rule(e: sympy.Expr) -> sympy.Expr:
         base, exponent = e.as_base_exp() if e.is_Pow else (e.args[0], None)
