@@ -8,8 +8,8 @@ from mpmath import mp
 
 from cosnb.activations import activation
 from cosnb.analysis import asymptotes, limited
-from cosnb.analysis.asymptotes import far_limit, far_line
 from cosnb.analysis.calculus import asymptote, limit, study, tail_bound
+from cosnb.analysis.far import far_limit, far_line
 from cosnb.symbolic.catalogue import x
 from cosnb.symbolic.functions import sigmoid, softplus
 

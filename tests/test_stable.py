@@ -34,6 +34,9 @@ FORMULAS = {
     "x/sqrt(1 + x**2)": lambda v: v / mp.sqrt(1 + v * v),
     "x**2/(1 + x**2)": lambda v: v * v / (1 + v * v),
     "1 - 1/(1 + x**2)": lambda v: v * v / (1 + v * v),
+    "(sqrt(1 + x**2) - 1)/2 + x": lambda v: v * v / (mp.sqrt(1 + v * v) + 1) / 2 + v,
+    "(1 + x**2)**(2/3) - 1": lambda v: mp.expm1(mpf(2) / 3 * mp.log1p(v * v)),
+    "x - x/sqrt(1 + x**2)": lambda v: -v * mp.expm1(-mp.log1p(v * v) / 2),
     "x**3/(1 + x**2)**2 + x": lambda v: v**3 / (1 + v * v) ** 2 + v,
 }
 POINTS = [-40.3, -9.25, -2.5, -0.625, -0.0078125, 0.0009765625, 0.3125, 1.75, 5.5, 21.5, 97.75]

@@ -117,11 +117,12 @@ def test_interpreted_kernels_give_the_same_as_c_in_float64(name: str, interprete
     library = cpu.build(*programs(name))
     dy, x, y, dx = next(case for case in interpreted[name] if case[1].dtype == torch.float64)
     shown = torch.ones_like(x, dtype=torch.bool)
-    if any(map(c.reaches_far, programs(name))):  # sines of larger numbers are C's alone
+    if any(map(c.reaches_far, programs(name))):  # sines of larger numbers are the C library's and NumPy's
         shown = (x.abs() <= REACH) | ~x.isfinite()
-        assert name != "sinusoid" or not y[~shown].any()
+        assert 0 < (~shown).sum() < shown.sum()
     for got, want in ((y, library.forward(x)), (dx, library.backward(dy, x))):
         assert same(got[shown], want[shown]), x[got != want]
+        torch.testing.assert_close(got[~shown], want[~shown], rtol=1e-14, atol=1e-15)
 
 
 @needs_triton
@@ -233,8 +234,9 @@ def test_ptx_keeps_subnormals_and_moves_16_bytes(tmp_path: Path) -> None:
     for name, kernels in zip(names, work("compile", cases, tmp_path, TRITON_INTERPRET="0"), strict=True):
         for (kernel, element, arithmetic), (text, _) in kernels.items():
             ptx = re.sub(r"(rcp|ex2)\.approx\.ftz\.f32", "", text)  # of normal numbers
-            assert not re.search(r"\.ftz|\.approx|div\.full|ex2|\.local", ptx), (name, kernel, element)
-            loads = re.findall(r"ld\.global\S*", ptx)
+            own = r"div\.full|ex2|\.approx" if name == "sine" else r"div\.full|ex2|\.approx|\.ftz|\.local"
+            assert not re.search(own, ptx), (name, kernel, element)  # NVIDIA's sine, beyond 2^48, has these two
+            loads = re.findall(r"ld\.global(?!\.nc)\S*", ptx)  # nc: the digits of 2/π there
             assert loads
             assert all(load in ("ld.global.v4.b32", "ld.global.v2.b64") for load in loads), (name, element, loads)
             if arithmetic == "double":

@@ -48,6 +48,8 @@ def _visit(expr: sympy.Expr, memo: dict[sympy.Basic, Ball], points: Tensor) -> B
 
 
 def _ball(expr: sympy.Expr, memo: dict[sympy.Basic, Ball], points: Tensor) -> Ball:
+    if expr in (sympy.nan, sympy.zoo):  # the value of log|x| at 0, where the piece is never reached
+        return Ball(torch.full_like(points, math.nan), torch.full_like(points, math.inf))
     if expr.is_number:
         value = torch.full_like(points, float(expr))
         exact = expr.is_Rational and sympy.Rational(float(expr)) == expr

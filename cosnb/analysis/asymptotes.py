@@ -9,15 +9,13 @@ from mpmath import mp
 
 from cosnb.analysis import limited
 from cosnb.analysis.findings import DIGITS, Finding
-from cosnb.analysis.numeric import Limit, Line, far_points, numeric, read_growth, read_off
+from cosnb.analysis.numeric import numeric
 from cosnb.analysis.pieces import Piece, split
 
 _SECONDS, _TAIL_SECONDS = 5.0, 20.0
 _FAR = (1003, 2011, 5003, 10007)  # primes: no period of a sine falls on them
 _ZERO_BITS = 160  # below 2^−160 a value is 0 in float32
 _FARTHEST = 1e4
-_LINE_SECONDS = 3.0
-_LINE_BITS = 800  # what e^x and sin x lose at 2²⁴⁰, and 500 bits more
 
 
 @lru_cache(maxsize=512)
@@ -58,69 +56,6 @@ def asymptote(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple[symp
     """Return slope and intercept of the line that `expr` approaches for x → `side` (±oo), None where there is none."""
     piece = _end_piece(expr, x, side)
     return None if piece is None else end_line(piece, side).value
-
-
-def far_line(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:
-    """Return what `asymptote` does, read off values at |x| = 2²⁰⁰ to 2²⁴⁰ where they tell: not proven, but soon.
-
-    SymPy's limits of a formula of 50 nodes run into their 5 s one after the other; this takes milliseconds. A slope or
-    intercept that is no fraction of small numbers has 40 digits. What changes too slowly to tell (1/ln x, ln x) is
-    left to `asymptote`.
-    """
-    line, _ = _far(expr, x, side)
-    return asymptote(expr, x, side) if isinstance(line, str) else line
-
-
-def far_limit(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> sympy.Expr | None:
-    """Return what `limit` does, found as by `far_line`."""
-    _, found = _far(expr, x, side)
-    return limit(expr, x, side) if isinstance(found, str) else found
-
-
-@lru_cache(maxsize=512)
-def far_growth(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> sympy.Expr | None:
-    """Return |x|^a·(m·ln|x| + c) where `expr` is that at |x| = 2²⁰⁰ to 2²⁴⁰ to 80 bits, and no line; else None.
-
-    a is a fraction: log(1 + x²) is 2·ln|x| there, (1 + x²)^(1/3) is |x|^(2/3).
-    """
-    try:
-        return limited.call(_far_growth, expr, x, side, seconds=_LINE_SECONDS)
-    except Exception:  # the time limit, and whatever mpmath stumbles over
-        return None
-
-
-def _far_growth(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> sympy.Expr | None:
-    sign = 1 if side == sympy.oo else -1
-    with mp.workprec(_LINE_BITS):
-        values = [mp.mpmathify(numeric(expr, x)(point)) for point in far_points(sign)]
-        if not all(mpmath.isfinite(value) and mp.im(value) == 0 and value != 0 for value in values):
-            return None
-        found = read_growth(far_points(1), [mp.re(value) for value in values])
-    if found is None or (found[1] == 0 and found[0] in (0, 1)):
-        return None
-    power, slope, intercept = found
-    return (sign * x) ** power * (slope * sympy.log(sign * x) + intercept)
-
-
-@lru_cache(maxsize=512)
-def _far(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple[Line, Limit]:
-    try:
-        return limited.call(_far_behaviour, expr, x, side, seconds=_LINE_SECONDS)
-    except Exception:  # the time limit (towers of exponentials), and whatever mpmath stumbles over
-        return "slow", "slow"
-
-
-def _far_behaviour(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> tuple[Line, Limit]:
-    sign = 1 if side == sympy.oo else -1
-    with mp.workprec(_LINE_BITS):
-        points = far_points(sign)
-        f = numeric(expr, x)
-        values = [mp.mpmathify(f(point)) for point in points]
-        if not all(mpmath.isfinite(value) for value in values):
-            return "slow", "slow"
-        if any(mp.im(value) != 0 for value in values):  # the formula is real on an interval alone
-            return None, None
-        return read_off(points, [mp.re(value) for value in values])
 
 
 def _end_piece(expr: sympy.Expr, x: sympy.Symbol, side: sympy.Expr) -> Piece | None:

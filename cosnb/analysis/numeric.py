@@ -7,11 +7,13 @@ from typing import Any, Literal, TypeAlias
 
 import mpmath
 import sympy
+from sympy.core.relational import Relational
 
 Line: TypeAlias = tuple[sympy.Expr, sympy.Expr] | Literal["slow"] | None
 Limit: TypeAlias = sympy.Expr | Literal["slow"] | None
 
 _LINE_DIGITS = 40
+_LARGEST = 2000  # bits of an exponent
 # No powers of two: sin(π·x) would be 0 at each. Eight, so that no sine rises or falls all the way by chance.
 _FACTORS = (16, 17, 35, 83, 2**24 + 1, 5 * 2**30 + 1, 3 * 2**40 + 7, 2**44 + 3)
 
@@ -24,15 +26,44 @@ def numeric(expr: sympy.Expr, x: sympy.Symbol) -> Any:
         "tanh": _tanh,
         "exp": _exp,
         **{name: partial(_wave, getattr(mpmath, name)) for name in ("sin", "cos", "tan")},
+        **{name: partial(_bounded, getattr(mpmath, name)) for name in ("sinh", "cosh", "erf", "erfc")},
     }
-    return sympy.lambdify(x, expr, [own, "mpmath"], cse=not expr.has(sympy.Piecewise))
+    if not expr.has(sympy.Piecewise):
+        return sympy.lambdify(x, expr, [own, "mpmath"], cse=True)
+    expr = expr.xreplace({sympy.zoo: sympy.nan}).replace(lambda e: isinstance(e, Relational), _of_reals)
+    return sympy.lambdify(x, expr, [own | {"ordered": _ordered}, "mpmath"])
+
+
+class ordered(sympy.Function):  # noqa: N801
+    """A side of a comparison, NaN where it is no real number: then no comparison holds."""
+
+    def _eval_is_extended_real(self) -> bool:
+        return True
+
+
+def _ordered(value: Any) -> Any:
+    return value if mpmath.im(value) == 0 else mpmath.nan
+
+
+def _of_reals(relation: Relational) -> sympy.Basic:
+    sides = [
+        ordered(side) if side.has(sympy.log) or any(not p.exp.is_Integer for p in side.atoms(sympy.Pow)) else side
+        for side in relation.args
+    ]
+    return relation.func(*sides)
 
 
 def _exp(value: Any) -> Any:
     # What takes e^x to an exponent of more than 2000 bits, e^(e^(2²⁰⁰)), would take mpmath for ever.
-    if mpmath.isfinite(value) and mpmath.mag(value) > 2000:
+    if mpmath.isfinite(value) and mpmath.mag(value) > _LARGEST:
         return mpmath.inf if mpmath.re(value) > 0 else mpmath.mpf(0)
     return mpmath.exp(value)
+
+
+def _bounded(function: Any, value: Any) -> Any:
+    if mpmath.isfinite(value) and mpmath.mag(value) > _LARGEST:  # as in `_exp`; erf has e^(−x²) in it
+        return function(mpmath.sign(value) * mpmath.inf) if mpmath.im(value) == 0 else mpmath.nan
+    return function(value)
 
 
 def _wave(function: Any, value: Any) -> Any:
@@ -50,6 +81,11 @@ def far_points(sign: int, power: int = 200) -> list[mpmath.mpf]:
     return [sign * mpmath.ldexp(factor, power) / 13 for factor in _FACTORS]
 
 
+def near_points(sign: int) -> list[mpmath.mpf]:
+    """Return eight numbers from ±82 to ±963, for `read_off` of what is too large farther out."""
+    return [sign * mpmath.mpf(size) / 13 for size in (1070, 1429, 2011, 3001, 4507, 6007, 9001, 12519)]
+
+
 def read_off(points: list[mpmath.mpf], values: list[mpmath.mpf]) -> tuple[Line, Limit]:
     """Return the line on which the values at `far_points` lie and their limit; "slow" where they do not tell."""
     first, *_, last = values
@@ -58,9 +94,9 @@ def read_off(points: list[mpmath.mpf], values: list[mpmath.mpf]) -> tuple[Line, 
     slope = (values[2] - values[0]) / (points[2] - points[0])
     if abs(slope) > 2**64:
         return None, infinite if grows else "slow"
-    slope, m = _number(slope)
+    slope, m = as_number(slope)
     offsets = [value - m * point for value, point in zip(values, points, strict=True)]
-    intercept, c = _number(offsets[-1])
+    intercept, c = as_number(offsets[-1])
     if all(abs(offset - c) <= mpmath.ldexp(max(1, abs(c)), -80) for offset in offsets):
         return (slope, intercept), infinite if slope else intercept
     if {mpmath.sign(b - a) for a, b in pairwise(offsets)} >= {-1, 1}:  # it oscillates
@@ -80,16 +116,18 @@ def read_growth(
         power = Fraction(int(mpmath.nint(mpmath.ldexp(exponent, 100))), 2**100).limit_denominator(most)
         a = mpmath.mpf(power.numerator) / power.denominator
         rest = [value / size**a for value, size in zip(values, sizes, strict=True)]
-        slope, m = _number((rest[-1] - rest[0]) / spread)
-        intercept, c = _number(rest[-1] - m * mpmath.log(sizes[-1]))
+        slope, m = as_number((rest[-1] - rest[0]) / spread)
+        intercept, c = as_number(rest[-1] - m * mpmath.log(sizes[-1]))
         gaps = [abs(r - m * mpmath.log(size) - c) for r, size in zip(rest, sizes, strict=True)]
         if max(gaps) <= mpmath.ldexp(abs(rest[-1]), -80):
             return sympy.Rational(power.numerator, power.denominator), slope, intercept
     return None
 
 
-def _number(value: mpmath.mpf) -> tuple[sympy.Expr, mpmath.mpf]:
+def as_number(value: mpmath.mpf) -> tuple[sympy.Expr, mpmath.mpf]:
     """Return the fraction of small numbers that `value` is to 1e-20, else its first digits; and what to reckon with."""
+    if mpmath.mag(value) > _LARGEST:
+        return sympy.Float(value, _LINE_DIGITS), value
     fraction = Fraction(int(mpmath.nint(mpmath.ldexp(value, 100))), 2**100).limit_denominator(1000)
     exact = mpmath.mpf(fraction.numerator) / fraction.denominator
     if abs(exact - value) <= mpmath.mpf(10) ** -20:

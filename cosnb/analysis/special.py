@@ -11,7 +11,8 @@ import sympy
 from mpmath import mp
 from sympy.core.relational import Relational
 
-from cosnb.analysis import limited
+from cosnb.analysis.choice import CLOSE, chosen, is_alone
+from cosnb.analysis.far import settled, slow_points
 from cosnb.analysis.numeric import far_points, numeric, read_off
 from cosnb.analysis.vanishing import NO_NUMBERS, zeros_near
 
@@ -19,8 +20,6 @@ _MAX_POINTS, _FAR_IRRATIONAL = 100, 8
 _FOLDED = 4  # pieces within pieces grow as the product of their numbers
 _BITS = 10_000  # at 2⁻¹⁰⁴⁰ a difference that vanishes as x⁸ still has 1,600 bits
 _FAR = 1000
-_SECONDS = 3.0
-_CLOSE = sympy.Rational(1, 2**100)  # nearer to a point than any other
 
 
 @lru_cache(maxsize=512)
@@ -30,10 +29,13 @@ def special_points(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, ...]:
     Those are zeros of divisors, of roots' and of logarithms' arguments within ±40 (of polynomials: all), and `==`; of
     irrational ones, which no format holds, those within ±8. The derivatives of `expr` are singular nowhere else.
     """
-    alone = {point for point in _borders(expr, x) if _is_alone(expr, x, point)}
-    known = {point for point in _singular(expr, x) | alone if not point.has(sympy.Float)}
-    found = {point for point in known if point.is_Rational or abs(float(point)) < _FAR_IRRATIONAL}
+    found = {point for point in _singular(expr, x) if _is_exact(point)}
+    found |= {point for point in _borders(expr, x) if _is_exact(point) and is_alone(expr, x, point)}
     return tuple(sorted(found, key=lambda point: sympy.N(point, 30))[:_MAX_POINTS])
+
+
+def _is_exact(point: sympy.Expr) -> bool:
+    return not point.has(sympy.Float) and (point.is_Rational or abs(float(point)) < _FAR_IRRATIONAL)
 
 
 @lru_cache(maxsize=512)
@@ -83,8 +85,8 @@ def values_apart(expr: sympy.Expr, x: sympy.Symbol) -> tuple[dict[sympy.Expr, sy
 
 def one_sided(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, side: int) -> sympy.Expr:
     """Return the formula without pieces that `expr` is next to `point`, at its right for `side` = 1, left for −1."""
-    near = point + side * _CLOSE
-    return _chosen(expr, x, near)
+    near = point + side * CLOSE
+    return chosen(expr, x, near)
 
 
 @lru_cache(maxsize=2048)
@@ -97,18 +99,15 @@ def near_limit(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, side: int) 
     if own is not None and own.is_finite:
         return own
     try:
-        found = limited.call(_read_near, formula, x, point, side, seconds=_SECONDS)
-        if found == "slow":
-            found = limited.call(_sympy_limit, formula, x, point, side, seconds=_SECONDS)
-    except Exception:  # the time limit, and whatever mpmath or SymPy stumbles over
+        return _read_near(formula, x, point, side)
+    except Exception:  # whatever mpmath stumbles over
         return None
-    return found
 
 
 def value_at(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr) -> sympy.Expr | None:
     """Return the value by substitution, ±oo too; None where that is no real number."""
     try:
-        value = _chosen(expr, x, point).subs(x, point)
+        value = chosen(expr, x, point).subs(x, point)
     except (TypeError, ValueError):  # a comparison with what is no number
         return None
     if value.has(*NO_NUMBERS) or value.is_extended_real is False:
@@ -131,7 +130,7 @@ def differ(one: sympy.Expr | None, other: sympy.Expr | None) -> bool:
 def _value(expr: sympy.Expr, plain: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, order: int) -> sympy.Expr:
     """Return what the derivative `plain` of `expr` is to be at a point: see `derivative`."""
     own = value_at(plain, x, point)
-    alone = _is_alone(expr, x, point)
+    alone = is_alone(expr, x, point)
     if own is not None and own.is_finite and (order == 0 or not alone):
         return own
     if order and any(one_sided(expr, x, point, s).has(*NO_NUMBERS) for s in (-1, 1)):
@@ -142,7 +141,7 @@ def _value(expr: sympy.Expr, plain: sympy.Expr, x: sympy.Symbol, point: sympy.Ex
         return limits[0]
     if alone:
         return sympy.nan if own is None else own
-    here = _chosen(expr, x, point)
+    here = chosen(expr, x, point)
     same = [one_sided(expr, x, point, s) == here for s in sides]
     if sum(same) == 1 and (limit := limits[same.index(True)]) is not None:
         return limit
@@ -158,40 +157,6 @@ def _is_real(formula: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, side: int)
     """Say whether a formula is real next to a point: √x is not for x < 0."""
     value = formula.subs(x, sympy.N(point, 40) + side * sympy.Float("1e-9", 40)).evalf(20)
     return bool(value.is_extended_real)
-
-
-def _chosen(expr: sympy.Expr, x: sympy.Symbol, number: sympy.Expr) -> sympy.Expr:
-    """Return the formula without pieces that holds at a number."""
-    if not expr.has(sympy.Piecewise):
-        return expr
-    if isinstance(expr, sympy.Piecewise):
-        held = (value for value, condition in expr.args if _holds(condition, x, number))
-        return _chosen(next(held, sympy.nan), x, number)
-    return expr.func(*(_chosen(arg, x, number) for arg in expr.args))
-
-
-def _holds(condition: sympy.Basic, x: sympy.Symbol, number: sympy.Expr) -> bool:
-    try:
-        return bool(condition.subs(x, number) == sympy.true)
-    except TypeError:  # a side of it is no real number there: log(x) <= 0 at 0 and left of it
-        return False
-
-
-def _is_alone(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr) -> bool:
-    """Say whether a piece holds at the point and on neither side of it."""
-    if not expr.has(sympy.Piecewise):
-        return False
-    if isinstance(expr, sympy.Piecewise):
-        here, *beside = (_index(expr, x, point + shift) for shift in (0, -_CLOSE, _CLOSE))
-        if here not in beside:
-            return True
-        return here is not None and _is_alone(expr.args[here][0], x, point)
-    return any(_is_alone(arg, x, point) for arg in expr.args)
-
-
-def _index(expr: sympy.Piecewise, x: sympy.Symbol, number: sympy.Expr) -> int | None:
-    holds = (i for i, (_, condition) in enumerate(expr.args) if _holds(condition, x, number))
-    return next(holds, None)
 
 
 def _marked(expr: sympy.Expr) -> sympy.Expr:
@@ -229,7 +194,7 @@ def _singular(expr: sympy.Expr, x: sympy.Symbol) -> frozenset[sympy.Expr]:
 def _is_singular(expr: sympy.Expr, x: sympy.Symbol, point: sympy.Expr) -> bool:
     # 0/x, a side of relu(x)/x, is 0 in SymPy and NaN in code.
     plain = expr.replace(lambda e: isinstance(e, sympy.Piecewise), lambda e: sympy.Dummy(real=True))
-    for formula in {plain, *(_chosen(expr, x, point + shift) for shift in (0, -_CLOSE, _CLOSE))}:
+    for formula in {plain, *(chosen(expr, x, point + shift) for shift in (0, -CLOSE, CLOSE))}:
         values = [u.subs(x, point).evalf(30) for u in _vanishing(formula)]
         if any(value.is_number and not value.has(*NO_NUMBERS) and abs(value) < 1e-20 for value in values):
             return True
@@ -248,17 +213,21 @@ def _borders(expr: sympy.Expr, x: sympy.Symbol) -> set[sympy.Expr]:
     return {point for r in relations for point in zeros_near(r.lhs - r.rhs, x)}
 
 
-def _read_near(formula: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, side: int) -> sympy.Expr | str | None:
+def _read_near(formula: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, side: int) -> sympy.Expr | None:
     with mp.workprec(_BITS):
-        far = far_points(side, _FAR)
         centre = mp.mpf(sympy.N(point, _BITS // 3)._to_mpmath(_BITS))
         f = numeric(formula, x)
-        values = [mp.mpmathify(f(centre + 1 / p)) for p in far]
-        if not all(mpmath.isfinite(value) and mp.im(value) == 0 for value in values):
+
+        def values(far: list[mpmath.mpf]) -> list[mpmath.mpf] | None:
+            found = [mp.mpmathify(f(centre + 1 / p)) for p in far]
+            real = all(mpmath.isfinite(value) and mp.im(value) == 0 for value in found)
+            return [mp.re(value) for value in found] if real else None
+
+        far = far_points(side, _FAR)
+        if (near := values(far)) is None:
             return None
-        return read_off(far, [mp.re(value) for value in values])[1]
-
-
-def _sympy_limit(formula: sympy.Expr, x: sympy.Symbol, point: sympy.Expr, side: int) -> sympy.Expr | None:
-    found = sympy.limit(formula, x, point, "+" if side > 0 else "-")
-    return found if found.is_number and found.is_extended_real and not found.has(*NO_NUMBERS) else None
+        limit = read_off(far, near)[1]
+        if isinstance(limit, str):  # as 1/ln|x|
+            slow = values([side * size for size in slow_points()])
+            return None if slow is None else settled(slow)
+        return limit

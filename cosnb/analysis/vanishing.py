@@ -1,6 +1,6 @@
 """Numbers at which a part of a formula vanishes, found soon and without proof: the candidates for special points."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from cosnb.analysis.numeric import numeric
 NO_NUMBERS = (sympy.nan, sympy.zoo)
 _REACH, _STEP = 40, 1 / 16  # of the search, whose grid holds the small binary fractions
 _MAX_POINTS = 100
+_ZOOMS = 4  # each by 24: the fourth root of a distance falls to 1/24
 
 
 @lru_cache(maxsize=1024)
@@ -40,23 +41,45 @@ def _branches(u: sympy.Expr) -> Iterator[sympy.Expr]:
 def _scanned(u: sympy.Expr, x: sympy.Symbol) -> list[sympy.Expr]:
     """Return zeros within ±40: changes of sign and places where |u| dips to 0, refined in 50 digits."""
     grid = numpy.arange(-_REACH, _REACH + _STEP / 2, _STEP)
-    with numpy.errstate(all="ignore"):
-        values = numpy.broadcast_to(numpy.asarray(sympy.lambdify(x, u, ["numpy", "scipy"])(grid), complex), grid.shape)
-    size = numpy.abs(numpy.where(values.imag == 0, values.real, numpy.nan))
-    real = values.real
+    double = sympy.lambdify(x, u, ["numpy", "scipy"])
+    real = _reals(double, grid)
+    size = numpy.abs(real)
     found: list[sympy.Expr] = []
     with mp.workdps(50):
         f = numeric(u, x)
         for i in range(1, len(grid) - 1):
-            if not numpy.isfinite(size[i]) or not (size[i] <= size[i - 1] or numpy.isnan(size[i - 1])):
+            if not numpy.isfinite(size[i]) or size[i] > size[i - 1] or size[i] > size[i + 1]:
                 continue
-            if not (size[i] <= size[i + 1] or numpy.isnan(size[i + 1])):
+            if size[i - 1] == size[i] == size[i + 1]:  # 0 or another number on an interval
                 continue
-            if size[i] < 0.5 or real[i] * real[i - 1] < 0 or real[i] * real[i + 1] < 0:
+            changes = real[i] * real[i - 1] < 0 or real[i] * real[i + 1] < 0
+            if changes or (size[i] < 0.5 and _dips(double, float(grid[i]), float(size[i]))):
                 point = _refined(f, float(grid[i]))
                 if point is not None and point not in found:
                     found.append(point)
     return found[:_MAX_POINTS]
+
+
+def _reals(double: Callable, points: numpy.ndarray) -> numpy.ndarray:
+    """Return values in float64, NaN where they are no real numbers."""
+    with numpy.errstate(all="ignore"):
+        values = numpy.broadcast_to(numpy.asarray(double(points), complex), points.shape)
+    return numpy.where(values.imag == 0, values.real, numpy.nan)
+
+
+def _dips(double: Callable, centre: float, least: float) -> bool:
+    """Say whether |u| falls below 1/20 of its value at a point of the grid next to it, by looking ever closer."""
+    width, first = _STEP, least
+    for _ in range(_ZOOMS):
+        if least == 0:
+            return True
+        points = centre + numpy.linspace(-width, width, 65)
+        size = numpy.abs(_reals(double, points))
+        if not numpy.isfinite(size).any():
+            return False
+        nearest = int(numpy.nanargmin(size))
+        centre, least, width = float(points[nearest]), float(size[nearest]), width / 24
+    return least < first / 20
 
 
 def _refined(f: object, start: float) -> sympy.Expr | None:

@@ -144,7 +144,7 @@ PERIODIC = frozenset(("sin", "cos", "tan"))
 REACH = 2.0**48
 
 # What selections.h adds for a Program's other operations.
-SELECTIONS = ("mask", "negative", "choose", "min", "max", "sign", "sqrt")
+SELECTIONS = ("mask", "negative", "signed", "choose", "min", "max", "sign", "sqrt")
 
 _FUNCTION = re.compile(r"(?:^/\*(?:(?!\*/).)*\*/\n)?^static inline \w+ cosnb_(\w+)\(.*?^}\n", re.DOTALL | re.MULTILINE)
 # A number with a point or a binary exponent is of the format, and so is each function.

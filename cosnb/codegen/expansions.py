@@ -3,39 +3,30 @@
 sin(x)/x has the second derivative 2·sin(x)/x³ − 2·cos(x)/x² − sin(x)/x, whose terms grow without bound for x → 0 while
 their sum tends to −1/3. The program is tried in float32 and float64 next to each special point; where it is off by more
 than 4 ulp, a polynomial about the point takes over, as the asymptote does at ±∞ (see `guards`). Its coefficients are
-those of Cauchy's formula on a circle around the point, in 50 digits: that asks for no algebra, and the circle shows
-whether the function is analytic there. How far it reaches and its degree are measured.
+those of Cauchy's formula (see `taylor`). How far it reaches and its degree are measured.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import mpmath
 import numpy
 import sympy
 from mpmath import mp, mpf
 
-from cosnb.analysis import limited
 from cosnb.analysis.numeric import numeric
 from cosnb.analysis.special import barriers, near_limit, one_sided, special_points
+from cosnb.analysis.taylor import BITS, KEPT, Series, taylor
 from cosnb.codegen.program import Program
 from cosnb.symbolic.functions import floor
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
-_BITS = 220
-_SAMPLES = 256  # on the circle: 128 coefficients, and what tells whether they are true
-_KEPT = _SAMPLES // 2
-_WIDEST, _NARROWEST = 4.0, 2.0**-7  # radii tried
-_CHECKED = 16  # Laurent coefficients of either end
-_TOLERANCE = mpf(2) ** -80  # of what vanishes for an analytic function, relative to the largest value on the circle
+_WIDEST = 4.0  # radius tried
 _GOOD = 4.0  # ulp that the program may be off by in NumPy, whose functions are a little better than those in C
 _TRUNCATED = 2.0**-56  # of the leading term: what the polynomial leaves out
 # Of the circle's radius, at most 0.65 of that of convergence. There 41 terms have double's digits.
 _SHARE = 0.6
 _FURTHER = 1.5  # than where the program was seen to be off, for it may be off between the points tried
-_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol)
     for centre in special_points(expr, x):
         far = [abs(point - float(centre)) for point in barriers(expr, x) if abs(point - float(centre)) > 1e-9]
         room = min([_WIDEST, *far])
-        sides = [_taylor(one_sided(expr, x, centre, side), x, centre, room) for side in (-1, 1)]
+        sides = [taylor(one_sided(expr, x, centre, side), x, centre, room) for side in (-1, 1)]
         needed = [
             _needed(functions, centre, side, _polynomial_truth(series, centre), _SHARE * series.radius)
             if series
@@ -78,14 +69,12 @@ def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol)
     return found
 
 
-def _is_true(
-    expr: sympy.Expr, x: sympy.Symbol, centre: sympy.Expr, side: int, radius: float, series: "_Series"
-) -> bool:
+def _is_true(expr: sympy.Expr, x: sympy.Symbol, centre: sympy.Expr, side: int, radius: float, series: Series) -> bool:
     """Say whether a series is the formula, pieces and all, at some points up to `radius`; SymPy chose the piece."""
     whole, truth = numeric(expr, x), _polynomial_truth(series, centre)
-    with mp.workprec(_BITS):
+    with mp.workprec(BITS):
         for share in (0.93, 0.41, 0.07):
-            point = mpf(sympy.N(centre, 80)._to_mpmath(_BITS)) + side * share * mpf(radius)
+            point = mpf(sympy.N(centre, 80)._to_mpmath(BITS)) + side * share * mpf(radius)
             try:
                 value = whole(point)
             except (ArithmeticError, ValueError, TypeError):
@@ -103,7 +92,7 @@ def polynomials(expr: sympy.Expr, x: sympy.Symbol) -> list[tuple[sympy.Expr, sym
     for centre in special_points(expr, x):
         far = [abs(point - float(centre)) for point in barriers(expr, x) if abs(point - float(centre)) > 1e-9]
         for side in (-1, 1):
-            series = _taylor(one_sided(expr, x, centre, side), x, centre, min([_WIDEST, *far]))
+            series = taylor(one_sided(expr, x, centre, side), x, centre, min([_WIDEST, *far]))
             if series is not None and _is_true(expr, x, centre, side, series.radius / 4, series):
                 radius = series.radius / 4
                 coefficients = _shortened(series, radius, 2.0**-74)
@@ -121,8 +110,8 @@ def _limit_near(
     if limit is None:
         return []
     truth = _formula_truth(one_sided(expr, x, centre, side), x)
-    with mp.workprec(_BITS):
-        value = mpf(sympy.N(limit, 40)._to_mpmath(_BITS))
+    with mp.workprec(BITS):
+        value = mpf(sympy.N(limit, 40)._to_mpmath(BITS))
     radius = _needed(functions, centre, side, truth, room, value)
     return [Expansion(centre, side, radius, (limit,))] if radius else []
 
@@ -171,71 +160,29 @@ def _horner(program: Program, y: int, coefficients: tuple[sympy.Expr, ...]) -> i
     return value
 
 
-@dataclass(frozen=True)
-class _Series:
-    coefficients: tuple[mpf, ...]
-    radius: float  # of the circle
-
-
-@lru_cache(maxsize=512)
-def _taylor(formula: sympy.Expr, x: sympy.Symbol, centre: sympy.Expr, room: float) -> _Series | None:
-    """Return the series of a formula without pieces about `centre`; None where it is not analytic there."""
-    try:
-        return limited.call(_on_circles, formula, x, centre, room, seconds=_SECONDS)
-    except Exception:  # the time limit, and whatever mpmath stumbles over
-        return None
-
-
-def _on_circles(formula: sympy.Expr, x: sympy.Symbol, centre: sympy.Expr, room: float) -> _Series | None:
-    with mp.workprec(_BITS):
-        f, c = numeric(formula, x), mpf(sympy.N(centre, 80)._to_mpmath(_BITS))
-        radius = room
-        while radius >= _NARROWEST:
-            coefficients = _on_circle(f, c, mpf(radius))
-            if coefficients is not None:
-                return _Series(coefficients, radius)
-            radius *= 2**-0.25
-    return None
-
-
-def _on_circle(f: Any, c: mpf, radius: mpf) -> tuple[mpf, ...] | None:
-    """Return the Taylor coefficients by Cauchy's formula, None where other Laurent coefficients do not vanish."""
-    turns = [mp.expjpi(mpf(2 * k) / _SAMPLES) for k in range(_SAMPLES)]
-    try:
-        # Half of the circle: f is real on the line, so the other half has the conjugate values.
-        half = [mp.mpmathify(f(c + radius * turn)) for turn in turns[: _SAMPLES // 2 + 1]]
-    except (ArithmeticError, ValueError):
-        return None
-    values = half + [mp.conj(value) for value in reversed(half[1:-1])]
-    if not all(map(mpmath.isfinite, values)):  # the circle meets another singular point
-        return None
-    largest = max(map(abs, values))
-
-    def coefficient(k: int) -> mpf:
-        return mp.re(mp.fdot((value, turns[-k * n % _SAMPLES]) for n, value in enumerate(values))) / _SAMPLES
-
-    others = [*range(_KEPT, _KEPT + _CHECKED), *range(-_CHECKED, 0)]
-    if any(abs(coefficient(k)) > _TOLERANCE * largest for k in others):
-        return None
-    sums = map(coefficient, range(_KEPT))
-    scaled = [mpf(0) if abs(total) < _TOLERANCE * largest else total for total in sums]
-    return tuple(total / radius**k for k, total in enumerate(scaled))
-
-
 Truth = Callable[[mpf], mpf]
 
 
-def _polynomial_truth(series: _Series, centre: sympy.Expr) -> Truth:
+def _polynomial_truth(series: Series, centre: sympy.Expr) -> Truth:
     """Return the series as a function of x, for |x − centre| ≤ _SHARE of the radius."""
-    backwards, exact = series.coefficients[::-1], mpf(sympy.N(centre, 80)._to_mpmath(_BITS))
-    return lambda point: mp.polyval(backwards, point - exact)
+    backwards, exact = series.coefficients[::-1], mpf(sympy.N(centre, 80)._to_mpmath(BITS))
+    leading = next((k for k, c in enumerate(series.coefficients) if c), 0)
+
+    def truth(point: mpf) -> mpf:
+        away = point - exact
+        octaves = mp.mag(series.radius) - mp.mag(away) if away else BITS
+        # Coefficients are at most 2⁸⁰/radiusᵏ of the leading one: beyond these, terms are below 2⁻¹⁶⁰ of its term.
+        kept = leading + 2 + (KEPT if octaves < 2 else 240 // (octaves - 1))
+        return mp.polyval(backwards[-kept:], away)
+
+    return truth
 
 
 def _formula_truth(formula: sympy.Expr, x: sympy.Symbol) -> Truth:
     f = numeric(formula, x)
 
     def truth(point: mpf) -> mpf:
-        with mp.workprec(10 * _BITS):
+        with mp.workprec(10 * BITS):
             return mp.re(f(point))
 
     return truth
@@ -255,8 +202,8 @@ def _needed(
         steps = numpy.concatenate([numpy.arange(0, 4, 1 / 32), numpy.arange(4, 24, 1 / 4), numpy.arange(24, finest)])
         points = (float(centre) + side * room * numpy.exp2(-steps)).astype(dtype)
         points = points[(points - float(centre)) * side > found]
-        with mp.workprec(_BITS):
-            exact = mpf(sympy.N(centre, 80)._to_mpmath(_BITS))
+        with mp.workprec(BITS):
+            exact = mpf(sympy.N(centre, 80)._to_mpmath(BITS))
             for point, value in zip(points, evaluate(points), strict=True):
                 if limit is not None and numpy.isfinite(value):
                     continue
@@ -276,9 +223,9 @@ def _is_off(value: float, truth: mpf, info: Any) -> bool:
     return bool(abs(mpf(value) - truth) > _GOOD * unit)
 
 
-def _shortened(series: _Series, radius: float, truncated: float = _TRUNCATED) -> tuple[sympy.Expr, ...]:
+def _shortened(series: Series, radius: float, truncated: float = _TRUNCATED) -> tuple[sympy.Expr, ...]:
     """Return as many coefficients as `radius` needs, small fractions as such."""
-    with mp.workprec(_BITS):
+    with mp.workprec(BITS):
         sizes = [abs(c) * mpf(radius) ** k for k, c in enumerate(series.coefficients)]
         leading = next((size for size in sizes if size), mpf(1))
         kept = len(sizes)

@@ -11,7 +11,7 @@ from cosnb.codegen.evaluate import with_odd_zeros
 from cosnb.codegen.expansions import emit
 from cosnb.codegen.guards import gives, lost_values, repairs
 from cosnb.codegen.program import Program
-from cosnb.codegen.quotient import lower_form
+from cosnb.codegen.quotient import is_odd, lower_form
 from cosnb.codegen.tree import Tree
 from cosnb.symbolic.normal_form import normal_form
 from cosnb.symbolic.stable import stable
@@ -31,7 +31,12 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         return lower(expr, x).times("dy")
     form = normal_form(expr, x)
     if form is not None:
-        return with_odd_zeros(lower_form(form, expr, x))
+        plain = lower_form(form, expr, x)
+        signed = with_odd_zeros(plain)
+        if signed is plain or not is_odd(form):
+            return signed
+        odd = lower_form(form, expr, x, odd=True)  # a selection less
+        return odd if with_odd_zeros(odd) is odd else signed
     program = Program(note=FALLBACK)
     program.result = _fallback(program, expr, x)
     return with_odd_zeros(program)
@@ -83,12 +88,12 @@ def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
         result = emit(program, expansion, given, result)
     for side, (tail, edge, limit) in enumerate(zip(needs.tails, edges, needs.limits, strict=True)):
         if tail is not None and edge is not None:
-            if tail.growth is not None:
-                beyond = Tree(program, {x: given}).lower(tail.growth)
+            if tail.form is not None:
+                beyond = tail.form.lower(program, {x: given})
             else:
                 beyond = program.add(program.mul(program.number(tail.slope), given), program.number(tail.intercept))
             result = program.where(program.emit(("lt", "gt")[side], given, edge), beyond, result)
-        elif limit is not None:
+        if limit is not None:
             infinity = program.number((-sympy.oo, sympy.oo)[side])
             result = program.where(program.emit("eq", given, infinity), program.number(limit), result)
     result = _at_points(program, result, apart, rest, x)

@@ -14,26 +14,37 @@ _EDGE, _EDGE_SCALED = (87, 700), (110, 760)
 NORMAL = "normal form: one exponential, one division"
 
 
-def lower_form(form: NormalForm, expr: sympy.Expr, x: sympy.Symbol) -> Program:
-    """Return the program with 1 − t by subtraction, or by expm1 where that halves the largest error measured."""
+def lower_form(form: NormalForm, expr: sympy.Expr, x: sympy.Symbol, odd: bool = False) -> Program:
+    """Return the program with 1 − t by subtraction, or by expm1 where that halves the largest error measured.
+
+    odd: f(|x|) is computed and takes the sign of x, so that f(−0) is −f(0).
+    """
     plain, exact = Program(note=NORMAL), Program(note=NORMAL)
-    plain.result = _quotient(plain, form)
+    plain.result = _quotient(plain, form, odd)
     plain.error, size = errors(plain, expr, x)
     form_with_s = with_s(form)
     if form_with_s == form:
         return plain
-    exact.result = _quotient(exact, form_with_s)
+    exact.result = _quotient(exact, form_with_s, odd)
     exact.error, exact_size = errors(exact, expr, x)
     return exact if 2 * exact_size < size else plain
 
 
-def _quotient(program: Program, form: NormalForm) -> int:
+def is_odd(form: NormalForm) -> bool:
+    """Say whether the branches show that f(−x) = −f(x)."""
+    right, left = form.positive, form.negative
+    signs = ((right.slope, left.slope, 1), (right.offset, left.offset, -1), (right.log, left.log, -1))
+    return all(sympy.expand(b * right.denominator - sign * a * left.denominator) == 0 for a, b, sign in signs)
+
+
+def _quotient(program: Program, form: NormalForm, odd: bool) -> int:
     """Emit (slope·x + offset + log·ln(1+t)) / denominator, the branches merged where they share parts.
 
     A branch whose numerator vanishes with t has t divided out and is multiplied at the end by t·2¹⁰⁰, then by 2⁻¹⁰⁰:
     its digits stay where t is subnormal. There |x| is held below the edge, so that ±inf gives the limit.
     """
-    (positive, power_positive), (negative, power_negative) = map(_without_power, (form.positive, form.negative))
+    sides = (form.positive, form.positive if odd else form.negative)
+    (positive, power_positive), (negative, power_negative) = map(_without_power, sides)
     powers = power_negative, power_positive
     scaled = max(powers) > 0 or positive.log != 0 or negative.log != 0
     x = program.input("x")
@@ -41,8 +52,10 @@ def _quotient(program: Program, form: NormalForm) -> int:
     size = program.emit("min", program.emit("abs", x), edge)
     is_negative = program.emit("negative", x)
     program.hints |= {edge: "edge", is_negative: "negative"}
-    held = x
-    if positive.slope != 0 or negative.slope != 0:
+    held = program.emit("abs", x) if odd else x
+    if odd and _vanishes(positive.slope):
+        held = size
+    elif not odd and (positive.slope != 0 or negative.slope != 0):
         held = _hold(program, form, x, edge, size, is_negative)
 
     exponent = program.neg(program.mul(program.number(form.rate), size))
@@ -55,7 +68,7 @@ def _quotient(program: Program, form: NormalForm) -> int:
     numerator = select(positive.offset, negative.offset)
     slope = select(positive.slope, negative.slope)
     if not program.is_number(slope, 0):
-        bounded = program.where(is_negative, program.neg(size), size)
+        bounded = size if odd else program.where(is_negative, program.neg(size), size)
         numerator = _times_x(program, slope, held, numerator, bounded)
     log = select(positive.log, negative.log)
     if not program.is_number(log, 0):
@@ -63,7 +76,8 @@ def _quotient(program: Program, form: NormalForm) -> int:
         program.hints[logarithm] = "log1p_t"
         numerator = program.add(program.mul(log, logarithm), numerator)
     quotient = program.div(numerator, select(positive.denominator, negative.denominator))
-    return _times_powers(program, quotient, powers, names[t], factors, is_negative)
+    result = _times_powers(program, quotient, powers, names[t], factors, is_negative)
+    return program.where(is_negative, program.neg(result), result) if odd else result
 
 
 def _hold(program: Program, form: NormalForm, x: int, edge: int, size: int, is_negative: int) -> int:

@@ -1,8 +1,10 @@
 """Interval bounds of a program's steps, which permit operations of limited range."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
+from cosnb.codegen.elementary import PERIODIC, REACH
 from cosnb.codegen.program import CONSTANTS, Program, Step
 
 Interval = tuple[float, float]
@@ -73,3 +75,20 @@ def _square(a: Interval) -> Interval:
 
 def _ordered(values: list[Any]) -> Interval:
     return EVERYTHING if any(math.isnan(value) for value in values) else (min(values), max(values))
+
+
+def unlimited(program: Program) -> list[int]:
+    """Return the arguments of sin, cos and tan that may be beyond the limit."""
+    found = intervals(program)
+    sines = [program.steps[index].args[0] for index in program.live() if program.steps[index].op in PERIODIC]
+    return [index for index in dict.fromkeys(sines) if max(-found[index][0], found[index][1]) > REACH]
+
+
+def with_far_sines(program: Program) -> Program:
+    """Return the program with `sin_everywhere` and its like for those whose argument may be beyond the limit."""
+    far = unlimited(program)
+    steps = [
+        Step(f"{step.op}_everywhere", step.args) if step.op in PERIODIC and step.args[0] in far else step
+        for step in program.steps
+    ]
+    return replace(program, steps=steps)

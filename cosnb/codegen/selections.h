@@ -24,6 +24,11 @@ static inline BITS cosnb_negative(REAL x) {
   return (BITS)0 - (cosnb_bits(x) >> SIGN_PLACE);
 }
 
+/* −a where x has a sign, else a. */
+static inline REAL cosnb_signed(REAL a, REAL x) {
+  return cosnb_from_bits(cosnb_bits(a) ^ (cosnb_bits(x) >> SIGN_PLACE << SIGN_PLACE));
+}
+
 /* a where the mask's bits are set, else b. */
 static inline REAL cosnb_choose(BITS mask, REAL a, REAL b) {
   return cosnb_from_bits((cosnb_bits(a) & mask) | (cosnb_bits(b) & ~mask));

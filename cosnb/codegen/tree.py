@@ -220,6 +220,13 @@ class Tree:
             return result
         if isinstance(condition, sympy.Not):
             return program.emit("not", self._condition(condition.args[0]))
+        if isinstance(condition, sympy.logic.boolalg.ITE):  # what SymPy makes of a comparison with pieces
+            first, second, third = map(self._condition, condition.args)
+            other = program.emit("and", program.emit("not", first), third)
+            return program.emit("or", program.emit("and", first, second), other)
+        if condition in (sympy.true, sympy.false):
+            zero = program.number(0)
+            return program.emit("eq" if condition else "ne", zero, zero)
         if not isinstance(condition, Relational):
             raise CosnbError(f"no target computes the condition {condition}")
         left, right = (self.lower(side) for side in condition.args)

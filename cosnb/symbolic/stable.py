@@ -12,16 +12,17 @@ from sympy.codegen.cfunctions import expm1, log1p
 from cosnb.symbolic.functions import erfc, sigmoid, softplus
 
 _HIGHEST = 3  # power of a divisor that is multiplied out
+_ROOTS = 4
 
 
 @lru_cache(maxsize=512)
 def stable(expr: sympy.Expr, half: bool = True) -> sympy.Expr:
     """Return an equal expression that loses no digits in a tail or at 0 where one of these rules helps.
 
-    r − r·σ(g), r ± r·erf(g), r ± r·tanh(g), r − r·tanh²(g), r·e^g − r, r − r·cos(g), r·cosh(g) − r become one product;
-    (1 + e^g)⁻ⁿ and e^g/(1 + e^g) are written by σ, sinh/cosh as tanh, ln(1 + e^g), ln σ(g), ln cosh(g) and ln(1 + g) as
-    softplus and log1p. Works for any expression in any symbols. half: σ(g) − ½ as tanh(g/2)/2 too, longer where a
-    target has no tanh.
+    r − r·σ(g), r ± r·erf(g), r ± r·tanh(g), r − r·tanh²(g), r·e^g − r, r − r·cos(g), r·cosh(g) − r and r·√(1 + g) − r
+    become one product; (1 + e^g)⁻ⁿ and e^g/(1 + e^g) are written by σ, sinh/cosh as tanh, ln(1 + e^g), ln σ(g), ln
+    cosh(g) and ln(1 + g) as softplus and log1p. Works for any expression in any symbols. half: σ(g) − ½ as
+    tanh(g/2)/2 too, longer where a target has no tanh.
     """
     shares = (-1, 1, sympy.Rational(-1, 2)) if half else (-1, 1)
     rules = (_power, _product, _logarithm, partial(_sum, shares))
@@ -91,9 +92,10 @@ def _logarithm(expr: sympy.Expr) -> sympy.Expr:
     argument = expr.args[0]
     if isinstance(argument, sigmoid):
         return -softplus(-argument.args[0])
-    if isinstance(argument, sympy.cosh):  # |g| + ln((1 + e^(−2|g|))/2)
+    if isinstance(argument, sympy.cosh):  # ln(1 + 2·sinh²(g/2)); |g| + ln((1 + e^(−2|g|))/2)
         size = sympy.Abs(*argument.args)
-        return size + log1p(expm1(-2 * size) / 2)
+        near, far = log1p(2 * sympy.sinh(size / 2) ** 2), size + log1p(expm1(-2 * size) / 2)
+        return sympy.Piecewise((near, size < 1), (far, True))
     constant, rest = sympy.expand(argument).as_coeff_Add()
     if constant != 1:
         return expr
@@ -105,6 +107,8 @@ def _sum(shares: tuple, expr: sympy.Expr) -> sympy.Expr:
     terms = list(expr.args)
     if (quotient := _over_one_divisor(terms)) is not None:
         return quotient
+    if (difference := _root_less_constant(terms)) is not None:
+        return difference
     for term in terms:
         powers = _powers(term)
         for head, power in powers.items():
@@ -119,6 +123,33 @@ def _sum(shares: tuple, expr: sympy.Expr) -> sympy.Expr:
                         pair = rest * product
                         return _sum(shares, sympy.Add(pair, *left)) if left else pair
     return expr
+
+
+def _root_less_constant(terms: list[sympy.Expr]) -> sympy.Expr | None:
+    """Return the sum with r·(b + u)^(p/q) − r·b^(p/q) as a multiple of u, for q ≤ 4; None where no terms are such."""
+    for term in terms:
+        for base, power in _powers(term).items():
+            constant, rest = base.as_coeff_Add()
+            if not (base.is_Add and constant.is_positive and power.is_Rational and 2 <= power.q <= _ROOTS):
+                continue
+            root, factor = sympy.root(constant, power.q), _reduced(_powers(term), by={base: power})
+            other = -factor * root**power.p
+            if not root.is_Rational or other not in terms:
+                continue
+            p, q, w = abs(power.p), power.q, sympy.Pow(base, sympy.Rational(1, power.q))
+            joined = factor * rest * _geometric(w, root, p) / _geometric(w, root, q)  # w − c is rest/(w^(q−1) + … )
+            if power < 0:
+                joined = -joined / (w * root) ** p
+            left = list(terms)
+            left.remove(term)
+            left.remove(other)
+            return sympy.Add(joined, *left)
+    return None
+
+
+def _geometric(w: sympy.Expr, c: sympy.Expr, n: int) -> sympy.Expr:
+    """Return (wⁿ − cⁿ)/(w − c)."""
+    return sympy.Add(*(w**k * c ** (n - 1 - k) for k in range(n)))
 
 
 def _over_one_divisor(terms: list[sympy.Expr]) -> sympy.Expr | None:

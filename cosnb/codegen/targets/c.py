@@ -5,6 +5,7 @@ contracts expressions; the elementary functions are the project's own (codegen.e
 """
 
 import copy
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 
@@ -13,8 +14,8 @@ import sympy
 
 from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, SELECTIONS, arguments, definitions
 from cosnb.codegen.printing import Target, assignments
-from cosnb.codegen.program import COMPARISONS, Program
-from cosnb.codegen.ranges import intervals
+from cosnb.codegen.program import COMPARISONS, Program, Step
+from cosnb.codegen.ranges import unlimited
 
 _SUFFIX = {"float": "f", "double": ""}
 _BITS = {"float": "uint32_t", "double": "uint64_t"}
@@ -35,6 +36,7 @@ def target(dtype: str, everywhere: bool = False) -> Target:
         "sign": f"cosnb_sign{f}({{0}})",
         "where": f"cosnb_choose{f}({{0}}, {{1}}, {{2}})",
         "negative": f"cosnb_negative{f}({{0}})",
+        "signed": f"cosnb_signed{f}({{0}}, {{1}})",
         "and": "({0} & {1})",
         "or": "({0} | {1})",
         "not": "~{0}",
@@ -90,7 +92,7 @@ def far(program: Program, name: str, dtype: str) -> str:
     beyond = copy.copy(program)
     beyond.steps, beyond.known = list(program.steps), dict(program.known)
     limit = beyond.number(REACH)
-    conditions = [beyond.emit("gt", beyond.emit("abs", index), limit) for index in _unlimited(program)]
+    conditions = [beyond.emit("gt", beyond.emit("abs", index), limit) for index in unlimited(program)]
     beyond.result = conditions[0] if conditions else beyond.number(0)
     for condition in conditions[1:]:
         beyond.result = beyond.emit("or", beyond.result, condition)
@@ -99,17 +101,22 @@ def far(program: Program, name: str, dtype: str) -> str:
 
 def reaches_far(program: Program) -> bool:
     """Say whether a sine, cosine or tangent may have an argument beyond the limit of those for vectors."""
-    return bool(_unlimited(program))
+    return bool(unlimited(program))
 
 
-def _unlimited(program: Program) -> list[int]:
-    """Return the arguments of sin, cos and tan that may be beyond the limit."""
-    found = intervals(program)
-    sines = [program.steps[index].args[0] for index in program.live() if program.steps[index].op in PERIODIC]
-    return [index for index in dict.fromkeys(sines) if max(-found[index][0], found[index][1]) > REACH]
+def _with_signs(program: Program) -> Program:
+    """Return the program with "signed", two operations on bits, for each choice of −a where x has a sign and else a."""
+    steps = list(program.steps)
+    for index, step in enumerate(steps):
+        if step.op == "where":
+            mask, minus, plus = step.args
+            if steps[mask].op == "negative" and steps[minus].op == "neg" and steps[minus].args == (plus,):
+                steps[index] = Step("signed", (plus, *steps[mask].args))
+    return dataclasses.replace(program, steps=steps)
 
 
 def _function(program: Program, name: str, dtype: str, returned: str, target: Target) -> str:
+    program = _with_signs(program)
     lines, result = assignments(program, target)
     inputs = ["dy", "x"] if "dy" in program.inputs() else ["x"]
     used = {program.steps[index].name for index in program.live()}
@@ -121,7 +128,7 @@ def _function(program: Program, name: str, dtype: str, returned: str, target: Ta
 
 def helpers(programs: Sequence[Program], dtype: str) -> str:
     """Return the definitions of all functions that the programs call."""
-    ops = {program.steps[index].op for program in programs for index in program.live()}
+    ops = {program.steps[index].op for program in map(_with_signs, programs) for index in program.live()}
     ops |= {"mask"} if ops & COMPARISONS.keys() else set()
     ops |= {"choose"} if "where" in ops else set()
     ops |= {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}

@@ -12,7 +12,7 @@ import struct
 import textwrap
 from collections.abc import Iterable
 
-from cosnb.codegen.elementary import definitions
+from cosnb.codegen.elementary import REACH, definitions
 from cosnb.errors import CosnbError
 
 # Triton takes a bare number for a float32 where both would fit, so float64 kernels name the type of what that rounds.
@@ -21,6 +21,20 @@ REAL = """# A number that float32 would round.
 def real(value: tl.constexpr):
     return tl.full((), value, tl.float64)
 """
+# {operation: its text}. Triton's own reduction is exact, and slow; a block without such a number leaves it out.
+EVERYWHERE = {
+    f"{name}_everywhere": f"""# The {name} of any number, beyond 2^48 Triton's own; NaN at infinity.
+@triton.jit
+def cosnb_{name}_everywhere(x):
+    far = (tl.abs(x) > {REACH}) & (tl.abs(x) < float("inf"))
+    y = cosnb_{name}(tl.where(far, 0.0, x))
+    if tl.max(far.to(tl.int32)) > 0:
+        large = tl.where(far, x, 0.0)
+        y = tl.where(far, {own}, y)
+    return y
+"""
+    for name, own in {"sin": "tl.sin(large)", "cos": "tl.cos(large)", "tan": "tl.sin(large) / tl.cos(large)"}.items()
+}
 _TYPES = {"float": "float32", "double": "float64", "uint32_t": "uint32", "uint64_t": "uint64", "int": "int1"}
 _SELECT = ("cosnb_select", "cosnb_selectf")  # masks for C compilers; tl.where here
 # Functions whose divisors lie between 1 and 16 whatever x is, so that "cosnb_quotient" will do.

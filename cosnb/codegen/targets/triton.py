@@ -13,7 +13,7 @@ Products and sums that belong together are explicit calls of fma, so launch with
 is 0 − x, so a zero at x = ±0 takes its sign from x where that would differ from C's. Its versions before 3.9 (seen in
 3.3) take subnormal float32 operands of divisions and roots for 0. Devices that are not NVIDIA's, and Triton's
 interpreter, have division and 2^y of Triton.
-Beyond 2^48 sine, cosine and tangent are those of 0: the device's own have a slow path, and the interpreter has none.
+Beyond 2^48 sine, cosine and tangent are Triton's, which have a slow path.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ from typing import Any
 import numpy
 import sympy
 
-from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, arguments
+from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, arguments
 from cosnb.codegen.evaluate import NUMPY, with_signed_zeros
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import CONSTANTS, Program, Step
-from cosnb.codegen.ranges import intervals
-from cosnb.codegen.targets.translation import REAL, functions, literal
+from cosnb.codegen.ranges import intervals, with_far_sines
+from cosnb.codegen.targets.translation import EVERYWHERE, REAL, functions, literal
 from cosnb.errors import CosnbError
 
 ARITHMETICS = ("float", "half", "double")
@@ -48,11 +48,6 @@ def cosnb_max(a, b):
 @triton.jit
 def cosnb_sign(a):
     return tl.where(a > 0, 1.0, tl.where(a < 0, -1.0, a))
-""",
-    "near": f"""# The argument of a sine, cosine or tangent: 0 beyond their limit of 2^48, NaN for infinity.
-@triton.jit
-def cosnb_near(x):
-    return tl.where(tl.abs(x) <= {REACH}, x, x * 0.0)
 """,
 }
 # The device's own approximations, (NVIDIA's, any device's).
@@ -145,7 +140,7 @@ def target(arithmetic: str) -> Target:
         templates |= {"div": "tl.div_rn({0}, {1})", "sqrt": "tl.sqrt_rn({0})"}
     templates |= {name: f"cosnb_{name}({{0}}, {{1}})" for name in ("min", "max")}
     templates |= {name: f"cosnb_{name}({arguments(name)})" for name in ("sign", *FUNCTIONS)}
-    templates |= {name: f"cosnb_{name}(cosnb_near({{0}}))" for name in PERIODIC}
+    templates |= {name: f"cosnb_{name}({{0}})" for name in EVERYWHERE}
     templates["power_of"] = templates["exp_product"]
     templates["power"] = "cosnb_pow({0}, {1}, 0.0)"
     templates |= {name + _NEGATED: f"cosnb_{name}(-{{0}})" for name in _EXPONENTIALS}
@@ -186,6 +181,7 @@ def source(value: Program, product: Program, arithmetic: str = "float", comment:
 
 def _in(arithmetic: str, program: Program) -> Program:
     """Return the program in the operations that an arithmetic has."""
+    program = with_far_sines(program)
     if arithmetic == "double":
         return program
     program = _with_quotients(program)
@@ -196,13 +192,13 @@ def _helpers(programs: Sequence[Program], given: Sequence[Program], arithmetic: 
     """Return the functions that the printed programs call; they were `given` in the operations of C."""
     used = [_operations(program) for program in programs]
     ops = used[0] | used[1]
-    ops |= {"near"} if ops & PERIODIC else set()
+    ops |= {op.removesuffix("_everywhere") for op in ops & EVERYWHERE.keys()}
     exponentials = _approximate_exponentials(used, given) if arithmetic == "half" else {}
     exact = (ops | {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}) & FUNCTIONS.keys() - exponentials.keys()
     elementary = functions(exact, "double" if arithmetic == "double" else "float", arithmetic != "double")
     if any("cosnb_max" in text for text in exponentials.values()):
         ops.add("max")
-    texts = [text for op, text in _SMALL.items() if op in ops] + list(exponentials.values())
+    texts = [text for op, text in (_SMALL | EVERYWHERE).items() if op in ops] + list(exponentials.values())
     device = ["cosnb_exp2"] if exponentials else []
     if "quotient" in ops or "cosnb_quotient" in elementary:
         texts.append(_QUOTIENT[arithmetic])
