@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import FunctionType
 
-import numpy
 import sympy
 
 from cosnb.codegen.printing import Target, assignments, python_number, python_templates
 from cosnb.codegen.program import Program
+from cosnb.host import modules, numpy
 
 TEMPLATES = {
     **python_templates("numpy"),
@@ -64,12 +64,7 @@ def evaluator(
     """
     lines, result = assignments(program, replace(NUMPY, templates={**NUMPY.templates, **templates}))
     body = "\n    ".join([*(f"{name} = {code}" for name, code in lines), f"return {result}"])
-    namespace: dict[str, object] = {"numpy": numpy}
-    namespace |= {name: dtype(value) for name, value in (values or {}).items()}
-    if "scipy." in body:
-        import scipy.special
-
-        namespace["scipy"] = scipy
+    namespace: dict[str, object] = {**modules(body), **{name: dtype(value) for name, value in (values or {}).items()}}
     exec(f"def f(x, dy=1):\n    {body}\n", namespace)
     compiled = namespace["f"]
 

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any
 
 import mpmath
-import numpy
 import sympy
 from mpmath import mp, mpf
 
@@ -21,6 +20,7 @@ from cosnb.analysis import limited
 from cosnb.analysis.numeric import numeric
 from cosnb.analysis.special import barriers, near_limit, one_sided, special_points
 from cosnb.codegen.program import Program
+from cosnb.host import numpy
 from cosnb.symbolic.functions import floor
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)

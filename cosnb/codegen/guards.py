@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import mpmath
-import numpy
 import sympy
 from mpmath import mp
 
@@ -21,6 +20,7 @@ from cosnb.analysis.special import special_points
 from cosnb.codegen.evaluate import evaluator
 from cosnb.codegen.expansions import Expansion, expansions
 from cosnb.codegen.program import Program
+from cosnb.host import lambdify, numpy
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
 _TINIEST = 2.0**-1000  # instead of 0, which has no logarithm
@@ -120,7 +120,7 @@ def _in_ulp(error: numpy.ndarray, size: numpy.ndarray) -> float:
 def _float64(term: sympy.Expr, x: sympy.Symbol) -> Callable[[numpy.ndarray], numpy.ndarray]:
     """Return `term` by NumPy, which takes an integer beyond 2⁶³ for an object that no function knows."""
     large = {number: sympy.Float(number, 17) for number in term.atoms(sympy.Integer) if abs(number) >= 2**53}
-    return lambda points: numpy.asarray(sympy.lambdify(x, term.xreplace(large), "numpy")(points))
+    return lambda points: numpy.asarray(lambdify(x, term.xreplace(large))(points))
 
 
 def _tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> Tail | None:

@@ -8,13 +8,13 @@ import copy
 from collections.abc import Sequence
 from functools import partial
 
-import numpy
 import sympy
 
 from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, SELECTIONS, arguments, definitions
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import COMPARISONS, Program
 from cosnb.codegen.ranges import intervals
+from cosnb.host import numpy
 
 _SUFFIX = {"float": "f", "double": ""}
 _BITS = {"float": "uint32_t", "double": "uint64_t"}
