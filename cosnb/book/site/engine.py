@@ -67,12 +67,17 @@ class Unavailable(Exception):  # noqa: N818
     """Pyodide could not be had, or could not compile; the message says why in one line."""
 
 
-def write(folder: Path) -> None:
-    """Write the files of the engine into `folder`, which is made; raises Unavailable."""
-    parts = [*(_runtime() / name for name in RUNTIME), *_archives()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in parts:
-        shutil.copyfile(path, folder / (path.name if path.name in RUNTIME else path.parent.name))
+def parts() -> dict[str, Path]:
+    """Return the engine's files in the cache by their names, made where they are not there; raises Unavailable."""
+    runtime = _runtime()
+    return {name: runtime / name for name in RUNTIME} | dict(zip(ARCHIVES, _archives(runtime), strict=True))
+
+
+def write(site: Path) -> None:
+    """Write the engine's files into a folder of the site, which is made; raises Unavailable."""
+    site.mkdir(parents=True, exist_ok=True)
+    for name, path in parts().items():
+        shutil.copyfile(path, site / name)
 
 
 def digest() -> str:
@@ -107,13 +112,13 @@ def _digest(entries: Iterable[tuple[str, Path]]) -> str:
     return hashlib.sha256("\n".join([VERSION, INTEGRITY, _COMPILE, *lines]).encode()).hexdigest()[:16]
 
 
-def _folder() -> Path:
+def _cache() -> Path:
     return cache_dir() / "pyodide"
 
 
 def _runtime() -> Path:
     """Return the folder of Pyodide's files, fetched and verified where it is not in the cache."""
-    kept = _folder() / VERSION
+    kept = _cache() / VERSION
     if all((kept / name).is_file() for name in RUNTIME):
         return kept
     with tempfile.TemporaryDirectory() as made:
@@ -132,10 +137,10 @@ def _runtime() -> Path:
     return kept
 
 
-def _archives() -> list[Path]:
-    runtime, found = _runtime(), []
+def _archives(runtime: Path) -> list[Path]:
+    found = []
     for name, entries in zip(ARCHIVES, (_libraries(), _own()), strict=True):
-        kept = _folder() / name / _digest(entries)
+        kept = _cache() / name / _digest(entries)
         if not kept.is_file():
             with tempfile.TemporaryDirectory() as made:
                 sources, script, target = (Path(made) / part for part in ("sources.zip", "compile.mjs", "made.zip"))

@@ -1,0 +1,31 @@
+"""A local web server for the built site: browsers start no engine from a file."""
+
+import functools
+import http.server
+from pathlib import Path
+
+from cosnb.errors import CosnbError
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    extensions_map = {  # noqa: RUF012  (as the base class has it)
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        ".js": "text/javascript",
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",  # else it is compiled only when all of it is there
+    }
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing of each request."""
+
+
+def server(site: Path, port: int = 0) -> http.server.ThreadingHTTPServer:
+    """Return a server of the folder `site` on this machine alone, at `port` or a free one; CosnbError where none is."""
+    if not (site / "index.html").is_file():
+        raise CosnbError(f"there is no site in {site}: say `cosnb book` first")
+    return http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(_Handler, directory=str(site)))
+
+
+def address(served: http.server.ThreadingHTTPServer) -> str:
+    """Return the address of the site."""
+    return f"http://127.0.0.1:{served.server_port}/"
