@@ -7,6 +7,7 @@ those of Cauchy's formula on a circle around the point, in 50 digits: that asks 
 whether the function is analytic there. How far it reaches and its degree are measured.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -252,8 +253,14 @@ def _needed(
     for evaluate, dtype in zip(functions, _TYPES, strict=True):
         info = numpy.finfo(dtype)
         finest = -info.minexp - info.nmant
-        steps = numpy.concatenate([numpy.arange(0, 4, 1 / 32), numpy.arange(4, 24, 1 / 4), numpy.arange(24, finest)])
-        points = (float(centre) + side * room * numpy.exp2(-steps)).astype(dtype)
+        steps = [
+            (k, j / parts)
+            for k in range(finest)
+            for parts in (32 if k < 4 else 4 if k < 24 else 1,)
+            for j in range(parts)
+        ]
+        distances = numpy.array([math.ldexp(1 - part / 2, -k) for k, part in steps])
+        points = (float(centre) + side * room * distances).astype(dtype)
         points = points[(points - float(centre)) * side > found]
         with mp.workprec(_BITS):
             exact = mpf(sympy.N(centre, 80)._to_mpmath(_BITS))

@@ -51,8 +51,8 @@ def add_to(commands: Any) -> None:
     serve = commands.add_parser(
         "serve",
         help="serve the built site on this machine",
-        description="Serve _build/site on this machine alone and print its address, until Ctrl-C. The page that computes "
-        "with a reader's own formula needs it; the others can be opened as files.",
+        description="Serve _build/site on this machine alone and print its address, until Ctrl-C. The page that "
+        "computes with a reader's own formula needs it; the others can be opened as files.",
     )
     serve.add_argument("--port", type=int, default=0, help="the port (default: a free one)")
     serve.set_defaults(command=_serve)

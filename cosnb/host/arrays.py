@@ -7,32 +7,19 @@ function is that of float64, rounded, so that the last digit may differ from Num
 
 import math
 import operator
-from array import array as _packed
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from functools import reduce
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
+
+from cosnb.host.ndarray import divide as divide
+from cosnb.host.ndarray import elementwise, float32, float64, format_of, ndarray
+from cosnb.host.ndarray import power as power
 
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 
 
-class float64(float):  # noqa: N801  (NumPy's name)
-    """A number that makes an array float64."""
-
-    type: ClassVar[Any]
-
-
-class float32(float):  # noqa: N801
-    """A number rounded to 24 bits, which makes an array float32."""
-
-    type: ClassVar[Any]
-
-    def __new__(cls, value: float = 0.0) -> "float32":
-        return super().__new__(cls, _packed("f", [value])[0])
-
-
-float64.type, float32.type = float64, float32
 _INFO = {
     float64: SimpleNamespace(max=float.fromhex("0x1.fffffffffffffp+1023"), minexp=-1022, nmant=52, tiny=2.0**-1022),
     float32: SimpleNamespace(max=float.fromhex("0x1.fffffep+127"), minexp=-126, nmant=23, tiny=2.0**-126),
@@ -44,111 +31,6 @@ def finfo(dtype: Any) -> Any:
     found = _INFO[dtype]
     found.eps = 2.0**-found.nmant
     return found
-
-
-class ndarray:  # noqa: N801
-    """A list of numbers with the format that they are rounded to: float64, float32 or bool. `shape` is (n,) or ()."""
-
-    __slots__ = ("dtype", "shape", "values")
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, values: list[Any], dtype: Any, shape: tuple[int, ...] | None = None) -> None:
-        self.values = _packed("f", values).tolist() if dtype is float32 else values
-        self.dtype, self.shape = dtype, (len(values),) if shape is None else shape
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.values)
-
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, ndarray):
-            return ndarray([value for value, kept in zip(self.values, key.values, strict=True) if kept], self.dtype)
-        return ndarray(self.values[key], self.dtype) if isinstance(key, slice) else self.values[key]
-
-    def tolist(self) -> list[Any]:
-        return list(self.values)
-
-    def astype(self, dtype: Any, **_: Any) -> "ndarray":
-        return asarray(self, dtype)
-
-    def any(self) -> bool:
-        return any(self.values)
-
-    def all(self) -> bool:
-        return all(self.values)
-
-    @property
-    def real(self) -> "ndarray":
-        return self
-
-    @property
-    def imag(self) -> "ndarray":
-        return ndarray([0.0] * len(self), self.dtype, self.shape)
-
-    def __neg__(self) -> "ndarray":
-        return ndarray([-value for value in self.values], self.dtype, self.shape)
-
-    def __invert__(self) -> "ndarray":
-        return ndarray([not value for value in self.values], bool, self.shape)
-
-    def __pow__(self, other: Any) -> "ndarray":
-        return power(self, other)
-
-    def __rpow__(self, other: Any) -> "ndarray":
-        return power(other, self)
-
-
-def _format(*operands: Any) -> Any:
-    """Return the format of a result: float32 where one operand has it and none has float64."""
-    found = {part.dtype if isinstance(part, ndarray) else type(part) for part in operands}
-    return float32 if float32 in found and float64 not in found else float64
-
-
-def _spread(*operands: Any) -> tuple[list[Sequence[Any]], tuple[int, ...]]:
-    """Return the operands' numbers, as many of each as the longest has, and the shape."""
-    shape = next((part.shape for part in operands if isinstance(part, ndarray) and part.shape), ())
-    count = shape[0] if shape else 1
-    return [
-        (part.values if part.shape == shape else part.values * count) if isinstance(part, ndarray) else [part] * count
-        for part in operands
-    ], shape
-
-
-def _elementwise(function: Callable[..., Any], careful: Callable[..., Any], dtype: Any = None) -> Callable[..., Any]:
-    """Return `function` of arrays and numbers; `careful` is it where Python raises what IEEE has a value for."""
-
-    def apply(*operands: Any) -> Any:
-        operands = tuple(asarray(part) if isinstance(part, (list, tuple)) else part for part in operands)
-        if not any(isinstance(part, ndarray) for part in operands):
-            value = careful(*operands)
-            return value if dtype is bool else _format(*operands)(value)
-        columns, shape = _spread(*operands)
-        try:
-            values = list(map(function, *columns))
-        except (ArithmeticError, ValueError):
-            values = list(map(careful, *columns))
-        return ndarray(values, dtype or _format(*operands), shape)
-
-    return apply
-
-
-def _divide(a: float, b: float) -> float:
-    if b != 0:
-        return a / b
-    return nan if a == 0 or a != a else math.copysign(inf, a) * math.copysign(1.0, b)
-
-
-def _power(a: float, b: float) -> float:
-    try:
-        return math.pow(a, b)
-    except OverflowError:
-        return -inf if a < 0 and b % 2 == 1 else inf
-    except ValueError:  # 0 to a negative power, or a negative number to one that is not whole
-        if a == 0:
-            return math.copysign(inf, a) if b % 2 == 1 else inf
-        return nan
 
 
 def _or_else(function: Callable[[float], float], overflow: Callable[[float], float], domain: Any = None) -> Any:
@@ -172,7 +54,7 @@ def _below(edge: float, limit: Callable[[float], float]) -> Callable[[float], fl
 def _unary(name: str, overflow: float | Callable[[float], float] = inf, domain: Any = None) -> Callable[..., Any]:
     function = getattr(math, name)
     high = overflow if callable(overflow) else lambda value: overflow
-    return _elementwise(function, _or_else(function, high, domain))
+    return elementwise(function, _or_else(function, high, domain))
 
 
 exp, expm1, cosh = _unary("exp"), _unary("expm1"), _unary("cosh")
@@ -191,22 +73,20 @@ def _whole(function: Callable[[float], int]) -> Callable[..., Any]:
     def rounded(value: float) -> float:
         return float(function(value)) if math.isfinite(value) else value
 
-    return _elementwise(rounded, rounded)
+    return elementwise(rounded, rounded)
 
 
 def _simple(function: Callable[..., Any], dtype: Any = None) -> Callable[..., Any]:
-    return _elementwise(function, function, dtype)
+    return elementwise(function, function, dtype)
 
 
 floor, ceil = _whole(math.floor), _whole(math.ceil)
 abs_, square = _simple(abs), _simple(lambda value: value * value)
-absolute = abs_
 sign = _simple(lambda value: value if value != value else float((value > 0) - (value < 0)))
 isnan, isfinite = _simple(math.isnan, bool), _simple(math.isfinite, bool)
 signbit = _simple(lambda value: math.copysign(1.0, value) < 0, bool)
 minimum = _simple(lambda a, b: a if a != a or a < b else b)
 maximum = _simple(lambda a, b: a if a != a or a > b else b)
-power, divide = _elementwise(math.pow, _power), _elementwise(operator.truediv, _divide)
 where = _simple(lambda chosen, value, otherwise: value if chosen else otherwise)
 heaviside = _simple(lambda value, at: at if value == 0 else value if value != value else float(value > 0))
 
@@ -230,20 +110,6 @@ def nan_to_num(values: Any, *, nan: float, posinf: float, neginf: float) -> Any:
     return _simple(_nan_to_num)(values, nan, posinf, neginf)
 
 
-def _install(name: str, function: Callable[[Any, Any], Any], careful: Any = None, dtype: Any = None) -> None:
-    """Give arrays an operator, and the one for an array on the right."""
-    both = _elementwise(function, careful or function, dtype)
-    setattr(ndarray, f"__{name}__", lambda self, other: both(self, other))
-    setattr(ndarray, f"__r{name}__", lambda self, other: both(other, self))
-
-
-for _name in ("add", "sub", "mul"):
-    _install(_name, getattr(operator, _name))
-_install("truediv", operator.truediv, _divide)
-for _name in ("and", "or"):
-    _install(_name, getattr(operator, f"{_name}_"), dtype=bool)
-for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    _install(_name, getattr(operator, _name), dtype=bool)
 less, less_equal, greater, greater_equal, equal, not_equal = (
     _simple(getattr(operator, name), bool) for name in ("lt", "le", "gt", "ge", "eq", "ne")
 )
@@ -271,10 +137,9 @@ def asarray(values: Any, dtype: Any = None) -> ndarray:
     """Return an array of numbers, a list or one number, of a format (default: the numbers' own)."""
     dtype = {float: float64, complex: float64}.get(dtype, dtype)
     if isinstance(values, ndarray):
-        same = dtype is None or dtype is values.dtype
-        return values if same else ndarray([dtype(value) for value in values], dtype, values.shape)
+        return values if dtype is None else values.astype(dtype)
     if not isinstance(values, Iterable):
-        return ndarray([float(values)], dtype or _format(values), ())
+        return ndarray([float(values)], dtype or format_of(values), ())
     numbers = list(values)
     if dtype is None:
         dtype = bool if numbers and all(isinstance(value, bool) for value in numbers) else float64
@@ -298,7 +163,7 @@ def linspace(start: float, stop: float, count: int) -> ndarray:
 
 def concatenate(parts: Sequence[ndarray]) -> ndarray:
     """Return one array after the other."""
-    return ndarray([value for part in parts for value in part], _format(*parts))
+    return ndarray([value for part in parts for value in part], format_of(*parts))
 
 
 def broadcast_to(values: Any, shape: tuple[int, ...]) -> ndarray:
@@ -349,12 +214,18 @@ def errstate(**_: str) -> nullcontext[None]:
     return nullcontext()
 
 
+log10 = _unary("log10", domain=_below(0, lambda value: -inf))
 # What SymPy's printer for NumPy and SciPy calls by these names.
-NAMES = {name: value for name, value in globals().items() if not name.startswith("_")}
-NAMES |= {"abs": abs_, "amax": max, "amin": min, "erf": special.erf, "erfc": special.erfc, "log10": _unary("log10")}
+_PRINTED = (
+    "exp expm1 exp2 log log1p log2 log10 logaddexp sqrt cbrt power sign heaviside floor ceil where select minimum maximum "
+    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh nan inf pi e "
+    "less less_equal greater greater_equal equal not_equal logical_and logical_or logical_not"
+)
+NAMES: dict[str, Any] = {name: globals()[name] for name in _PRINTED.split()}
+NAMES |= {"abs": abs_, "amax": max, "amin": min, "erf": special.erf, "erfc": special.erfc}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "abs":  # Python's own is used above
+    if name in ("abs", "absolute"):  # Python's own is used above
         return abs_
     raise AttributeError(f"cosnb.host.arrays has no {name}, which NumPy may have")
