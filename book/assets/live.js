@@ -11,7 +11,7 @@
   const TARGETS = { pytorch: "PyTorch", c: "C", triton: "Triton", numpy: "NumPy", vega: "Vega" };
   // Seconds after which a part is ended; the first one that is asked for waits for the engine too.
   const LIMITS = { curves: 20, form: 60, properties: 90 };
-  const limit = (part) => Number(root.dataset.seconds) || LIMITS[part] || 60;
+  const limit = (part) => (part !== "curves" && Number(root.dataset.seconds)) || LIMITS[part] || 60;
   let moved = {}; // values of the sliders that the reader has moved
   let round = 0; // of formulas: what comes for an earlier one is dropped
 
@@ -29,6 +29,7 @@
     #wanted = []; // [part, show], the first one under way
     #timer = 0;
     #ready = false;
+    #running = false;
 
     constructor(step = () => {}) {
       this.step = step;
@@ -57,11 +58,12 @@
     ask(part, text, values, show) {
       this.#wanted.push({ part, text, values, show });
       this.load();
-      if (this.#ready && this.#wanted.length === 1) this.#next();
+      this.#next();
     }
 
     #next() {
-      if (!this.#wanted.length) return;
+      if (!this.#ready || this.#running || !this.#wanted.length) return;
+      this.#running = true;
       const { part, text, values } = this.#wanted[0];
       this.#worker.postMessage({ part, text, values });
       this.#timer = setTimeout(() => {
@@ -80,11 +82,12 @@
         this.#next();
       } else {
         clearTimeout(this.#timer);
+        this.#running = false;
         const asked = this.#wanted[0];
         if (part) this.#wanted.shift();
         else this.end(this.#wanted.length, false);
         asked?.show(fault ? { error: `The engine failed: ${fault}` } : value);
-        if (part) this.#next();
+        this.#next();
       }
     }
 
@@ -95,7 +98,7 @@
       this.#worker?.terminate();
       this.#worker = null;
       this.starting = undefined;
-      this.#ready = false;
+      this.#ready = this.#running = false;
       if (again) this.load();
     }
 
@@ -139,17 +142,20 @@
 
   function ask(text, values, current) {
     if (thorough.isBusy) thorough.end();
-    for (const part of ["form", ...Object.keys(TARGETS)]) {
-      const box = results.querySelector(`.live-${part}`);
-      box.replaceChildren(element("p", { class: "live-wait" }, "…"));
-      thorough.ask(part, text, values, current((value) => (part === "form" ? showForm : showCode)(box, value, part)));
-    }
-    const box = results.querySelector(".live-properties");
-    box.replaceChildren(element("p", { class: "live-wait" }, "…"));
-    thorough.ask("properties", text, values, current((value) => {
-      showProperties(box, value);
-      say(value.error ? "The properties were not found." : "Properties, normal form and code are there.");
-    }));
+    const box = (name) => results.querySelector(`.live-${name}`);
+    const ask = (part, show) => {
+      box(part).replaceChildren(element("p", { class: "live-wait" }, "…"));
+      thorough.ask(part, text, values, current((value) => show(box(part), value, part)));
+    };
+    for (const part of ["properties", ...Object.keys(TARGETS)]) box(part).replaceChildren();
+    ask("form", (place, value) => {
+      showForm(place, value);
+      if (!value.error) for (const target of Object.keys(TARGETS)) ask(target, showCode);
+      ask("properties", (place, value) => {
+        showProperties(place, value);
+        say(value.error ? "The properties were not found." : "Properties, normal form and code are there.");
+      });
+    });
   }
 
   function frame() {

@@ -35,8 +35,8 @@ def modules(code: str) -> dict[str, Any]:
 def lambdify(x: sympy.Symbol, expr: sympy.Expr, special: bool = False) -> Callable[[Any], Any]:
     """Return `expr` as SymPy prints it for NumPy, and with `special` for SciPy too, as a function of an array."""
     if not IN_BROWSER:
-        return sympy.lambdify(x, expr, ["numpy", *(["scipy"] if special else [])])  # type: ignore[no-any-return]
+        return sympy.lambdify(x, expr, ["numpy", *(["scipy"] if special else [])])
     from sympy.printing.numpy import SciPyPrinter
 
     printer = SciPyPrinter({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True})
-    return sympy.lambdify(x, expr, [numpy.NAMES], printer=printer)  # type: ignore[attr-defined, no-any-return]
+    return sympy.lambdify(x, expr, [numpy.NAMES], printer=printer)  # type: ignore[attr-defined]

@@ -217,8 +217,8 @@ def errstate(**_: str) -> nullcontext[None]:
 log10 = _unary("log10", domain=_below(0, lambda value: -inf))
 # What SymPy's printer for NumPy and SciPy calls by these names.
 _PRINTED = (
-    "exp expm1 exp2 log log1p log2 log10 logaddexp sqrt cbrt power sign heaviside floor ceil where select minimum maximum "
-    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh nan inf pi e "
+    "exp expm1 exp2 log log1p log2 log10 logaddexp sqrt cbrt power sign heaviside floor ceil where select minimum "
+    "maximum sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh nan inf pi e "
     "less less_equal greater greater_equal equal not_equal logical_and logical_or logical_not"
 )
 NAMES: dict[str, Any] = {name: globals()[name] for name in _PRINTED.split()}

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import sys
 from pathlib import Path
 
 from cosnb.errors import CosnbError
@@ -19,11 +20,18 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         """Say nothing of each request."""
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing where a reader went to another page before all of this one had been sent."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 def server(site: Path, port: int = 0) -> http.server.ThreadingHTTPServer:
     """Return a server of the folder `site` on this machine alone, at `port` or a free one; CosnbError where none is."""
     if not (site / "index.html").is_file():
         raise CosnbError(f"there is no site in {site}: say `cosnb book` first")
-    return http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(_Handler, directory=str(site)))
+    return _Server(("127.0.0.1", port), functools.partial(_Handler, directory=str(site)))
 
 
 def address(served: http.server.ThreadingHTTPServer) -> str:
