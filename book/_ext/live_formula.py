@@ -28,7 +28,7 @@ _SCRIPT = re.compile(r"<script(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.
 _HANDLER = re.compile(r"""\son[a-z]+=(?:"([^"]*)"|'([^']*)')""")
 _DATA = re.compile(r"""\bsrc=|type=["']?application/(?:ld\+)?json""")
 _FORM = """<div class="live" data-engine="{digest}" data-colab="{colab}">
-<form class="live-form" autocomplete="off">
+<form class="live-ask" autocomplete="off">
 <label for="live-text">f(x) =</label>
 <input id="live-text" list="live-names" value="x*tanh(exp(x))" maxlength="2000" spellcheck="false" autocapitalize="off">
 <datalist id="live-names">{options}</datalist>

@@ -4,7 +4,7 @@
 
 (() => {
   const root = document.querySelector(".live");
-  const form = root.querySelector(".live-form");
+  const form = root.querySelector(".live-ask");
   const field = form.querySelector("input");
   const results = root.querySelector(".live-results");
   const folder = new URL("../_static/live/", location.href).href;
