@@ -35,10 +35,6 @@
       this.step = step;
     }
 
-    get isBusy() {
-      return this.#wanted.length > 0;
-    }
-
     async #start() {
       this.#ready = false;
       const source = await (await fetch(`${folder}../live-worker.js?${root.dataset.engine}`)).text();
@@ -102,8 +98,10 @@
       if (again) this.load();
     }
 
-    drop() {
-      this.#wanted.splice(1);
+    // Drops what is asked for; what is under way is ended, or with `patient` waited for.
+    forget(patient) {
+      if (this.#running && !patient) this.end();
+      else this.#wanted.splice(this.#running ? 1 : 0);
     }
   }
 
@@ -130,7 +128,7 @@
     const current = (show) => (value) => mine === round && show(value);
     const hash = [["f", text], ...Object.entries(values)].map((pair) => pair.map(encodeURIComponent).join("="));
     history.replaceState(null, "", `#${hash.join("&")}`);
-    quick.drop();
+    quick.forget(true);
     quick.ask("curves", text, values, current((value) => {
       fail(value.error ?? "");
       if (value.error) return say("");
@@ -141,7 +139,7 @@
   }
 
   function ask(text, values, current) {
-    if (thorough.isBusy) thorough.end();
+    thorough.forget(false);
     const box = (name) => results.querySelector(`.live-${name}`);
     const ask = (part, show) => {
       box(part).replaceChildren(element("p", { class: "live-wait" }, "…"));
@@ -165,6 +163,7 @@
       element("div", { class: "live-formula" }),
       element("div", { class: "live-sliders" }),
       element("div", { class: "live-plot" }),
+      element("p", { class: "live-share" }),
       ...part("Derivatives", "derivatives"),
       ...part("Properties", "properties"),
       ...part("Normal form", "form"),
@@ -176,10 +175,13 @@
   }
 
   const math = (tex) => element("div", { class: "mathjax_process live-math", tabindex: "0" }, `\\[${tex}\\]`);
+  let typesetting = null; // one after the other
   function typeset(box, ...formulas) {
-    MathJax.typesetClear?.([box]);
     box.replaceChildren(...formulas.map(math));
-    MathJax.startup.promise.then(() => MathJax.typesetPromise([box]));
+    typesetting = (typesetting ?? MathJax.startup.promise).then(() => {
+      MathJax.typesetClear([box]);
+      return MathJax.typesetPromise([box]);
+    });
   }
 
   let drawn = null;
@@ -192,9 +194,12 @@
     typeset(results.querySelector(".live-derivatives"), ...value.orders.slice(1).map((order) => order.latex));
     showSliders(value.parameters);
     const colab = element("a", { href: root.dataset.colab, class: "live-button", rel: "noopener" }, "Train with it on Colab");
-    const quoted = JSON.stringify(field.value);
-    const line = element("code", {}, `formula = ${quoted}`);
-    results.querySelector(".live-training").replaceChildren(colab, " In its cell of parameters, set ", line, ".");
+    const put = Object.entries(value.parameters).map((pair) => pair.join("=")).join(", ");
+    const lines = [`formula = ${JSON.stringify(field.value)}`, ...(put ? [`parameters = ${JSON.stringify(put)}`] : [])];
+    const set = lines.flatMap((line, k) => [k ? " and " : " In its cell of parameters, set ", element("code", {}, line)]);
+    results.querySelector(".live-training").replaceChildren(colab, ...set, ".");
+    const link = element("a", { href: location.hash }, "A link to this formula");
+    results.querySelector(".live-share").replaceChildren(link, ".");
   }
 
   const number = (text) => {

@@ -141,6 +141,8 @@ def test_a_parameter_has_a_slider_that_an_arrow_key_moves(home: "playwright.Page
     expect(home.locator(".live-sliders span")).to_have_text("a = 1.02")
     expect(home.locator(".live-plot .live-line-0").first).not_to_have_attribute("d", before)
     assert home.url.endswith("#f=x*sigmoid(a*x)&a=1.02")
+    expect(home.locator(".live-share a")).to_have_attribute("href", "#f=x*sigmoid(a*x)&a=1.02")
+    expect(home.locator(".live-training")).to_contain_text('parameters = "a=51/50"')
 
 
 def test_a_mistake_is_shown_at_its_column_and_mended(home: "playwright.Page") -> None:
