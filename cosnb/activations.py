@@ -11,29 +11,23 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
 
-from cosnb.analysis import calculus, special
-from cosnb.analysis.findings import Properties
-from cosnb.codegen import sources
-from cosnb.codegen.lower import lower, lower_directly
-from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
+from cosnb.function import Function, exact, read
 from cosnb.kernels import operators
 from cosnb.kernels.autograd import AutogradFunction, Orders
 from cosnb.kernels.layout import FORMATS, refusal
 from cosnb.kernels.learnable import OpenFunction
 from cosnb.kernels.torch_internals import fx_leaf, is_constant, is_recorded, runs_at_trace, untraced
 from cosnb.symbolic import catalogue, parsing
-from cosnb.symbolic.catalogue import Formula, x
-from cosnb.symbolic.grammar import parameter_value
+from cosnb.symbolic.catalogue import Formula
 from cosnb.symbolic.text import formula_text
-from cosnb.symbolic.vocabulary import find, takes
 
 # Dynamo of PyTorch 2.8 cannot call `_prepare` while it traces, for its argument is no constant; 2.13 can. Before 2.13
 # it is called beforehand, in 0.1 s or so.
 PREPARES = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 13)
 
 
-class Activation:
+class Activation(Function):
     """An elementwise activation function made from a formula.
 
     `expr` is a SymPy expression in the real symbol `x`, parameters filled in. Calling the object applies it to a
@@ -45,15 +39,7 @@ class Activation:
     """
 
     def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> None:
-        self.formula = formula
-        self.name = formula.name
-        self.x = x
-        self.parameters = parameters
-        self.expr: sympy.Expr = formula.expr.subs(parameters)
-        undefined = sympy.nan if not formula.expr.has(sympy.nan) else sympy.zoo  # 1/abs(x) is NaN at 0
-        if self.expr.has(sympy.zoo, undefined, sympy.oo, -sympy.oo, sympy.I):
-            values = ", ".join(f"{symbol} = {value}" for symbol, value in parameters.items())
-            raise CosnbError(f"{self.name} is no real number for any x with {values}: give it other parameters")
+        super().__init__(formula, parameters)
         self._key = (formula.name, formula.title, formula.expr, frozenset(parameters.items()))
         self._kernels: dict[int, operators.Kernel] = {}
         self._orders = Orders(self.kernel)
@@ -110,37 +96,6 @@ class Activation:
             text = self.name if self.name in catalogue.CATALOGUE else self.formula.title
             return text, {symbol.name: str(value) for symbol, value in self.parameters.items()}
         return formula_text(self.expr), {}
-
-    def derivative(self, n: int = 1) -> sympy.Expr:
-        """Return the n-th symbolic derivative, defined on the whole line; of order 0 the formula with its limits.
-
-        Where the formula is 0/0 or a piece holds at one number alone, it has its limit there. At a kink it has the
-        value of the piece that holds there (ReLU and abs(x): 0, as PyTorch's), at a pole ±oo, or NaN where the two
-        sides differ. A value apart, 5 of where(x == 0, 5, x), leaves the derivatives as they are.
-        """
-        if n < 0:
-            raise CosnbError(f"the order of a derivative must be 0 or more, got {n}")
-        return special.derivative(self.expr, self.x, n)
-
-    def properties(self, order: int = 0) -> Properties:
-        """Return what is found out about f, or about its `order`-th derivative: a table in a notebook.
-
-        Limits, asymptotes, roots, extrema, smoothness and more, each with how it was found: see `findings.Properties`.
-        """
-        return calculus.properties(self.expr, self.x, order)
-
-    def program(self, order: int = 0, product: bool = False) -> Program:
-        """Return the intermediate form of the `order`-th derivative, or of dy times it: operations, counts, note."""
-        return lower(self.derivative(order), self.x, product)
-
-    def operations(self, order: int = 0) -> dict[str, dict[str, int]]:
-        """Return the operations of the `order`-th derivative: "before", as the formula is written, and "after"."""
-        before = lower_directly(self.derivative(order), {self.x: "x"})
-        return {"before": before.operations(), "after": self.program(order).operations()}
-
-    def source(self, target: str = "pytorch", order: int = 0) -> str:
-        """Return readable code of the `order`-th derivative for a target: see `cosnb.codegen.sources`."""
-        return sources.source(self, target, order)
 
     def elementwise(self, order: int = 0) -> Callable[[Tensor], Tensor]:
         """Return the `order`-th derivative as a plain function of a tensor in PyTorch operations, outside autograd."""
@@ -252,17 +207,7 @@ def activation(formula: str, /, **parameters: float | str) -> Activation:
     """
     if not isinstance(formula, str):
         raise CosnbError(f"an activation is given by its name or its formula as text, got {type(formula).__name__}")
-    values = {name: parameter_value(name, value) for name, value in parameters.items()}
-    name = formula.strip()
-    if not name.isidentifier() or name == "x":
-        return _from_text(formula, tuple(sorted(values.items())))
-    if name.lower() not in catalogue.names() and (function := find(name)) and takes(function)[0] == 1:
-        return _from_text(f"{name}(x)", tuple(sorted(values.items())))
-    row = catalogue.get(name)
-    known = {symbol.name: (symbol, default) for symbol, default in row.parameters.items()}
-    if unknown := [name for name in values if name not in known]:
-        raise CosnbError(f"{row.name} has no parameter {unknown[0]!r}: its parameters are {', '.join(known) or 'none'}")
-    return _cached(row.name, tuple((symbol, values.get(name, value)) for name, (symbol, value) in known.items()))
+    return _read(formula, tuple(exact(parameters).items()))
 
 
 def apply(input: Tensor, formula: str, /, **parameters: float | str) -> Tensor:
@@ -280,14 +225,8 @@ def apply_learnable(input: Tensor, formula: str | Activation, /, *values: Tensor
 
 
 @lru_cache(maxsize=256)
-def _cached(name: str, parameters: tuple[tuple[sympy.Symbol, sympy.Expr], ...]) -> Activation:
-    return _made(catalogue.get(name), dict(parameters))
-
-
-@lru_cache(maxsize=256)
-def _from_text(text: str, parameters: tuple[tuple[str, sympy.Rational], ...]) -> Activation:
-    formula = parsing.from_text(text, dict(parameters))
-    return _made(formula, dict(formula.parameters))
+def _read(text: str, values: tuple[tuple[str, sympy.Rational], ...]) -> Activation:
+    return _made(*read(text, dict(values)))
 
 
 # An activation lives as long as someone holds it or the caches above do.

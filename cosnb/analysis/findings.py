@@ -121,10 +121,13 @@ class Properties(Mapping[str, Finding]):
         lines = [f"{TITLES[key]:{width}}  {_text(f.value)}  [{_how(f)}]" for key, f in self.items()]
         return "\n".join([f"f = {self.expr}", *lines])
 
-    def _repr_markdown_(self) -> str:
+    def rows(self) -> list[list[str]]:
+        """Return property, value, how and why of each finding that a table shows."""
         shown = {key: f for key, f in self.items() if key not in _SEEN_ELSEWHERE and (f.value or key not in _IF_ANY)}
-        rows = [[TITLES[key], _text(f.value), _how(f), f.reason] for key, f in shown.items()]
-        return Table(["property", "value", "how", "why"], rows)._repr_markdown_()
+        return [[TITLES[key], _text(f.value), _how(f), f.reason] for key, f in shown.items()]
+
+    def _repr_markdown_(self) -> str:
+        return Table(["property", "value", "how", "why"], self.rows())._repr_markdown_()
 
 
 def show(value: Any) -> str:

@@ -5,11 +5,11 @@ from fractions import Fraction
 from functools import lru_cache
 
 import mpmath
-import numpy
 import sympy
 from mpmath import mp
 
 from cosnb.analysis.numeric import numeric
+from cosnb.host import lambdify, numpy
 
 NO_NUMBERS = (sympy.nan, sympy.zoo)
 _REACH, _STEP = 40, 1 / 16  # of the search, whose grid holds the small binary fractions
@@ -41,7 +41,7 @@ def _branches(u: sympy.Expr) -> Iterator[sympy.Expr]:
 def _scanned(u: sympy.Expr, x: sympy.Symbol) -> list[sympy.Expr]:
     """Return zeros within ±40: changes of sign and places where |u| dips to 0, refined in 50 digits."""
     grid = numpy.arange(-_REACH, _REACH + _STEP / 2, _STEP)
-    double = sympy.lambdify(x, u, ["numpy", "scipy"])
+    double = lambdify(x, u, special=True)
     real = _reals(double, grid)
     size = numpy.abs(real)
     found: list[sympy.Expr] = []

@@ -3,13 +3,15 @@
 import linecache
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
+from typing import Any, TypeAlias
 
-import numpy
 import sympy
 
 from cosnb.codegen.printing import Target, assignments, python_number, python_templates
 from cosnb.codegen.program import Program
+from cosnb.host import modules, numpy
+from cosnb.host.rounded import Rounded
 
 TEMPLATES = {
     **python_templates("numpy"),
@@ -25,6 +27,7 @@ TEMPLATES = {
     "sigmoid": "(numpy.exp(numpy.minimum({0}, 0)) / (1 + numpy.exp(-numpy.abs({0}))))",
     "softplus": "numpy.logaddexp(0, {0})",
 }
+Evaluate: TypeAlias = Callable[[numpy.ndarray], numpy.ndarray]
 _ZEROS = numpy.array([0.0, -0.0])
 _INT16 = 2**15  # NumPy 1 makes float64 of float32 and an integer that needs more bits
 
@@ -57,25 +60,39 @@ def compile_source(code: str, name: str, **modules: object) -> FunctionType:
 
 def evaluator(
     program: Program, dtype: type, values: Mapping[str, float] | None = None, /, **templates: str
-) -> Callable[[numpy.ndarray], numpy.ndarray]:
+) -> Evaluate:
     """Return the program as a function of an array of `dtype`, by NumPy, without warnings; an input dy is 1.
 
     values: the numbers that its further inputs have. templates: {operation: NumPy code} for other code than NUMPY has.
     """
+    return _compiled(program, dtype, values or {}, templates, lambda module: module)
+
+
+def trial(program: Program, dtype: type, values: Mapping[str, float] | None = None, exactly: bool = False) -> Evaluate:
+    """Return the program as `evaluator` does, with functions that are the same everywhere: see `host.rounded`."""
+    return _compiled(program, dtype, values or {}, {}, lambda module: Rounded(module, exactly))
+
+
+def _compiled(
+    program: Program,
+    dtype: type,
+    values: Mapping[str, float],
+    templates: Mapping[str, str],
+    functions: Callable[[Any], Any],
+) -> Evaluate:
     lines, result = assignments(program, replace(NUMPY, templates={**NUMPY.templates, **templates}))
     body = "\n    ".join([*(f"{name} = {code}" for name, code in lines), f"return {result}"])
-    namespace: dict[str, object] = {"numpy": numpy}
-    namespace |= {name: dtype(value) for name, value in (values or {}).items()}
-    if "scipy." in body:
-        import scipy.special
-
-        namespace["scipy"] = scipy
+    used = modules(body)
+    namespace: dict[str, Any] = {name: dtype(value) for name, value in values.items()}
+    namespace["numpy"] = functions(used["numpy"])
+    if "scipy" in used:
+        namespace["scipy"] = SimpleNamespace(special=functions(used["scipy"].special))
     exec(f"def f(x, dy=1):\n    {body}\n", namespace)
     compiled = namespace["f"]
 
     def evaluate(points: numpy.ndarray) -> numpy.ndarray:
         with numpy.errstate(all="ignore"):
-            values: numpy.ndarray = numpy.asarray(compiled(points.astype(dtype)), dtype)  # type: ignore[operator]
+            values: numpy.ndarray = numpy.asarray(compiled(points.astype(dtype)), dtype)
         return numpy.broadcast_to(values, points.shape)
 
     return evaluate

@@ -6,11 +6,11 @@ than 4 ulp, a polynomial about the point takes over, as the asymptote does at ±
 those of Cauchy's formula (see `taylor`). How far it reaches and its degree are measured.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy
 import sympy
 from mpmath import mp, mpf
 
@@ -18,6 +18,7 @@ from cosnb.analysis.numeric import numeric
 from cosnb.analysis.special import barriers, near_limit, one_sided, special_points
 from cosnb.analysis.taylor import BITS, KEPT, Series, taylor
 from cosnb.codegen.program import Program
+from cosnb.host import numpy
 from cosnb.symbolic.functions import floor
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
@@ -199,8 +200,14 @@ def _needed(
     for evaluate, dtype in zip(functions, _TYPES, strict=True):
         info = numpy.finfo(dtype)
         finest = -info.minexp - info.nmant
-        steps = numpy.concatenate([numpy.arange(0, 4, 1 / 32), numpy.arange(4, 24, 1 / 4), numpy.arange(24, finest)])
-        points = (float(centre) + side * room * numpy.exp2(-steps)).astype(dtype)
+        steps = [
+            (k, j / parts)
+            for k in range(finest)
+            for parts in (32 if k < 4 else 4 if k < 24 else 1,)
+            for j in range(parts)
+        ]
+        distances = numpy.array([math.ldexp(1 - part / 2, -k) for k, part in steps])
+        points = (float(centre) + side * room * distances).astype(dtype)
         points = points[(points - float(centre)) * side > found]
         with mp.workprec(BITS):
             exact = mpf(sympy.N(centre, 80)._to_mpmath(BITS))

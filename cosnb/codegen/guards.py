@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy
 import sympy
 
-from cosnb.codegen.evaluate import evaluator
+from cosnb.codegen.evaluate import trial
 from cosnb.codegen.expansions import Expansion, expansions
 from cosnb.codegen.program import Program
 from cosnb.codegen.tails import Tail, limit, tail
+from cosnb.host import lambdify, numpy
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
 _TINIEST = 2.0**-1000  # instead of 0, which has no logarithm
@@ -34,7 +34,7 @@ class Repairs:
 
 def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
     """Return what `program`, which computes `expr` head by head, needs at the edges."""
-    functions = [evaluator(program, dtype) for dtype in _TYPES]
+    functions = [trial(program, dtype) for dtype in _TYPES]
     tails = tuple(tail(functions, expr, x, side) for side in (-1, 1))
     limits = tuple(
         limit(functions, expr, x, side) if found is None or found.form is not None else None
@@ -43,13 +43,14 @@ def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
     nan = not all(
         numpy.isnan(f(numpy.array([numpy.nan], dtype))[0]) for f, dtype in zip(functions, _TYPES, strict=True)
     )
-    return Repairs(tails, limits, expansions(functions, expr, x), nan)  # type: ignore[arg-type]
+    exact = [trial(program, dtype, exactly=True) for dtype in _TYPES]
+    return Repairs(tails, limits, expansions(exact, expr, x), nan)  # type: ignore[arg-type]
 
 
 def gives(program: Program, point: sympy.Expr, value: sympy.Expr) -> bool:
     """Say whether a float32 and a float64 evaluation at a number is `value`, ±∞ or NaN too, within 4 ulp."""
     for dtype in _TYPES:
-        got, wanted = evaluator(program, dtype)(numpy.array([float(point)]))[0], dtype(float(value))
+        got, wanted = trial(program, dtype)(numpy.array([float(point)]))[0], dtype(float(value))
         if not numpy.isclose(got, wanted, rtol=4 * float(numpy.finfo(dtype).eps), atol=0, equal_nan=True):
             return False
     return True
@@ -67,7 +68,7 @@ def lost_values(program: Program, inputs: Sequence[tuple[object, str]]) -> int:
     for first in range(len(_PARAMETERS)):
         names = [name for _, name in inputs[1:]]
         values = {name: _PARAMETERS[(first + 3 * place) % len(_PARAMETERS)] for place, name in enumerate(names)}
-        single, double = (evaluator(program, dtype, values)(points) for dtype in _TYPES)
+        single, double = (trial(program, dtype, values)(points) for dtype in _TYPES)
         with numpy.errstate(invalid="ignore"):
             unlike = ~(numpy.abs(single - double) <= 1e-2 * numpy.abs(double) + 1e-37)
         lost += int(numpy.sum(~numpy.isfinite(double) | (unlike & (numpy.abs(double) < 1e37))))
@@ -82,12 +83,12 @@ def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, 
     """
     half = numpy.exp2(numpy.linspace(-20, 4, 4000))
     points = numpy.concatenate([-half, half]).astype(numpy.float32)
-    exact = evaluator(program, numpy.float64)(points)
+    exact = trial(program, numpy.float64)(points)
     with numpy.errstate(all="ignore"):  # f or a term may underflow or overflow: sigmoid(50*x), tanh(1e30*x)
         terms = [_float64(term, x)(points.astype(float)) for term in expr.as_ordered_terms()]
         reference = numpy.abs(exact)
         largest = numpy.max([numpy.abs(numpy.broadcast_to(term, points.shape)) for term in terms], axis=0)
-        error = numpy.abs(evaluator(program, numpy.float32)(points) - exact)
+        error = numpy.abs(trial(program, numpy.float32)(points) - exact)
         by_class = numpy.where(reference >= largest / 64, reference, largest)
         first, second = (_in_ulp(error, size) for size in (by_class, numpy.maximum(reference, largest)))
     return first, second
@@ -103,4 +104,4 @@ def _in_ulp(error: numpy.ndarray, size: numpy.ndarray) -> float:
 def _float64(term: sympy.Expr, x: sympy.Symbol) -> Callable[[numpy.ndarray], numpy.ndarray]:
     """Return `term` by NumPy, which takes an integer beyond 2⁶³ for an object that no function knows."""
     large = {number: sympy.Float(number, 17) for number in term.atoms(sympy.Integer) if abs(number) >= 2**53}
-    return lambda points: numpy.asarray(sympy.lambdify(x, term.xreplace(large), "numpy")(points))
+    return lambda points: numpy.asarray(lambdify(x, term.xreplace(large))(points))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import mpmath
-import numpy
 import sympy
 from mpmath import mp
 
@@ -19,10 +18,11 @@ from cosnb.analysis.far import far_growth, far_limit, far_line
 from cosnb.analysis.numeric import numeric
 from cosnb.analysis.special import special_points
 from cosnb.codegen.decay import DecayTree, by_exponentials
-from cosnb.codegen.evaluate import evaluator
+from cosnb.codegen.evaluate import trial
 from cosnb.codegen.program import Program
 from cosnb.codegen.tree import Tree
 from cosnb.errors import CosnbError
+from cosnb.host import numpy
 from cosnb.symbolic.stable import stable
 
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
@@ -148,7 +148,7 @@ def _is_good(form: Form, x: sympy.Symbol, beyond: list[numpy.ndarray], truth: "_
     except (CosnbError, sympy.PolynomialError):
         return False
     for dtype, points in zip(_TYPES, beyond, strict=True):
-        values = evaluator(program, dtype)(points)
+        values = trial(program, dtype)(points)
         if not all(map(truth.agrees, points[::_STEPS], values[::_STEPS])) or not numpy.isfinite(values[:_STEPS]).all():
             return False
     return True

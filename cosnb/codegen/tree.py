@@ -3,13 +3,13 @@
 import copy
 from collections.abc import Callable, Sequence
 
-import numpy
 import sympy
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
 from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
+from cosnb.host import numpy
 from cosnb.symbolic.functions import erfc, floor, ln, sigmoid, softplus
 from cosnb.symbolic.vocabulary import closed
 

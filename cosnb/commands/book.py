@@ -1,4 +1,4 @@
-"""Commands that run notebooks: run, book, report."""
+"""Commands that run notebooks and show them: run, book, serve, report."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from cosnb.errors import CosnbError
 
 
 def add_to(commands: Any) -> None:
-    """Add the commands run, book and report."""
+    """Add the commands run, book, serve and report."""
     run = commands.add_parser(
         "run",
         help="run notebooks with papermill",
@@ -49,6 +49,15 @@ def add_to(commands: Any) -> None:
     book.set_defaults(command=_book)
     for command in (run, book):
         command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: 2, 1 on one core)")
+
+    serve = commands.add_parser(
+        "serve",
+        help="serve the built site on this machine",
+        description="Serve _build/site on this machine alone and print its address, until Ctrl-C. The page that "
+        "computes with a reader's own formula needs it; the others can be opened as files.",
+    )
+    serve.add_argument("--port", type=int, default=0, help="the port (default: a free one)")
+    serve.set_defaults(command=_serve)
 
     report = commands.add_parser(
         "report",
@@ -94,6 +103,19 @@ def _book(options: argparse.Namespace) -> int:
                 return code
         print("site: building")
         print(builder.build())
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from cosnb.book.site.server import address, server
+    from cosnb.paths import repository_root
+
+    with server(repository_root() / "_build" / "site", options.port) as served:
+        print(address(served), flush=True)
+        try:
+            served.serve_forever()
+        except KeyboardInterrupt:
+            print("cosnb: stopped; nothing is left running.", file=sys.stderr)
     return 0
 
 

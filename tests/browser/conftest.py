@@ -1,13 +1,13 @@
 """One headless browser for all of these tests; a page of its own for each, as narrow as a telephone."""
 
-import functools
-import http.server
 import shutil
 import threading
 from collections.abc import Iterator
 
 import pytest
 from built import BROWSERS, SITE, unavailable
+
+from cosnb.book.site.server import address, server
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -36,15 +36,11 @@ def wide_page(browser: "playwright.Browser") -> Iterator["playwright.Page"]:
         yield page
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+@pytest.fixture(scope="session", name="server")
+def served_site() -> Iterator[str]:
     """The address of a web server of the site, on this machine alone."""
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE)) as served:
+    with server(SITE) as served:
         threading.Thread(target=served.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{served.server_port}"
+        yield address(served).rstrip("/")
         served.shutdown()

@@ -25,7 +25,7 @@ def sensitivity(evidence: Evidence, first: str, second: str) -> dict[str, Compar
     family = {}
     for parameter in SWEEPS:
         found = curves.curves(curves.varied(evidence.get("sensitivity", ()), parameter), parameter)
-        both = curves.learnt({name: found.get(name, curves.Curve()) for name in (first, second)})
+        both = curves.learnt({name: found.get(name, curves.empty()) for name in (first, second)})
         gaps = curves.flatness(both[first]) - curves.flatness(both[second])
         family[parameter] = (gaps.dropna().tolist(), Direction.HIGHER)
     return judge(family)
@@ -54,7 +54,7 @@ def _sensitive(claim: str, evidence: Evidence, first: str, second: str) -> list[
 def _settings(evidence: Evidence, parameter: str, *names: str) -> str:
     """Return how many settings count, where some do not since not every run of `names` learnt at them."""
     found = curves.curves(curves.varied(evidence.get("sensitivity", ()), parameter), parameter)
-    chosen = {name: found.get(name, curves.Curve()) for name in names}
+    chosen = {name: found.get(name, curves.empty()) for name in names}
     places, kept = len(set().union(*chosen.values())), len(curves.learnt(chosen)[names[0]].columns)
     return f"{kept} of {places} settings, at the others not every run learnt; " if kept < places else ""
 
@@ -66,7 +66,7 @@ def deep(evidence: Evidence) -> dict[str, list[float]]:
     """
     records = [r for r in evidence.get("figure-15-depth", ()) if r["config"]["network"] == "depth_mlp"]
     found = curves.curves(curves.varied(records, "depth"), "depth")
-    found = curves.learnt({name: found.get(name, curves.Curve()) for name in ("relu", "swish", "cos")})
+    found = curves.learnt({name: found.get(name, curves.empty()) for name in ("relu", "swish", "cos")})
     depths = sorted({depth for curve in found.values() for depth in curve})
     least = depths[len(depths) // 2] if depths else 0
     means = {name: curves.means_from(curve, least) for name, curve in found.items()}

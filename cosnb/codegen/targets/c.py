@@ -9,13 +9,13 @@ import dataclasses
 from collections.abc import Sequence
 from functools import partial
 
-import numpy
 import sympy
 
 from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, SELECTIONS, arguments, definitions
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import COMPARISONS, Program, Step
 from cosnb.codegen.ranges import unlimited
+from cosnb.host import numpy
 
 _SUFFIX = {"float": "f", "double": ""}
 _BITS = {"float": "uint32_t", "double": "uint64_t"}

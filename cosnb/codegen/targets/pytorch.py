@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from functools import partial
 
-import numpy
 import sympy
 
 from cosnb.codegen.evaluate import with_signed_zeros
 from cosnb.codegen.printing import Target, assignments, check_name, python_number, python_templates
 from cosnb.codegen.program import CONSTANTS, Program
+from cosnb.host import numpy
 
 TEMPLATES = {
     **python_templates("torch"),

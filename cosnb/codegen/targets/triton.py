@@ -20,7 +20,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import numpy
 import sympy
 
 from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, arguments
@@ -30,6 +29,7 @@ from cosnb.codegen.program import CONSTANTS, Program, Step
 from cosnb.codegen.ranges import intervals, with_far_sines
 from cosnb.codegen.targets.translation import EVERYWHERE, REAL, functions, literal
 from cosnb.errors import CosnbError
+from cosnb.host import modules, numpy
 
 ARITHMETICS = ("float", "half", "double")
 _HEAD = "import triton\nimport triton.language as tl\n"
@@ -259,13 +259,10 @@ def _differs_near_zero(program: Program) -> bool:
     for exponential in ("numpy.exp({0})", "(numpy.exp({0}) * numpy.float32(1 - 2**-22))"):
         templates = {**NUMPY.templates, "exp_nonpositive": exponential, "exp_scaled": f"{exponential} * 2.0**100"}
         lines, result = assignments(program, dataclasses.replace(NUMPY, templates=templates))
-        names: dict[str, Any] = {"numpy": numpy, **inputs}
+        code = "\n".join([*(f"{name} = {code}" for name, code in lines), f"result = {result}"])
+        names: dict[str, Any] = {**modules(code), **inputs}
         with numpy.errstate(all="ignore"):
-            if "scipy." in result + str(lines):
-                import scipy.special
-
-                names["scipy"] = scipy
-            exec("\n".join([*(f"{name} = {code}" for name, code in lines), f"result = {result}"]), names)
+            exec(code, names)
         results.append(names["result"])
     with numpy.errstate(all="ignore"):
         change = numpy.abs(results[1] - results[0]) / numpy.abs(results[0])

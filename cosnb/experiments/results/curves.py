@@ -17,6 +17,13 @@ Curve: TypeAlias = "pd.DataFrame"  # seeds × values of a parameter
 DEFAULTS = {"gain": 1.0, "depth": 0}  # settings that a record leaves out where they have this value
 
 
+def empty() -> Curve:
+    """Return a curve without seeds or values."""
+    import pandas as pd
+
+    return pd.DataFrame()
+
+
 def setting(record: Record, parameter: str) -> float:
     """Return the value of a record's setting."""
     return float(record["config"].get(parameter, DEFAULTS.get(parameter, math.nan)))

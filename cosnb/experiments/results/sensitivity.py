@@ -53,8 +53,8 @@ def flatness_table(runs: Swept) -> Table:
     for name in ACTIVATIONS:
         cells = []
         for by_name in found.values():
-            level = curves.flatness(curves.learnt(by_name).get(name, curves.Curve()))
-            cells += [level, curves.areas(by_name.get(name, curves.Curve()))]
+            level = curves.flatness(curves.learnt(by_name).get(name, curves.empty()))
+            cells += [level, curves.areas(by_name.get(name, curves.empty()))]
         rows.append([title(name), *(describe(values.tolist(), 2) for values in cells)])
     heads = ["learning rate: worst − best", "area", "initial weights: worst − best", "area"]
     return Table(["", *heads], rows)
