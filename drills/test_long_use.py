@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def test_a_cache_that_takes_nothing_is_done_without(cache: Cache, tally: Tally) 
     right = cache.use()
     for path in cache.libraries():
         path.unlink()
-    cache.kernels.rmdir()
+    shutil.rmtree(cache.kernels)
     cache.kernels.write_text("a file where the folder should be")  # as root may write everywhere
     wrong = [] if (said := cache.use()) == right else [said]
     tally(1, wrong)

@@ -85,7 +85,9 @@ class Piece:
         real = mpmath.re(found)
         if mpmath.isnan(real) or abs(mpmath.im(found)) > mpmath.mpf(10) ** -30 * max(1, abs(real)):
             at = mpmath.nstr(mpmath.mpf(value), 6)
-            raise CosnbError(f"the formula has no real value at x = {at}: an activation needs one everywhere")
+            # NaN may also be 0·∞ of numbers that are too large to work with, as e^(e^(e^x)) is at 2.
+            computed = " that can be computed" if mpmath.isnan(real) else ""
+            raise CosnbError(f"the formula has no real value at x = {at}{computed}: an activation needs one everywhere")
         return real
 
     def is_smooth(self) -> bool:

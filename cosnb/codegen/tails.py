@@ -91,7 +91,13 @@ def tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int
     form = next((form for form in _forms(expr, x, side) if fits and _is_good(form, x, beyond, truth)), None)
     if form is not None:
         return Tail(edges, form=form)
-    return Tail(edges, *line) if line is not None and _stands_for(linear, expr, x, edges, _AGREE, by_x=True) else None
+    if line is not None and _stands_for(linear, expr, x, edges, _AGREE, by_x=True):
+        return Tail(edges, *line)
+    # Where digits are lost long before values are, as those of bent identity's f″, the asymptote stands from there on.
+    first, second = (_last_finite(evaluate, grid) for evaluate, grid in zip(functions, grids, strict=True))
+    if growth is not None and _stands_for(growth, expr, x, (first, second), _ROUNDED):
+        return Tail((first, second), form=Form(growth))
+    return Tail((first, second), *line) if line and _stands_for(linear, expr, x, (first, second), _AGREE) else None
 
 
 def limit(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int) -> sympy.Expr | None:
@@ -222,6 +228,12 @@ class _Truth:
         if not numpy.isfinite(value):
             return bool(abs(true) > float(numpy.finfo(type(value)).max))
         return bool(abs(mpmath.mpf(float(value)) - true) <= largest / 1000 + 1e-30)
+
+
+def _last_finite(evaluate: Callable, grid: numpy.ndarray) -> float:
+    """Return the last point before the first value of `grid` that is not finite."""
+    bad = numpy.flatnonzero(~numpy.isfinite(evaluate(grid)))
+    return float(grid[max(int(bad[0]) - 1, 0)] if len(bad) else grid[-1])
 
 
 def _last_good(evaluate: Callable, grid: numpy.ndarray, truth: _Truth) -> int:

@@ -132,7 +132,9 @@ def _runtime() -> Path:
             for name in RUNTIME:
                 packed.extract(f"package/{name}", folder, filter="data")
         lock = folder / "package" / "pyodide-lock.json"  # lists 300 packages, of which none is loaded
-        lock.write_text(json.dumps({"info": json.loads(lock.read_text())["info"], "packages": {}}), encoding="utf-8")
+        lock.write_text(
+            json.dumps({"info": json.loads(lock.read_text(encoding="utf-8"))["info"], "packages": {}}), encoding="utf-8"
+        )
         _keep(folder / "package", kept)
     return kept
 
