@@ -23,7 +23,7 @@ _TEXT = {"read_text", "write_text", "open", "fdopen"}
 
 
 @pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.delattr(signal, "SIGHUP", raising=False)
     monkeypatch.delattr("os.getuid", raising=False)
