@@ -47,6 +47,7 @@ CASES = [  # a formula, its order, a point, a format, and what it is there
     ("(1 + x**2)**(1/3) - 1 + x/7", 0, 1e-9, SINGLE, lambda v: v / 7),
     ("min(log(cosh(x)), x/sqrt(1 + x**2))", 0, 1e-16, DOUBLE, lambda v: v * v / 2),
     ("min(log(cosh(x)), log(1 + abs(x))/(1 + erf(x)**2))", 0, -0.5, DOUBLE, lambda v: mp.log(mp.cosh(v))),
+    ("x*erf(x) - log(cosh(x))", 0, 1234.5, SINGLE, lambda v: mp.log(2)),
     ("abs(where(x > 0, relu(x)**0.75, sqrt(x**2 + 0.5)))", 1, -2e30, SINGLE, lambda v: -v),
     ("exp(-exp(-log(1 + exp(x))))", 0, 500.0, SINGLE, lambda v: mpf(1)),
     (PIECES, 0, 0.5, SINGLE, lambda v: v * mp.exp(-mp.exp(-v))),

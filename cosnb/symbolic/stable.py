@@ -93,18 +93,35 @@ def _logarithm(expr: sympy.Expr) -> sympy.Expr:
     if isinstance(argument, sigmoid):
         return -softplus(-argument.args[0])
     if isinstance(argument, sympy.cosh):  # ln(1 + 2·sinh²(g/2)); |g| + ln((1 + e^(−2|g|))/2)
-        size = sympy.Abs(*argument.args)
-        near, far = log1p(2 * sympy.sinh(size / 2) ** 2), size + log1p(expm1(-2 * size) / 2)
-        return sympy.Piecewise((near, size < 1), (far, True))
+        return _log_cosh(*argument.args)
     constant, rest = sympy.expand(argument).as_coeff_Add()
     if constant != 1:
         return expr
     return softplus(rest.args[0]) if isinstance(rest, sympy.exp) else log1p(rest)
 
 
+def _log_cosh(g: sympy.Expr) -> sympy.Piecewise:
+    size = sympy.Abs(g)
+    near, far = log1p(2 * sympy.sinh(size / 2) ** 2), size + log1p(expm1(-2 * size) / 2)
+    return sympy.Piecewise((near, size < 1), (far, True))
+
+
+def _log_cosh_in(term: sympy.Expr) -> sympy.Piecewise | None:
+    """Return the ln cosh g of which a term is a multiple by a number; None where it is of nothing such."""
+    piece = term.as_coeff_Mul()[1]
+    if isinstance(piece, sympy.Piecewise) and (sines := piece.args[0][0].atoms(sympy.sinh)):
+        return piece if any(piece == _log_cosh(2 * sine.args[0]) for sine in sines) else None
+    return None
+
+
 def _sum(shares: tuple, expr: sympy.Expr) -> sympy.Expr:
     """Join a pair of terms, r·h and ±r or a half of r, until none is left."""
     terms = list(expr.args)
+    for term in terms:
+        if (piece := _log_cosh_in(term)) is not None:  # the sum in each piece: in x − ln cosh x the x − |x| comes first
+            sums = [expr - term + term.as_coeff_Mul()[0] * value for value, _ in piece.args]
+            sums = [_sum(shares, part) if part.is_Add else part for part in sums]
+            return sympy.Piecewise(*((part, condition) for part, (_, condition) in zip(sums, piece.args, strict=True)))
     if (quotient := _over_one_divisor(terms)) is not None:
         return quotient
     if (difference := _root_less_constant(terms)) is not None:
