@@ -32,7 +32,7 @@ test: $(TRITON)
 check: lint test long book browser
 
 long: $(TRITON)
-	$(BIN)/python -m pytest $(TOGETHER) --dist loadfile -m long --ignore=tests/browser
+	$(BIN)/python -m pytest $(TOGETHER) --dist load -m "long and not matrix and not drill" --ignore=tests/browser
 
 check-all: check
 	$(BIN)/python -m pytest $(TOGETHER) -m "matrix or drill" --ignore=tests/browser
