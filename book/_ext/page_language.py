@@ -27,7 +27,7 @@ def mark(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doc
 def add_switch(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
     """Put a link to the page's translation into the header, where there is one."""
     there = KOREAN.get(pagename) or ENGLISH.get(pagename)
-    if there and "header_buttons" in context:
+    if there and there in app.env.found_docs and "header_buttons" in context:
         text = "한국어" if pagename in KOREAN else "English"
         button = {"type": "link", "url": context["pathto"](there), "text": text, "label": "language"}
         context["header_buttons"].insert(0, button)
