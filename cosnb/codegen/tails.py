@@ -66,12 +66,13 @@ def tail(functions: list[Callable], expr: sympy.Expr, x: sympy.Symbol, side: int
         top = numpy.log2(float(numpy.finfo(dtype).max))
         grid = side * numpy.exp2(numpy.arange(-2 * _STEPS, int(top * _STEPS)) / _STEPS).astype(dtype)
         grid = grid[side * grid > nearest]
-        last = _last_good(evaluate, grid, truth)
+        most = float(numpy.finfo(dtype).max)
+        last = _last_good(evaluate, grid, truth, most)
         fails = 0 <= last < len(grid) - 1
         if fails and not truth.is_real(grid[last + 1]):
             return None
         failed |= fails
-        fits |= fails and truth.is_below(float(numpy.finfo(dtype).max), grid[last + 1])
+        fits |= fails and truth.is_below(most, grid[last + 1])
         grids.append(grid)
         lasts.append(max(last, 0))
     if not failed:
@@ -155,7 +156,8 @@ def _is_good(form: Form, x: sympy.Symbol, beyond: list[numpy.ndarray], truth: "_
         return False
     for dtype, points in zip(_TYPES, beyond, strict=True):
         values = trial(program, dtype)(points)
-        if not all(map(truth.agrees, points[::_STEPS], values[::_STEPS])) or not numpy.isfinite(values[:_STEPS]).all():
+        most, pairs = float(numpy.finfo(dtype).max), zip(points[::_STEPS], values[::_STEPS], strict=True)
+        if not all(truth.agrees(*pair, most) for pair in pairs) or not numpy.isfinite(values[:_STEPS]).all():
             return False
     return True
 
@@ -220,13 +222,16 @@ class _Truth:
                 return False
         return True
 
-    def agrees(self, point: float, value: float) -> bool:
-        """Say whether `value` is f(point) to 1/1000 of the largest term; True where mpmath has no answer."""
+    def agrees(self, point: float, value: float, most: float) -> bool:
+        """Say whether `value` is f(point) to 1/1000 of the largest term; True where mpmath has no answer.
+
+        most: the largest number of the format, beyond which infinity is right.
+        """
         if (terms := self._terms(point)) is None:
             return True
         true, largest = mp.re(mp.fsum(terms)), max(map(abs, terms))
         if not numpy.isfinite(value):
-            return bool(abs(true) > float(numpy.finfo(type(value)).max))
+            return bool(abs(true) > most)
         return bool(abs(mpmath.mpf(float(value)) - true) <= largest / 1000 + 1e-30)
 
 
@@ -236,7 +241,7 @@ def _last_finite(evaluate: Callable, grid: numpy.ndarray) -> float:
     return float(grid[max(int(bad[0]) - 1, 0)] if len(bad) else grid[-1])
 
 
-def _last_good(evaluate: Callable, grid: numpy.ndarray, truth: _Truth) -> int:
+def _last_good(evaluate: Callable, grid: numpy.ndarray, truth: _Truth, most: float) -> int:
     """Return the last index of `grid` up to which the values are finite and agree with the truth.
 
     Finite values may be wrong too: x/√(1 + x²) is 0 where x² overflows. The truth is asked every other octave from
@@ -248,12 +253,12 @@ def _last_good(evaluate: Callable, grid: numpy.ndarray, truth: _Truth) -> int:
     good = min(last, _FIRST)
     asked = [*range(good, min(last, 22 * _STEPS), 2 * _STEPS), *range(22 * _STEPS, last, 8 * _STEPS), last]
     for index in asked:
-        if truth.agrees(grid[index], values[index]):
+        if truth.agrees(grid[index], values[index], most):
             good = index
             continue
         wrong = index
         while wrong - good > 1:
             middle = (good + wrong) // 2
-            good, wrong = (middle, wrong) if truth.agrees(grid[middle], values[middle]) else (good, middle)
+            good, wrong = (middle, wrong) if truth.agrees(grid[middle], values[middle], most) else (good, middle)
         return good
     return last

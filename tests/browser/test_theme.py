@@ -72,7 +72,8 @@ def test_the_dark_mode_switches_and_stays(wide_page: "playwright.Page", server: 
 
 # Not wait_for_function, which evaluates text in the page: the policy of the live page forbids it.
 TYPESET = """new Promise((done) => {
-  const wait = () => window.MathJax?.startup?.promise ? MathJax.startup.promise.then(() => done()) : setTimeout(wait, 50);
+  const ready = () => window.MathJax?.startup?.promise;
+  const wait = () => (ready() ? ready().then(() => done()) : setTimeout(wait, 50));
   wait();
 })"""
 
