@@ -23,6 +23,11 @@
   };
   const say = (text) => (root.querySelector(".live-status").textContent = text);
 
+  const sentence = (fault) =>
+    /call stack|memory/i.test(fault)
+      ? "The formula asks for more memory than a browser gives: simplify it."
+      : `The engine failed: ${fault}`;
+
   // One worker for what must come at once, another for what may take long: that one is ended where it is asked anew.
   class Engine {
     #worker = null;
@@ -80,9 +85,10 @@
         clearTimeout(this.#timer);
         this.#running = false;
         const asked = this.#wanted[0];
-        if (part) this.#wanted.shift();
+        if (!fault) this.#wanted.shift();
+        else if (part) this.end(1); // after it Python may be dead: another worker goes on
         else this.end(this.#wanted.length, false);
-        asked?.show(fault ? { error: `The engine failed: ${fault}` } : value);
+        asked?.show(fault ? { error: sentence(fault) } : value);
         this.#next();
       }
     }
