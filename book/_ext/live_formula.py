@@ -21,7 +21,7 @@ from cosnb.book.site import engine
 from cosnb.symbolic.catalogue import CATALOGUE
 
 logger = logging.getLogger(__name__)
-FOLDER, SCRIPT, STYLE = "_static/live", "live.js", "live.css"
+FOLDER, SCRIPTS, STYLE = "_static/live", ("live-plot.js", "live-engine.js", "live.js"), "live.css"
 NOTEBOOK = "notebooks/your-own-activation.ipynb"
 _SIGN = 'class="live"'
 _SCRIPT = re.compile(r"<script(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL)
@@ -70,7 +70,8 @@ def fill(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doc
     )
     context["body"] = context["body"].replace("<!-- live-formula -->", form)
     app.add_css_file(STYLE)
-    app.add_js_file(SCRIPT, loading_method="defer")
+    for script in SCRIPTS:
+        app.add_js_file(script, loading_method="defer")
 
 
 def make_engine() -> dict[str, Path]:

@@ -7,9 +7,8 @@
   const form = root.querySelector(".live-ask");
   const field = form.querySelector("input");
   const results = root.querySelector(".live-results");
-  const folder = new URL("../_static/live/", location.href).href;
   const TARGETS = { pytorch: "PyTorch", c: "C", triton: "Triton", numpy: "NumPy", vega: "Vega" };
-  // Seconds after which a part is ended; the first one that is asked for waits for the engine too.
+  // Seconds after which a part is ended, once the engine is there.
   const LIMITS = { curves: 20, form: 60, properties: 90 };
   const limit = (part) => (part !== "curves" && Number(root.dataset.seconds)) || LIMITS[part] || 60;
   let moved = {}; // values of the sliders that the reader has moved
@@ -23,101 +22,15 @@
   };
   const say = (text) => (root.querySelector(".live-status").textContent = text);
 
-  const sentence = (fault) =>
-    /call stack|memory/i.test(fault)
-      ? "The formula asks for more memory than a browser gives: simplify it."
-      : `The engine failed: ${fault}`;
-
-  // One worker for what must come at once, another for what may take long: that one is ended where it is asked anew.
-  class Engine {
-    #worker = null;
-    #wanted = []; // [part, show], the first one under way
-    #timer = 0;
-    #ready = false;
-    #running = false;
-
-    constructor(step = () => {}) {
-      this.step = step;
-    }
-
-    async #start() {
-      this.#ready = false;
-      const source = await (await fetch(`${folder}../live-worker.js?${root.dataset.engine}`)).text();
-      // From a blob, so that the page's policy holds for it too.
-      const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })), { type: "module" });
-      worker.onmessage = ({ data }) => this.#receive(worker, data);
-      worker.onerror = (event) => this.#receive(worker, { fault: event.message || "the engine did not start" });
-      this.#worker = worker;
-      worker.postMessage({ folder, digest: root.dataset.engine });
-    }
-
-    load() {
-      this.starting ??= this.#start();
-      return this.starting;
-    }
-
-    ask(part, text, values, show) {
-      this.#wanted.push({ part, text, values, show });
-      this.load();
-      this.#next();
-    }
-
-    #next() {
-      if (!this.#ready || this.#running || !this.#wanted.length) return;
-      this.#running = true;
-      const { part, text, values } = this.#wanted[0];
-      this.#worker.postMessage({ part, text, values });
-      this.#timer = setTimeout(() => {
-        const { show } = this.#wanted[0];
-        this.end(1);
-        show({ error: `The calculation was ended after its limit of ${limit(part)} s.` });
-      }, limit(part) * 1000);
-    }
-
-    #receive(worker, { step, part, value, fault }) {
-      if (worker !== this.#worker) return;
-      if (step) {
-        this.step(step);
-        if (step < 4) return;
-        this.#ready = true;
-        this.#next();
-      } else {
-        clearTimeout(this.#timer);
-        this.#running = false;
-        const asked = this.#wanted[0];
-        if (!fault) this.#wanted.shift();
-        else if (part) this.end(1); // after it Python may be dead: another worker goes on
-        else this.end(this.#wanted.length, false);
-        asked?.show(fault ? { error: sentence(fault) } : value);
-        this.#next();
-      }
-    }
-
-    // Ends what is under way and drops the first `count` wishes; another worker takes over the rest.
-    end(count = this.#wanted.length, again = true) {
-      clearTimeout(this.#timer);
-      this.#wanted.splice(0, count);
-      this.#worker?.terminate();
-      this.#worker = null;
-      this.starting = undefined;
-      this.#ready = this.#running = false;
-      if (again) this.load();
-    }
-
-    // Drops what is asked for; what is under way is ended, or with `patient` waited for.
-    forget(patient) {
-      if (this.#running && !patient) this.end();
-      else this.#wanted.splice(this.#running ? 1 : 0);
-    }
-  }
-
   const progress = root.querySelector(".live-progress");
-  const quick = new Engine((step) => {
+  const source = [new URL("../_static/live/", location.href).href, root.dataset.engine, limit];
+  // One worker for what must come at once, another for what may take long: that one is ended where it is asked anew.
+  const quick = new LiveEngine(...source, (step) => {
     progress.value = step;
     progress.hidden = step === 4;
     if (step < 4) say(["Python is there, unpacking.", "Loading SymPy.", "Loading cosnb."][step - 1]);
   });
-  const thorough = new Engine();
+  const thorough = new LiveEngine(...source);
 
   function fail(text) {
     const shown = root.querySelector(".live-error");
@@ -191,6 +104,8 @@
   }
 
   let drawn = null;
+  const draw = () => livePlot(results.querySelector(".live-plot"), drawn);
+
   function showCurves(value) {
     frame();
     results.hidden = false;
@@ -273,81 +188,9 @@
     box.replaceChildren(element("details", open ? { open: "" } : {}, summary, copy, code));
   }
 
-  // The plot: one path a derivative, in pieces where it has no number or breaks.
-  const SVG = "http://www.w3.org/2000/svg";
-  const shape = (name, attributes, text) => {
-    const made = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    if (text) made.textContent = text;
-    return made;
-  };
-
-  function bounds(columns) {
-    let [low, high] = [Infinity, -Infinity];
-    for (const column of columns)
-      for (const value of column)
-        if (Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
-    if (low > high) return [-1, 1];
-    [low, high] = [Math.max(low, -4), Math.min(high, 8)]; // beside what explodes the rest would be flat lines
-    if (low >= high) [low, high] = [low - 1, low + 1];
-    const margin = 0.05 * (high - low);
-    return [low - margin, high + margin];
-  }
-
-  function ticks(low, high) {
-    const step = [1, 2, 5, 10].map((k) => k * 10 ** Math.floor(Math.log10((high - low) / 4))).find((s) => (high - low) / s < 7);
-    const found = [];
-    for (let k = Math.ceil(low / step); k * step <= high; k++) found.push(Number((k * step).toPrecision(6)));
-    return found;
-  }
-
-  function draw() {
-    const { x, orders, breaks } = drawn;
-    const box = results.querySelector(".live-plot");
-    const [width, height, left, bottom] = [Math.max(box.clientWidth, 280), 320, 44, 28];
-    const [low, high] = bounds(orders.slice(0, 2).map((order) => order.y));
-    const [first, last] = [x[0], x[x.length - 1]];
-    const across = (value) => left + ((value - first) / (last - first)) * (width - left - 8);
-    const up = (value) => 8 + ((high - value) / (high - low)) * (height - bottom - 8);
-    const label = `f, f′ and f″ from ${first} to ${last}`;
-    const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
-    const clip = shape("clipPath", { id: "live-window" });
-    clip.append(shape("rect", { x: left, y: 8, width: width - left - 8, height: height - bottom - 8 }));
-    svg.append(clip);
-    for (const at of ticks(first, last)) {
-      svg.append(shape("path", { class: at ? "live-grid" : "live-zero", d: `M${across(at)} 8V${height - bottom}` }));
-      svg.append(shape("text", { x: across(at), y: height - 8, "text-anchor": "middle" }, String(at).replace("-", "−")));
-    }
-    for (const at of ticks(low, high)) {
-      svg.append(shape("path", { class: at ? "live-grid" : "live-zero", d: `M${left} ${up(at)}H${width - 8}` }));
-      svg.append(shape("text", { x: left - 6, y: up(at) + 4, "text-anchor": "end" }, String(at).replace("-", "−")));
-    }
-    orders.toReversed().forEach(({ y }, back) => {
-      const order = orders.length - 1 - back;
-      const cuts = breaks[Math.min(order, 1)] ?? [];
-      let path = "";
-      let pen = "M";
-      y.forEach((value, k) => {
-        if (k && cuts.some((at) => x[k - 1] < at && at <= x[k])) pen = "M";
-        if (!Number.isFinite(value)) return (pen = "M");
-        const height = Math.max(-1e4, Math.min(1e4, up(value)));
-        path += `${pen}${across(x[k]).toFixed(1)} ${height.toFixed(1)}`;
-        pen = "L";
-      });
-      svg.append(shape("path", { class: `live-line live-line-${order}`, d: path, "clip-path": "url(#live-window)" }));
-    });
-    const legend = element("p", { class: "live-legend", "aria-hidden": "true" });
-    ["f", "f′", "f″"].forEach((name, order) => {
-      const sample = shape("svg", { viewBox: "0 0 32 8", width: 32, height: 8 });
-      sample.append(shape("path", { class: `live-line live-line-${order}`, d: "M0 4H32" }));
-      legend.append(element("span", {}, sample, ` ${name}`));
-    });
-    box.replaceChildren(svg, legend);
-  }
-
   let timer = 0;
   function later() {
-    if (!quick.starting) return; // nothing is loaded before the reader asks
+    if (!quick.isStarted) return; // nothing is loaded before the reader asks
     clearTimeout(timer);
     compute(false);
     timer = setTimeout(compute, 700);
@@ -365,7 +208,7 @@
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(timer);
-    if (!quick.starting) {
+    if (!quick.isStarted) {
       say("Loading the engine.");
       progress.hidden = false;
     }
@@ -373,11 +216,11 @@
   });
   field.addEventListener("input", () => {
     moved = {};
-    if (!quick.starting) return;
+    if (!quick.isStarted) return;
     clearTimeout(timer);
     timer = setTimeout(compute, 300);
   });
-  addEventListener("hashchange", () => readAddress() && quick.starting && compute());
+  addEventListener("hashchange", () => readAddress() && quick.isStarted && compute());
   addEventListener("resize", () => drawn && draw());
 
   try {

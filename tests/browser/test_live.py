@@ -3,8 +3,10 @@
 import json
 import math
 import re
+import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from attacks import attacks
 from built import PAGES, SITE, unavailable
 
 from cosnb import live
+from cosnb.book.site import engine
 from cosnb.book.site.server import address, server
 from cosnb.codegen.sources import TARGETS
 from cosnb.symbolic.catalogue import CATALOGUE
@@ -123,6 +126,16 @@ def test_nothing_heavy_is_loaded_before_the_reader_asks(browser: "playwright.Bro
         page.wait_for_timeout(500)
         assert page.locator("#live-text").input_value() == "mish"
         assert not [url for url in asked_for if "/_static/live/" in url]
+
+
+def test_a_failed_load_is_said_and_the_next_one_tried(home: "playwright.Page", page: "playwright.Page") -> None:
+    page.goto(home.url.partition("#")[0])
+    page.route("**/live-worker.js*", lambda route: route.abort())
+    page.get_by_role("button", name="Compute").click()
+    expect(page.locator(".live-error")).to_contain_text("The engine failed: ")
+    page.unroute("**/live-worker.js*")
+    compute(page, "relu")
+    expect(page.locator(".live-error")).to_be_hidden(timeout=60_000)
 
 
 def test_the_parts_arrive_and_are_said(home: "playwright.Page") -> None:
@@ -246,3 +259,18 @@ def test_opened_from_its_file_the_page_says_what_to_do(page: "playwright.Page") 
 
 def test_no_other_page_loads_anything_of_it() -> None:
     assert [name for name in PAGES if "live.js" in (SITE / name).read_text("utf-8")] == [NAME]
+
+
+def test_the_engine_compiled_anew_has_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not ENGINE.is_dir():
+        unavailable(
+            "the engine of the page is not in _build/site: run `make book` first, with the npm registry in reach"
+        )
+    runtime = tmp_path / "pyodide" / engine.VERSION
+    runtime.mkdir(parents=True)
+    for name in engine.RUNTIME:
+        shutil.copyfile(ENGINE / name, runtime / name)
+    monkeypatch.setattr(engine, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(engine, "_libraries", engine._own)  # SymPy's files take 10 s more
+    libraries, own = (engine.parts()[name].read_bytes() for name in engine.ARCHIVES)
+    assert libraries == own == (ENGINE / "cosnb.zip").read_bytes()
