@@ -89,7 +89,7 @@ def test_a_claim_is_answered_in_one_place(label: str) -> None:
 
 
 def test_every_page_gives_a_claim_the_verdict_of_the_page_of_verdicts() -> None:
-    """Badges in margins and tables, English and Korean, and the lines in bold that end a page's verdicts."""
+    """Badges below titles and in tables, English and Korean, and the lines in bold that end a page's verdicts."""
     rows = {mark["id"].removeprefix("claim-").upper(): mark.find_parent("tr") for mark in _marks()}
     labels = {number: row.find_all("td")[2].get_text().strip().partition("\u00a0")[2] for number, row in rows.items()}
     korean = {number: _in_korean(label) for number, label in labels.items()}
@@ -106,7 +106,7 @@ def test_every_page_gives_a_claim_the_verdict_of_the_page_of_verdicts() -> None:
             if found := re.fullmatch(r"([PB]\d+): (.+)", bold.get_text()):
                 assert found[2] == labels[found[1]], f"{name}: {found[0]}"
                 seen += 1
-    assert seen > 2 * len(CLAIMS)  # the page in Korean, and a margin at least
+    assert seen > 2 * len(CLAIMS)  # the page in Korean, and a line below a title at least
 
 
 def _marks() -> list[Tag]:

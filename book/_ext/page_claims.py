@@ -1,4 +1,4 @@
-"""A note in the margin of each page that answers claims: which, with their verdicts, and the source that makes them."""
+"""A line below the title of each page that answers claims: which, with their verdicts, and the source that makes them."""
 
 from functools import lru_cache
 from typing import Any
@@ -25,8 +25,8 @@ def answered(app: Sphinx) -> str:
     return str(app.env.get_doctree(_VERDICTS).astext())
 
 
-def note(numbers: list[str], link: str, verdicts: str) -> nodes.sidebar:
-    """Return the note; `link` is the address of the page of verdicts, `verdicts` its text."""
+def line(numbers: list[str], link: str, verdicts: str) -> nodes.container:
+    """Return the line; `link` is the address of the page of verdicts, `verdicts` its text."""
     letters = dict.fromkeys(number[0] for number in numbers)
     sources = " and ".join(_SOURCES[letter] for letter in letters)
     items = nodes.bullet_list()
@@ -35,22 +35,20 @@ def note(numbers: list[str], link: str, verdicts: str) -> nodes.sidebar:
         address = f"{link}#{mark}" if f'"{mark}"' in verdicts else link
         name = nodes.reference("", number, refuri=address, internal=True, reftitle=say(number))
         items += nodes.list_item("", nodes.paragraph("", "", name, nodes.Text(" "), show_verdict(number, "en")))
-    return nodes.sidebar(
-        "", nodes.paragraph("", f"Claims of {sources} answered here:"), items, classes=["margin", "answered"]
-    )
+    return nodes.container("", nodes.paragraph("", f"Claims of {sources}:"), items, classes=["answered"])
 
 
-def add_note(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Put the note below the title."""
+def add_line(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Put the line below the title."""
     there = docname.startswith(_FOLDER) and _VERDICTS in app.env.found_docs
     numbers = claims_of(docname.removeprefix(_FOLDER)) if there else []
     title = next(iter(doctree.findall(nodes.title)), None)
     if numbers and title is not None and app.builder.format == "html":
         link = app.builder.get_relative_uri(docname, _VERDICTS)
-        title.parent.insert(title.parent.index(title) + 1, note(numbers, link, answered(app)))
+        title.parent.insert(title.parent.index(title) + 1, line(numbers, link, answered(app)))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    app.connect("doctree-resolved", add_note)
+    app.connect("doctree-resolved", add_line)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
