@@ -1,4 +1,4 @@
-"""A line below the title of each page that answers claims: which, with their verdicts, and the source that makes them."""
+"""The claims that a page answers, with their verdicts and the source that makes them, in a line below its title."""
 
 from functools import lru_cache
 from typing import Any

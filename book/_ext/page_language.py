@@ -1,6 +1,6 @@
 """Pages in another language than the site, and a switch in the header between a page and its translation.
 
-`language: ko` in a page's front matter marks its text for browsers. The switch leads there, and the navigation does not.
+`language: ko` in a page's front matter marks its text for browsers. The navigation leaves it out.
 """
 
 from html import escape

@@ -18,7 +18,7 @@ __all__ = ["Builder", "build", "check", "pages"]
 
 # What `jupyter-book build FOLDER -W -n --keep-going` does, in two steps. First what takes its time whatever the pages
 # are: imports, 3 s, and the verdicts' algebra, 3 s, kept by SymPy and by `activation`. Then, when told so, the build.
-# All pages are written, those too that were not read again: each shows verdicts and contents of others. The end is abrupt
+# All pages are written, those too that were not read again: each shows verdicts and titles of others. The end is abrupt
 # since Python takes a second to let go of PyTorch.
 _JUPYTER_BOOK = """
 import os, sys
