@@ -9,7 +9,7 @@ from cosnb.analysis.special import special_points, value_at, values_apart
 from cosnb.codegen.decay import by_exponentials, lower_by_decay
 from cosnb.codegen.evaluate import with_odd_zeros
 from cosnb.codegen.expansions import emit
-from cosnb.codegen.guards import gives, lost_values, repairs
+from cosnb.codegen.guards import lost_values, missed, repairs
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import is_odd, lower_form
 from cosnb.codegen.tree import Tree
@@ -104,10 +104,10 @@ def _at_points(
     program: Program, result: int, apart: dict[sympy.Expr, sympy.Expr], rest: sympy.Expr, x: sympy.Symbol
 ) -> int:
     """Emit a selection for each special point at which the program would give another value."""
-    for point in sorted({*apart, *special_points(rest, x)}, key=float):
-        value = apart.get(point, value_at(rest, x, point))
-        program.result = result
-        if value is not None and not gives(program, point, value):
-            here = program.emit("eq", program.input("x"), program.number(point))
-            result = program.where(here, Tree(program, {}).lower(value), result)
+    program.result = result
+    points = sorted({*apart, *special_points(rest, x)}, key=float)
+    values = {point: apart.get(point, value_at(rest, x, point)) for point in points}
+    for point in missed(program, {point: value for point, value in values.items() if value is not None}):
+        here = program.emit("eq", program.input("x"), program.number(point))
+        result = program.where(here, Tree(program, {}).lower(values[point]), result)
     return result
