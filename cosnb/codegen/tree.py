@@ -136,7 +136,7 @@ class Tree:
             base = self.lower(factors[0].base)
             return self.program.mul(self.program.mul(self.lower(constant), base), base)
         result = self._factors(factors) if factors else self.program.number(1)
-        while abs(constant) > _LARGEST:  # 1e40·x, which float can hold where x is small
+        while _LARGEST < abs(constant) < sympy.oo:  # 1e40·x, which float can hold where x is small
             constant, result = constant / _STEP, self.program.mul(self.program.number(_STEP), result)
         return result if constant == 1 else self.program.mul(self.lower(constant), result)
 

@@ -13,6 +13,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 from cosnb.symbolic.functions import softplus
 
 _HALF = sympy.Rational(1, 2)
+_NO_NUMBERS = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo)
 
 
 @lru_cache(maxsize=512)
@@ -24,16 +25,12 @@ def rewritten(expr: sympy.Expr) -> sympy.Expr:
     ln(n + k·e^g) with n + k = 1 by log1p and expm1; softplus(g) − ln 2; atan a − atan b as one, atan(g) + π/2 as
     atan(−1/g). All for real arguments.
     """
-    pieces = expr.atoms(sympy.Piecewise)
-    if pieces and not isinstance(expr, sympy.Piecewise):
-        conditions = {tuple(condition for _, condition in piece.args) for piece in pieces}
-        if len(conditions) == 1:
-            expr = sympy.piecewise_fold(expr)
-    if isinstance(expr, sympy.Piecewise):
-        found = [rewritten(value) if value.is_finite is not False else value for value, _ in expr.args]
-        if all(new == value for new, (value, _) in zip(found, expr.args, strict=True)):
-            return expr
-        return sympy.Piecewise(*((new, condition) for new, (_, condition) in zip(found, expr.args, strict=True)))
+    whole, conditions = expr, {tuple(c for _, c in piece.args) for piece in expr.atoms(sympy.Piecewise)}
+    if len(conditions) == 1 and not isinstance(expr, sympy.Piecewise) and not expr.has(*_NO_NUMBERS):
+        whole = sympy.piecewise_fold(expr)
+    if isinstance(whole, sympy.Piecewise):
+        pairs = [(value if value.has(*_NO_NUMBERS) else rewritten(value), condition) for value, condition in whole.args]
+        return expr if pairs == [tuple(pair) for pair in whole.args] else sympy.Piecewise(*pairs)
     for head, rule in ((sympy.log, _logarithm), (sympy.Add, _sum)):
         expr = expr.replace(lambda e, head=head: isinstance(e, head), rule)
     return expr
