@@ -1,6 +1,8 @@
 """Numbers that P reports in Tables 1 to 3, apparently of one run each (Han and Kang 2021, IV), and ours beside them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import hypot, sqrt
 from typing import NamedTuple
 
 from cosnb.display import Table, p_value
@@ -35,7 +37,44 @@ TABLES: dict[str, dict[str, Reported]] = {
 }
 
 
+TEST_IMAGES = 10_000  # of CIFAR-10, on which the accuracies are counted
 SMALLEST_LEAD = 0.38  # points of accuracy: the least that P calls an improvement, so less is "about as good"
+
+
+@dataclass(frozen=True)
+class PrintedLead:
+    """A lead of CoS as P's tables print it, in points, with standard errors of sampling test images.
+
+    own: the error of CoS's accuracy. error: that of the lead where the two networks' mistakes are independent, an upper
+    limit, since they agree on most images.
+    """
+
+    network: str
+    pair: str
+    lead: float
+    own: float
+    error: float
+
+    @property
+    def ratio(self) -> float:
+        """The lead over its error."""
+        return self.lead / self.error
+
+
+def printed_leads(images: int = TEST_IMAGES) -> list[PrintedLead]:
+    """Return P's six leads, over ReLU and Swish in each table, with their errors for so many test `images`.
+
+    An accuracy that is a share p of N images has the standard error √(p (1 − p)/N).
+    """
+    found = []
+    for network, columns in TABLES.items():
+        shares = {name: column.accuracy / 100 for name, column in columns.items()}
+        errors = {name: 100 * sqrt(p * (1 - p) / images) for name, p in shares.items()}
+        for other in ("relu", "swish"):
+            lead = round(columns["cos"].accuracy - columns[other].accuracy, 2)
+            both = hypot(errors["cos"], errors[other])
+            found.append(PrintedLead(network, f"{title('cos')} − {title(other)}", lead, errors["cos"], both))
+    return found
 
 
 def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
