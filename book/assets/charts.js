@@ -45,4 +45,13 @@ function relabel(view, controls, label) {
   view.addSignalListener(label, show);
 }
 
-document.querySelectorAll(".chart").forEach(start);
+// A chart in a closed tab has no width: it starts when its tab is opened.
+const shown = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    if (contentRect.width > 0) {
+      shown.unobserve(target);
+      start(target);
+    }
+  }
+});
+document.querySelectorAll(".chart").forEach((chart) => shown.observe(chart));

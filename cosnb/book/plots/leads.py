@@ -1,10 +1,12 @@
-"""Figures of the leads of CoS in the paper's tables: ours beside the paper's, and the paper's with their sampling error."""
+"""Figures of the paper's leads of CoS: beside ours, and with the sampling error of their test images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from cosnb.book.plots.style import LOOKS, Picture, style
 from cosnb.experiments.results.paper import PrintedLead
@@ -13,8 +15,9 @@ from cosnb.experiments.results.summary import network_title
 from cosnb.experiments.results.tables import PAIRS, name_pair
 
 _COLOR, _CLAIM, _SHORT = LOOKS["cos"].color, "0.15", "0.45"
-_SIZE = (7.5, 3.4)  # inches: a page's column
-_DIAMOND = {"marker": "D", "color": _CLAIM, "markersize": 6, "markerfacecolor": "white", "linestyle": "none"}
+_WIDTH = 7.5  # inches: a page's column
+_LIFT = 0.2  # of a diamond above its interval
+_DIAMOND: Any = {"marker": "D", "color": _CLAIM, "markersize": 6, "markerfacecolor": "white", "linestyle": "none"}
 
 
 def leads(found: Sequence[Lead]) -> Figure:
@@ -24,14 +27,14 @@ def leads(found: Sequence[Lead]) -> Figure:
     has the paper's lead alone.
     """
     with style():
-        figure, panels, names = _panels([lead.network for lead in found])
+        figure, panels, names = _panels([lead.network for lead in found], whole=True)
         for lead in found:
             axes, place, interval = panels[lead.pair], names.index(lead.network), lead.interval
             color = _COLOR if lead.long else _SHORT
             if interval.n > 1:
                 axes.plot([interval.low, interval.high], [place, place], color=color, linewidth=2.2)
                 axes.plot(interval.mean, place, "o", color=color, markersize=6)
-            axes.plot(lead.claimed, place, **_DIAMOND)
+            axes.plot(lead.claimed, place - _LIFT if interval.n > 1 else place, **_DIAMOND)
         sizes = {lead.network: f"{lead.length}\nn = {lead.interval.n}" for lead in found}
         _label(panels, [f"{network_title(name)}\n{sizes[name]}" for name in names])
         kinds = {lead.long: _COLOR if lead.long else _SHORT for lead in found if lead.interval.n > 1}
@@ -45,7 +48,7 @@ def leads(found: Sequence[Lead]) -> Figure:
 def printed_leads(found: Sequence[PrintedLead], errors: float = 2) -> Figure:
     """Return the paper's leads by table, a panel a pair: each a diamond with ± so many standard errors of sampling."""
     with style():
-        figure, panels, names = _panels([lead.network for lead in found])
+        figure, panels, names = _panels([lead.network for lead in found], whole=False)
         for lead in found:
             axes, place, reach = panels[lead.pair], names.index(lead.network), errors * lead.error
             axes.plot([lead.lead - reach, lead.lead + reach], [place, place], color=_SHORT, linewidth=2.2)
@@ -58,15 +61,16 @@ def printed_leads(found: Sequence[PrintedLead], errors: float = 2) -> Figure:
     return figure
 
 
-def _panels(networks: Sequence[str]) -> tuple[Picture, dict[str, Axes], list[str]]:
-    """Return the figure, its panels by pair, and the networks from the top down."""
+def _panels(networks: Sequence[str], whole: bool) -> tuple[Picture, dict[str, Axes], list[str]]:
+    """Return the figure, its panels by pair, and the networks from the top down; whole: axes of whole points."""
     names = list(dict.fromkeys(networks))
-    figure = Picture(figsize=(_SIZE[0], 1.2 + 0.74 * len(names)))
-    panels = figure.subplots(1, len(PAIRS), sharey=True)
+    figure = Picture(figsize=(_WIDTH, 1.2 + 0.74 * len(names)))
+    panels = figure.subplots(1, len(PAIRS), sharey=True, sharex=not whole)
     by_pair = {name_pair(*pair): axes for pair, axes in zip(PAIRS, panels, strict=True)}
     for name, axes in by_pair.items():
         axes.set_xlabel(f"{name} (points)")
         axes.grid(False, axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
         axes.axvline(0, color="0.5", linewidth=0.9, zorder=1)
     return figure, by_pair, names
 
