@@ -1,6 +1,7 @@
 """Figures of the book, drawn from formulas or from records, never from training."""
 
 from cosnb.book.plots.contrasts import forest, sequence, shares, ticks
+from cosnb.book.plots.draws import histograms
 from cosnb.book.plots.formulas import function_and_derivative, several
 from cosnb.book.plots.leads import leads, printed_leads
 from cosnb.book.plots.lines import against, pictures, profiles, ratios
@@ -18,6 +19,7 @@ __all__ = [
     "comparison",
     "forest",
     "function_and_derivative",
+    "histograms",
     "leads",
     "looks",
     "pictures",

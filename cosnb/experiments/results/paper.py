@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import hypot, sqrt
 from typing import NamedTuple
 
-from cosnb.display import Table, p_value
-from cosnb.experiments.results.summary import Row, format_mean, title
+from cosnb.display import Markdown, Table, p_value
+from cosnb.experiments.results.summary import Row, format_mean, network_title, title
 from cosnb.experiments.statistics import MANY, Claim, Comparison, Direction, Interval, more_runs
 
 
@@ -75,6 +75,30 @@ def printed_leads(images: int = TEST_IMAGES) -> list[PrintedLead]:
             both = hypot(errors["cos"], errors[other])
             found.append(PrintedLead(network, f"{title('cos')} − {title(other)}", lead, errors["cos"], both))
     return found
+
+
+def sampling(leads: Sequence[PrintedLead], errors: float = 2) -> Markdown:
+    """Return how many of P's leads reach so many standard errors, the largest of them, and how many are below one."""
+    large, small = (sum(test) for test in ([one.ratio >= errors for one in leads], [one.ratio < 1 for one in leads]))
+    top = max(leads, key=lambda one: one.ratio)
+    head = f"{large or 'None'} of the paper's six leads {'reach' if large > 1 else 'reaches'} {errors:g}"
+    return Markdown(
+        f"**{head} standard errors of its own test images.** The largest, {top.pair} in {network_title(top.network)}, "
+        f"is {top.lead:.2f} points, {top.ratio:.1f} errors; {small} are below one. The noise between training runs "
+        "comes on top."
+    )
+
+
+def printed_table() -> Table:
+    """Return P's three tables as printed."""
+    return Table(
+        ["", "activation", "time (s / epoch)", "loss", "accuracy (%)"],
+        [
+            [f"Table {number}", title(name), column.seconds, f"{column.loss:.4f}", f"{column.accuracy:.2f}"]
+            for number, columns in enumerate(TABLES.values(), 1)
+            for name, column in columns.items()
+        ],
+    )
 
 
 def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:
