@@ -184,8 +184,23 @@ class TestLottery:
         assert mobilenet == ["MobileNet v2", "missing", "missing", "missing"]
         assert [row[:3] for row in rows(lottery.figure_table(self.found()))[1:]] == [
             [meaning, "SqueezeNet", "4 of 8 (50.0%)"]
-            for meaning in ("mean of the last epochs", "final epoch", "best epoch")
+            for meaning in ("final epoch", "best epoch")  # of 20 epochs the last 5 % are the final one
         ]
+
+    def test_the_opening_and_the_histogram_count_pairs_of_the_network_with_most_runs(self):
+        assert lottery.most(self.found())[0] == "squeezenet"
+        gaps, claimed = lottery.gaps(self.found(), "last")["CoS − ReLU"]
+        assert claimed == 0.6
+        assert len(gaps) == 4
+        assert min(gaps) == pytest.approx(0.5, abs=1.5)
+        said = str(lottery.opening(self.found(), "last"))
+        assert (
+            "drawn from 6 of SqueezeNet (50,000 images × 20 epochs), shows that order in **4 of 8 (50.0%)** draws"
+            in said
+        )
+        assert "Runs so short" in said
+        nothing = {"squeezenet": ({}, [])}
+        assert "No runs to draw from" in str(lottery.opening(nothing, "last"))
 
     def test_what_is_short_or_missing_is_named(self):
         assert rows(lottery.run_table(self.found()))[1] == ["SqueezeNet", "50,000", "20", "2", "2", "2"]
