@@ -95,7 +95,7 @@ def opening(found: Nearest, figure: str) -> Markdown:
     return Markdown(
         f"One run of each activation, drawn from {sum(one.runs)} of {network_title(network)} ({images:,} images × "
         f"{epochs} epochs), shows that order in **{_count(one.order, one.runs)}** draws; "
-        f"one in {factorial(len(ORDER))} would if nothing made a difference. A lead over ReLU of the "
+        f"one in {factorial(len(ORDER))} draws would if nothing made a difference. A lead over ReLU of the "
         f"paper's {lead:.2f} points or more appears in {_count(one.gap, one.runs)}.{short}"
     )
 
@@ -150,7 +150,7 @@ def chance_sentences(found: Nearest, figure: str) -> Markdown:
     for what, words in (("order", "The paper's order in all three tables"), ("best", "CoS best in all three")):
         share = all_tables(drawn, what)
         shown = "records are missing" if share is None else _count(share, runs)
-        lines.append(f"{words}: {shown}; {chance[what]:.1%} if nothing made a difference.")
+        lines.append(f"{words}: {shown}; {100 * chance[what]:.1f} % if nothing made a difference.")
     return Markdown("\n\n".join(lines))
 
 
@@ -172,7 +172,7 @@ def _size(settings: Mapping[str, Any]) -> tuple[int, int]:
 def _count(share: float | None, runs: Sequence[int]) -> str:
     if share is None:
         return "missing"
-    return f"{round(share * prod(runs)):,} of {prod(runs):,} ({share:.1%})"
+    return f"{round(share * prod(runs)):,} of {prod(runs):,} ({100 * share:.1f} %)"
 
 
 def all_tables(draws: Mapping[str, Draw], what: str) -> float | None:
