@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -36,7 +37,8 @@ def source(programs: Mapping[str, Program]) -> str:
 def build(programs: Mapping[str, Program], folder: Path) -> dict[str, Callable[[Tensor], Tensor]]:
     """Compile the programs in one go; return a function of a float32 or float64 tensor for each."""
     command = compilers.compiler()
-    assert command is not None
+    if command is None:
+        pytest.skip("no C compiler here")
     text, library = folder / "programs.c", folder / "programs.so"
     text.write_text(source(programs))
     # Each fma is written out and contraction is off, so -O1 gives the bits of the kernels' -O3 in half the time.

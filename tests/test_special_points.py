@@ -20,6 +20,7 @@ from cosnb import CosnbError, activation
 from cosnb.accuracy import targets
 from cosnb.accuracy.pointwise import ulp_errors
 from cosnb.accuracy.truth import Truth
+from cosnb.analysis import special
 from cosnb.codegen.targets import vega
 
 # Formula, f written once more in mpmath, the point, and f, f′ and f″ there (by hand, from the series).
@@ -226,3 +227,11 @@ def test_the_piece_next_to_a_point_is_the_one_that_holds(text: str, true: Callab
     points = [-2.5, -0.5, -3e-7, -1e-16, 1e-16, 3e-7, 0.5, 2.5]
     got = activation(text)(torch.tensor(points, dtype=torch.float64)).tolist()
     assert got == pytest.approx(list(map(true, points)), rel=1e-14, abs=1e-40)
+
+
+def test_special_points_of_a_periodic_formula_share_their_expansions() -> None:
+    formula = activation("sin(2*pi*x)/sin(pi*x)")
+    points = [sympy.Integer(k) for k in (-3, -2, 0, 1, 24)]
+    assert special.surroundings(formula.expr, formula.x, points) == [[-3, 1], [-2, 0, 24]]
+    alone = activation("where(x == 0, 2, sin(2*pi*x)/sin(pi*x))")
+    assert [0] in special.surroundings(alone.expr, alone.x, points)

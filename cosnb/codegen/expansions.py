@@ -8,14 +8,14 @@ those of Cauchy's formula (see `taylor`). How far it reaches and its degree are 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
 from mpmath import mp, mpf
 
 from cosnb.analysis.numeric import numeric
-from cosnb.analysis.special import barriers, near_limit, one_sided, special_points
+from cosnb.analysis.special import barriers, near_limit, one_sided, special_points, surroundings
 from cosnb.analysis.taylor import BITS, KEPT, Series, taylor
 from cosnb.codegen.program import Program
 from cosnb.host import numpy
@@ -45,12 +45,15 @@ def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol)
     found: list[Expansion] = []
     if expr.has(floor):  # whose jumps no circle shows
         return found
-    for centre in special_points(expr, x):
+    for alike in surroundings(expr, x, special_points(expr, x)):
+        centre = alike[0]
         far = [abs(point - float(centre)) for point in barriers(expr, x) if abs(point - float(centre)) > 1e-9]
         room = min([_WIDEST, *far])
         sides = [taylor(one_sided(expr, x, centre, side), x, centre, room) for side in (-1, 1)]
+        # The program errs most where x itself is coarsest.
+        tried = {min(alike, key=_size), max(alike, key=_size)}
         needed = [
-            _needed(functions, centre, side, _polynomial_truth(series, centre), _SHARE * series.radius)
+            max(_needed(functions, c, side, _polynomial_truth(series, c), _SHARE * series.radius) for c in tried)
             if series
             else 0.0
             for side, series in zip((-1, 1), sides, strict=True)
@@ -60,14 +63,20 @@ def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol)
             for side, series, radius in zip((-1, 1), sides, needed, strict=True)
         ]
         if sides[0] is not None and sides[0] == sides[1] and any(needed):
-            found.append(Expansion(centre, 0, max(needed), _shortened(sides[0], max(needed))))
-            continue
-        for side, series, radius in zip((-1, 1), sides, needed, strict=True):
-            if series is None:
-                found += _limit_near(functions, expr, x, centre, side, room / 2)
-            elif radius:
-                found.append(Expansion(centre, side, radius, _shortened(series, radius)))
+            here = [Expansion(centre, 0, max(needed), _shortened(sides[0], max(needed)))]
+        else:
+            here = []
+            for side, series, radius in zip((-1, 1), sides, needed, strict=True):
+                if series is None:
+                    here += _limit_near(functions, expr, x, centre, side, room / 2)
+                elif radius:
+                    here.append(Expansion(centre, side, radius, _shortened(series, radius)))
+        found += [replace(one, centre=point) for point in alike for one in here]
     return found
+
+
+def _size(point: sympy.Expr) -> float:
+    return abs(float(point))
 
 
 def _is_true(expr: sympy.Expr, x: sympy.Symbol, centre: sympy.Expr, side: int, radius: float, series: Series) -> bool:

@@ -5,7 +5,7 @@ derivative … + x·e^x·(1 − tanh²(e^x))). The program is tried in float32 a
 where it fails, x is held at the last good point, and beyond stands another form (see `tails`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,13 +47,16 @@ def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
     return Repairs(tails, limits, expansions(exact, expr, x), nan)  # type: ignore[arg-type]
 
 
-def gives(program: Program, point: sympy.Expr, value: sympy.Expr) -> bool:
-    """Say whether a float32 and a float64 evaluation at a number is `value`, ±∞ or NaN too, within 4 ulp."""
-    for dtype in _TYPES:
-        got, wanted = trial(program, dtype)(numpy.array([float(point)]))[0], dtype(float(value))
-        if not numpy.isclose(got, wanted, rtol=4 * float(numpy.finfo(dtype).eps), atol=0, equal_nan=True):
-            return False
-    return True
+def missed(program: Program, values: Mapping[sympy.Expr, sympy.Expr]) -> list[sympy.Expr]:
+    """Return the numbers at which a float32 or float64 evaluation is not their value, ±∞ or NaN too, within 4 ulp."""
+    found = set()
+    for dtype in _TYPES if values else ():
+        tolerance = 4 * float(numpy.finfo(dtype).eps)
+        got = trial(program, dtype)(numpy.array([float(point) for point in values]))
+        for (point, value), one in zip(values.items(), got, strict=True):
+            if not numpy.isclose(one, dtype(float(value)), rtol=tolerance, atol=0, equal_nan=True):
+                found.add(point)
+    return [point for point in values if point in found]
 
 
 def lost_values(program: Program, inputs: Sequence[tuple[object, str]]) -> int:

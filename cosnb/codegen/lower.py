@@ -9,7 +9,8 @@ from cosnb.analysis.special import special_points, value_at, values_apart
 from cosnb.codegen.decay import by_exponentials, lower_by_decay
 from cosnb.codegen.evaluate import with_odd_zeros
 from cosnb.codegen.expansions import emit
-from cosnb.codegen.guards import gives, lost_values, repairs
+from cosnb.codegen.guards import lost_values, missed, repairs
+from cosnb.codegen.open_points import add_points
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import is_odd, lower_form
 from cosnb.codegen.tree import Tree
@@ -59,18 +60,17 @@ def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -
     """Return the program of `expr` whose symbols are inputs, each with its name; raises as `lower`.
 
     For parameters that change while a network learns: head by head, or by the decay of its exponentials (see `decay`)
-    where that loses fewer values on trial for some numbers in the parameters' place. At ±inf no limit is known.
+    where that loses fewer values on trial for some numbers in the parameters' place; by a polynomial next to points
+    where it is 0/0 (see `open_points`). At ±inf no limit is known.
     """
     direct = Program(note=FALLBACK)
     direct.result = Tree(direct, {symbol: direct.input(name) for symbol, name in inputs}).lower(stable(expr))
-    if not by_exponentials(expr).has(sympy.exp):
-        return direct
-    lost = lost_values(direct, inputs)
-    if lost == 0:
-        return direct
-    decaying = lower_by_decay(expr, dict(inputs))
-    decaying.note = DECAY
-    return decaying if lost_values(decaying, inputs) < lost else direct
+    chosen = direct
+    if by_exponentials(expr).has(sympy.exp) and (lost := lost_values(direct, inputs)):
+        decaying = lower_by_decay(expr, dict(inputs))
+        decaying.note = DECAY
+        chosen = decaying if lost_values(decaying, inputs) < lost else direct
+    return add_points(chosen, expr, inputs)
 
 
 def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
@@ -104,10 +104,10 @@ def _at_points(
     program: Program, result: int, apart: dict[sympy.Expr, sympy.Expr], rest: sympy.Expr, x: sympy.Symbol
 ) -> int:
     """Emit a selection for each special point at which the program would give another value."""
-    for point in sorted({*apart, *special_points(rest, x)}, key=float):
-        value = apart.get(point, value_at(rest, x, point))
-        program.result = result
-        if value is not None and not gives(program, point, value):
-            here = program.emit("eq", program.input("x"), program.number(point))
-            result = program.where(here, Tree(program, {}).lower(value), result)
+    program.result = result
+    points = sorted({*apart, *special_points(rest, x)}, key=float)
+    values = {point: apart.get(point, value_at(rest, x, point)) for point in points}
+    for point in missed(program, {point: value for point, value in values.items() if value is not None}):
+        here = program.emit("eq", program.input("x"), program.number(point))
+        result = program.where(here, Tree(program, {}).lower(values[point]), result)
     return result

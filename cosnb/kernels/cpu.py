@@ -24,6 +24,7 @@ from torch import Tensor
 
 from cosnb.codegen.program import Program
 from cosnb.codegen.targets import c
+from cosnb.errors import CosnbError
 from cosnb.kernels import compiler as compilers
 from cosnb.kernels import store
 from cosnb.kernels.compiler import compiler
@@ -138,6 +139,8 @@ def build(value: Program, product: Program | None) -> Library:
     Raises CosnbError with the compiler's last line when it fails; where it fails for every program, or nothing that it
     builds can be loaded, there is no compiler from then on.
     """
+    if compilers.compiler() is None:
+        raise CosnbError("there is no C compiler that works")
     text = source(value, product)
     try:
         key = hashlib.sha256(f"{compilers.identity()}\n{text}".encode()).hexdigest()[:32]

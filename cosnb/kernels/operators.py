@@ -45,12 +45,12 @@ class Kernel:
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x) for a tensor with memory on a CPU or a CUDA device, by its compiled code where there is some."""
         library = self._library(x)
-        return self.forward_operations(x) if library is None else library.forward(x)
+        return _laid_out(self.forward_operations(x), x) if library is None else library.forward(x)
 
     def backward(self, dy: Tensor, x: Tensor) -> Tensor:
         """Return dy·f′(x), laid out as x, likewise."""
         library = self._library(x)
-        return self.backward_operations(dy, x) if library is None else library.backward(dy, x)
+        return _laid_out(self.backward_operations(dy, x), x) if library is None else library.backward(dy, x)
 
     def _library(self, x: Tensor) -> cpu.Library | cuda.Library | None:
         if x.is_cpu:
@@ -122,6 +122,12 @@ class Kernel:
     def recorded(self, x: Tensor) -> Tensor:
         """Return f(x) in PyTorch's operations, for a graph that is recorded."""
         return (self.onnx_operations if torch.onnx.is_in_onnx_export() else self.recorded_operations)(x)
+
+
+def _laid_out(y: Tensor, x: Tensor) -> Tensor:
+    """Return y with the strides that the compiled code would have given it."""
+    like = torch.empty_like(x)
+    return y if y.stride() == like.stride() else like.copy_(y)
 
 
 def _printed(program: Program, target: Target) -> Callable[[Tensor], Tensor]:
