@@ -41,7 +41,7 @@ def one_run_each(runs: Mapping[str, Sequence[float]], xlabel: str = "test accura
     ticks = all_runs.mark_tick(thickness=2, opacity=0.5).encode(x=across, y=row, color=color)
     drawn = all_runs.transform_filter(f"datum.place == {_place('draw', 'datum.arm')}")
     dots = drawn.mark_point(filled=True, size=190, opacity=1).encode(x=across, y=row, color=color)
-    return finish([ticks, dots, _count(titles)], params, height=170)
+    return finish([ticks, dots, _count(titles)], params, height=210)
 
 
 def _place(draw: str, arm: str | int) -> str:
