@@ -38,7 +38,7 @@ def leads(found: Sequence[Lead]) -> Figure:
         sizes = {lead.network: f"{lead.length}\nn = {lead.interval.n}" for lead in found}
         _label(panels, [f"{network_title(name)}\n{sizes[name]}" for name in names])
         kinds = {lead.long: _COLOR if lead.long else _SHORT for lead in found if lead.interval.n > 1}
-        words = {True: "ours, mean and interval", False: "ours, of short runs"}
+        words = {True: "ours, trained in full", False: "ours, of short runs"}
         keys = [Line2D([], [], color=kinds[long], marker="o", label=words[long]) for long in sorted(kinds)]
         keys.append(Line2D([], [], label="the paper's lead", **_DIAMOND))
         figure.legend(handles=keys, loc="outside upper center", ncols=3, handlelength=2)
