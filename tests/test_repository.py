@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -14,6 +15,7 @@ import yaml
 from cosnb.book import notebooks
 from cosnb.book.claims.pages import PAGES
 from cosnb.book.site.stage import notebook_pages
+from cosnb.experiments.registry import FILE
 from cosnb.paths import repository_root
 from tools import first_cell
 
@@ -45,6 +47,16 @@ def test_the_table_of_contents_has_every_notebook_once_but_those_that_are_no_pag
     assert sorted(pages) == sorted({path.stem for path in NOTEBOOKS} - UNLISTED)
     assert notebook_pages(ROOT) == pages
     assert {page for claimed in PAGES.values() for page in claimed} <= set(pages)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted(UNLISTED))
+def test_a_notebook_that_is_no_page_runs_all_the_same(name: str, tmp_path: Path) -> None:
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", tmp_path / "notebooks")
+    (tmp_path / FILE).parent.mkdir(parents=True)
+    shutil.copy(ROOT / FILE, tmp_path / FILE)
+    assert notebooks.run([name], root=tmp_path) == []
 
 
 @pytest.mark.parametrize("profile", notebooks.PROFILES)

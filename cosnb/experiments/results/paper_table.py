@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from statistics import fmean, median
-from typing import Any
-
-from pandas import DataFrame
+from typing import TYPE_CHECKING, Any
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results import paper, tables
@@ -23,6 +21,9 @@ from cosnb.experiments.results.summary import (
 )
 from cosnb.experiments.results.tables import ACTIVATIONS, is_full
 from cosnb.experiments.statistics import LEAST_RUNS, Interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _DIGITS = {"accuracy": 2, "loss": 4}
 
@@ -64,7 +65,7 @@ class PaperTable:
             return "no run"
         return f"{self.settings['train_images']:,} images × {self.settings['epochs']} epochs"
 
-    def frame(self) -> DataFrame:
+    def frame(self) -> "DataFrame":
         """Return the runs' epochs, one a row; see `cosnb.experiments.results.frames.epoch_frame`."""
         return epoch_frame(self.records)
 
