@@ -61,10 +61,13 @@ def test_profiles_are_drawn_from_minus_reach_to_reach():
     assert drawn["Mish"].get_xydata().tolist() == [[-0.5, 3], [0, 1], [0.5, 2]]
 
 
-def test_ratios_have_a_row_an_activation_and_a_mark_a_kind():
-    values = {"plain": {"relu": (1, 1, 1), "cos": (1.3, 1.4, 1.6)}, "compiled": {"cos": (1.0, 1.1, 1.2)}}
-    figure = plots.ratios(values, "time / ReLU")
-    points = [line for line in figure.axes[0].lines if line.get_marker() in ("s", "o")]
-    assert [float(point.get_xdata()[0]) for point in points] == [1, 1.4, 1.1]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["ReLU", "CoS"]
-    assert points[1].get_markerfacecolor() == "white" != points[2].get_markerfacecolor()
+def test_ratios_have_a_panel_a_column_and_a_mark_a_kind():
+    plain = {"relu": (1, 1, 1), "cos": (1.3, 1.4, 1.6), "cos without its square": (1.2, 1.3, 1.4)}
+    values = {("step", "A"): {"plain": plain, "compiled": {"cos": (1.0, 1.1, 1.2)}}, ("step", "B"): {"plain": plain}}
+    figure = plots.ratios(values, "time / ReLU", {("step", "B"): {"cos": 1.5}})
+    first, second = figure.axes
+    points = [line for line in first.lines if line.get_marker() in ("s", "o")]
+    assert [float(point.get_xdata()[0]) for point in points] == [1, 1.4, 1.3, 1.1]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["ReLU", "CoS", "CoS\nwithout its square"]
+    assert points[1].get_markerfacecolor() == "white" != points[3].get_markerfacecolor()
+    assert [line.get_xdata()[0] for line in second.lines if line.get_marker() == "D"] == [1.5]

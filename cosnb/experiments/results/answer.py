@@ -295,8 +295,6 @@ def forest_rows(records: Sequence[Record], rates: Mapping[str, float]) -> list[C
 
 def reported() -> str:
     """Return which leads the paper reports in its three tables."""
-    leads = []
-    for pair in PAIRS:
-        sizes = [tables.claimed(network, *pair) for network in TABLES]
-        leads.append(f"{min(sizes):.2f} to {max(sizes):.2f} points over {title(pair[1])}")
+    sizes = {rival: [tables.claimed(network, cos, rival) for network in TABLES] for cos, rival in PAIRS}
+    leads = [f"{min(size):.2f} to {max(size):.2f} points over {title(rival)}" for rival, size in sizes.items()]
     return f"The paper reports leads of CoS by {' and '.join(leads)}, apparently from one run each."
