@@ -27,9 +27,12 @@ class TestGradientFlow:
     def test_growth_is_told_from_the_last_block_to_the_second(self):
         record = run("depth_mlp", "relu", 0, 60, 1.0, epochs=1)
         record["epochs"][0] |= {"gradient_norms_at_start": [9, 8, 4, 2, 1, 7], "gradient_norms": [9, 9, 3, 1, 1, 7]}
-        said = str(gradient_flow.growth_sentence([record]))
-        assert said == "Before training the norm is multiplied by 2.00 a block with ReLU, 8 from block 5 to block 2."
-        assert rows(gradient_flow.growth_table([record]))[1][1:] == ["2.000 ± ?", "1.211", "2.080 ± ?"]
+        assert "predicts: 2.000 with ReLU (formula: 1.211). Without" in str(gradient_flow.opening([record]))
+        assert rows(gradient_flow.growth_table([record]))[1][1:] == ["2.000 ± ?", "1.211", "2.080 ± ?", "8"]
+        theory = gradient_flow.predicted(gradient_flow.norms([record], trained=False))["relu"]
+        assert list(theory) == [2, 3, 4, 5]
+        assert theory[5] == pytest.approx(1)
+        assert theory[2] / theory[5] == pytest.approx(gradient_flow.predicted_growth("relu") ** 3)
         spread = f"{math.log10(9):.2f} ± ?"
         assert rows(gradient_flow.spread_table([record]))[1] == ["ReLU", spread, spread]
 

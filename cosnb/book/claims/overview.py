@@ -38,7 +38,7 @@ TOPICS: dict[str, str] = {
     "B6": "Mish's derivative",
     "B7": "no neuron dies with Mish",
     "B8": "ReLU's loss surface",
-    "B9": "gradients neither vanish nor explode",
+    "B9": "vanishing, exploding gradients",
     "B10": "which to choose",
     "B11": "smooth gradients spread evenly",
 }

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from cosnb.book.plots.style import Look, Picture, looks, new_axes, style
+from cosnb.book.plots.style import SIZE, Look, Picture, looks, new_axes, style
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import title
 from cosnb.experiments.statistics import t_interval
@@ -23,15 +23,18 @@ def against(
     log: str = "",
     level: float = 0.95,
     ticks: Mapping[float, str] | None = None,
+    formula: Mapping[str, Mapping[float, float]] | None = None,
+    size: tuple[float, float] = SIZE,
 ) -> Figure:
     """Return the figure of {activation: {x: values over seeds}}: a mean line each, with its t interval as a band.
 
     For fewer than 3 values at a place each is a small mark in place of the band. `log` names the logarithmic axes ("x",
     "y" or "xy"); on a logarithmic y the mean and band are those of the logarithms. `ticks` {x: label} sets the marks of
-    the x axis.
+    the x axis. `formula` {activation: {x: y}} are drawn as thin black lines. `size`: in inches.
     """
     with style():
         figure, axes = new_axes(xlabel, ylabel)
+        figure.set_size_inches(size)
         if "x" in log:
             axes.set_xscale("log")
         if "y" in log:
@@ -41,10 +44,14 @@ def against(
             _mean_line(axes, title(name), samples, look, level, "y" in log)
         if not any(len(sample) for by_x in values.values() for sample in by_x.values()):
             raise CosnbError("There is no value to draw: run the experiment first.")
+        for place, points in enumerate((formula or {}).values()):
+            label = "" if place else "by the formula"
+            axes.plot(list(points), list(points.values()), color="0.1", linewidth=0.8, zorder=3, label=label)
         if ticks:
             axes.set_xticks(list(ticks), list(ticks.values()))
             axes.xaxis.set_minor_locator(NullLocator())
-        figure.legend(loc="outside upper center", ncols=3 if len(values) == 3 else 2)
+        columns = 4 if size[0] > SIZE[0] else 3 if len(values) == 3 else 2
+        figure.legend(loc="outside upper center", ncols=columns)
     return figure
 
 
@@ -78,17 +85,17 @@ def profiles(values: Mapping[str, Sequence[float]], reach: float, xlabel: str, y
     return figure
 
 
-def pictures(images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str) -> Figure:
+def pictures(images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str, columns: int = 2) -> Figure:
     """Return one panel an activation of {name: heights (rows y, columns x)} over a square, one colour scale for all.
 
-    They stand two beside one another: four would be as small as stamps on a telephone.
+    `columns`: how many are beside one another; more than two make a wider figure.
     """
     low = min(float(image.min()) for image in images.values())
     high = max(float(image.max()) for image in images.values())
     with style():
-        rows = math.ceil(len(images) / 2)
-        figure = Picture(figsize=(5.0, 0.4 + 2.1 * rows))
-        grid = figure.subplots(rows, min(2, len(images)), sharex=True, sharey=True, squeeze=False)
+        rows = math.ceil(len(images) / columns)
+        figure = Picture(figsize=(2.5 * max(2, columns), 0.4 + 2.1 * rows))
+        grid = figure.subplots(rows, min(columns, len(images)), sharex=True, sharey=True, squeeze=False)
         panels = list(grid.flat)
         shown: Any = None
         for axes in panels[len(images) :]:
