@@ -6,6 +6,7 @@ from cosnb.book.plots.lines import against, pictures, profiles, ratios
 from cosnb.book.plots.runs import comparison, training_curves
 from cosnb.book.plots.style import LOOKS, SIZE, Look, Picture, looks, save_svg, style
 from cosnb.book.plots.surfaces import Plane, planes, stacked
+from cosnb.book.plots.trade import trade
 
 __all__ = [
     "LOOKS",
@@ -29,5 +30,6 @@ __all__ = [
     "stacked",
     "style",
     "ticks",
+    "trade",
     "training_curves",
 ]
