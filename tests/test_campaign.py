@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,6 +53,23 @@ def test_all_that_is_missing_is_trained_once(how: dict[str, object], tmp_path: P
     assert lines[0].endswith(" images/s")
     assert standing(tmp_path) == [(2, 2), (2, 2)]
     assert run(tmp_path, **how) == (True, [])
+
+
+def test_a_piece_ends_within_an_epoch(tmp_path: Path) -> None:
+    class Endless(Stage):
+        experiment, experiments = "figure-15-depth", ("figure-15-depth",)
+
+        def parts(self, max_parallel: int) -> list[list[int]]:
+            return [[0]]
+
+        def carry_out(self, seeds: list[int], options: RunOptions, should_stop: Callable[[], None]) -> None:
+            for _ in range(1000):
+                time.sleep(0.02)
+            raise AssertionError("not interrupted")
+
+    assert not campaign.carry_out([Endless()], 0.005, root=tmp_path)
+    with pytest.raises(KeyboardInterrupt), campaign.interrupted(60):
+        raise KeyboardInterrupt  # a person's
 
 
 def test_a_piece_ends_on_time_and_the_next_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +146,7 @@ def notebooks_configurations(name: str, monkeypatch: pytest.MonkeyPatch, **given
     monkeypatch.setattr(data, "load", load)
     for module in (trainings, study):
         monkeypatch.setattr(module, "check", lambda *given: None)
-    source = repository_root() / "notebooks" / f"{name}.ipynb"
+    source = repository_root() / "notebooks" / f"{read_runs()[name].notebook}.ipynb"
     names = {"precision": "float32", **read_runs()[name].parameters["full"], "keep": False, **given}
     space: dict[str, object] = {}
     for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:

@@ -156,6 +156,22 @@ def test_what_cannot_be_is_refused_before_anything_runs(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_standard_output_is_the_pages_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def execute(*given: object, **more: object) -> list[object]:
+        print("what a notebook says")
+        return []
+
+    monkeypatch.setattr(pool, "execute", execute)
+    monkeypatch.setattr(page, "render", lambda *given: "<html></html>")
+    written = tmp_path / "page.html"
+    assert cli.main(["report", "mish", "--no-open", "--output", str(written)]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{written}\n"
+    assert "what a notebook says" in err
+
+
 def kernels(root: psutil.Process) -> list[psutil.Process]:
     return [one for one in root.children(recursive=True) if "ipykernel" in " ".join(one.cmdline())]
 

@@ -189,12 +189,27 @@ class TestLottery:
 
     def test_draws_are_counted(self):
         squeezenet, mobilenet = rows(lottery.draw_table(self.found(), "last"))[1:]
-        assert squeezenet == ["SqueezeNet", "4 of 8 (50.0%)", "4 of 8 (50.0%)", "4 of 8 (50.0%)"]
+        assert squeezenet == ["SqueezeNet", "4 of 8 (50.0 %)", "4 of 8 (50.0 %)", "4 of 8 (50.0 %)"]
         assert mobilenet == ["MobileNet v2", "missing", "missing", "missing"]
         assert [row[:3] for row in rows(lottery.figure_table(self.found()))[1:]] == [
-            [meaning, "SqueezeNet", "4 of 8 (50.0%)"]
-            for meaning in ("mean of the last epochs", "final epoch", "best epoch")
+            [meaning, "SqueezeNet", "4 of 8 (50.0 %)"]
+            for meaning in ("final epoch", "best epoch")  # of 20 epochs the last 5 % are the final one
         ]
+
+    def test_the_opening_and_the_histogram_count_pairs_of_the_network_with_most_runs(self):
+        assert lottery.most(self.found())[0] == "squeezenet"
+        gaps, claimed = lottery.gaps(self.found(), "last")["CoS − ReLU"]
+        assert claimed == 0.6
+        assert len(gaps) == 4
+        assert min(gaps) == pytest.approx(0.5, abs=1.5)
+        said = str(lottery.opening(self.found(), "last"))
+        assert (
+            "drawn from 6 of SqueezeNet (50,000 images × 20 epochs), shows that order in **4 of 8 (50.0 %)** draws"
+            in said
+        )
+        assert "Runs so short" in said
+        nothing = {"squeezenet": ({}, [])}
+        assert "No runs to draw from" in str(lottery.opening(nothing, "last"))
 
     def test_what_is_short_or_missing_is_named(self):
         assert rows(lottery.run_table(self.found()))[1] == ["SqueezeNet", "50,000", "20", "2", "2", "2"]
@@ -205,10 +220,11 @@ class TestLottery:
     def test_tables_together_need_all_of_them(self):
         lines = str(lottery.chance_sentences(self.found(), "last")).split("\n\n")
         assert (
-            lines[0] == "The paper's order in all three tables: records are missing; 0.5% if nothing made a difference."
+            lines[0]
+            == "The paper's order in all three tables: records are missing; 0.5 % if nothing made a difference."
         )
         alone = {"squeezenet": self.found()["squeezenet"]}
-        assert "CoS best in all three: 4 of 8 (50.0%); 3.7%" in str(lottery.chance_sentences(alone, "last"))
+        assert "CoS best in all three: 4 of 8 (50.0 %); 3.7 %" in str(lottery.chance_sentences(alone, "last"))
 
     def test_the_nearest_runs_of_each_network_are_read(self, tmp_path, monkeypatch):
         monkeypatch.setenv("COSNB_RESULTS", str(tmp_path))

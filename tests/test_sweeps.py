@@ -370,3 +370,14 @@ def test_a_hundred_runs_while_workers_come_and_go() -> None:
 def test_a_worker_and_the_command_need_no_pytorch(modules: str) -> None:
     program = f"import sys; import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_calls_begin_in_their_order() -> None:
+    with cluster.connect("local:1") as client:
+        calls: cluster.Calls[int, float] = cluster.Calls(client, lambda number: time.monotonic())
+        calls.add(range(8))
+        begun: list[tuple[int, float]] = []
+        while len(calls):
+            begun += calls.ended()  # type: ignore[arg-type]
+            time.sleep(0.01)
+    assert [number for number, _ in sorted(begun, key=lambda one: one[1])] == list(range(8))

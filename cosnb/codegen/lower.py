@@ -10,6 +10,7 @@ from cosnb.codegen.decay import by_exponentials, lower_by_decay
 from cosnb.codegen.evaluate import with_odd_zeros
 from cosnb.codegen.expansions import emit
 from cosnb.codegen.guards import lost_values, missed, repairs
+from cosnb.codegen.open_points import add_points
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import is_odd, lower_form
 from cosnb.codegen.tree import Tree
@@ -59,18 +60,17 @@ def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -
     """Return the program of `expr` whose symbols are inputs, each with its name; raises as `lower`.
 
     For parameters that change while a network learns: head by head, or by the decay of its exponentials (see `decay`)
-    where that loses fewer values on trial for some numbers in the parameters' place. At ±inf no limit is known.
+    where that loses fewer values on trial for some numbers in the parameters' place; by a polynomial next to points
+    where it is 0/0 (see `open_points`). At ±inf no limit is known.
     """
     direct = Program(note=FALLBACK)
     direct.result = Tree(direct, {symbol: direct.input(name) for symbol, name in inputs}).lower(stable(expr))
-    if not by_exponentials(expr).has(sympy.exp):
-        return direct
-    lost = lost_values(direct, inputs)
-    if lost == 0:
-        return direct
-    decaying = lower_by_decay(expr, dict(inputs))
-    decaying.note = DECAY
-    return decaying if lost_values(decaying, inputs) < lost else direct
+    chosen = direct
+    if by_exponentials(expr).has(sympy.exp) and (lost := lost_values(direct, inputs)):
+        decaying = lower_by_decay(expr, dict(inputs))
+        decaying.note = DECAY
+        chosen = decaying if lost_values(decaying, inputs) < lost else direct
+    return add_points(chosen, expr, inputs)
 
 
 def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from cosnb.analysis.special import values_apart
 from cosnb.codegen.evaluate import compile_source
 from cosnb.codegen.lower import lower_open
 from cosnb.codegen.printing import Target
@@ -39,8 +40,10 @@ class OpenFunction:
     def partial(self, index: int) -> "OpenFunction":
         """Return ∂f/∂x for the index 0, else ∂f/∂p of that parameter, counted from 1."""
         if index not in self._partials:
-            slope = sympy.diff(self.expr, self.symbols[index])
-            self._partials[index] = OpenFunction(slope, self.symbols[0], self.symbols[1:])
+            x = self.symbols[0]
+            # The slope at x = 0 of where(x == 0, 1, sin(a*x)/x) is the limit, and not that of the number 1.
+            expr = values_apart(self.expr, x)[1] if index == 0 else _without_powers_of_zero(self.expr)
+            self._partials[index] = OpenFunction(sympy.diff(expr, self.symbols[index]), x, self.symbols[1:])
         return self._partials[index]
 
     @cached_property
@@ -84,6 +87,13 @@ class OpenFunction:
         """Return the Function for torch.compile and torch.export, differentiable once."""
         partials = [self.partial(index) for index in range(len(self.symbols))]
         return _traced(self.operations, tuple(None if f.expr == 0 else f.operations for f in partials))
+
+
+def _without_powers_of_zero(expr: sympy.Expr) -> sympy.Expr:
+    """Write 0ᵖ, which SymPy differentiates by p to 0ᵖ·log 0, NaN, as the 0 that it is for p > 0."""
+    return expr.replace(
+        lambda e: e.is_Pow and e.base == 0, lambda e: sympy.Piecewise((0, e.exp > 0), (sympy.nan, True))
+    )
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:

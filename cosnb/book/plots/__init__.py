@@ -1,7 +1,9 @@
 """Figures of the book, drawn from formulas or from records, never from training."""
 
 from cosnb.book.plots.contrasts import forest, sequence, shares, ticks
+from cosnb.book.plots.draws import histograms
 from cosnb.book.plots.formulas import function_and_derivative, several
+from cosnb.book.plots.leads import leads, printed_leads
 from cosnb.book.plots.lines import against, pictures, profiles, ratios
 from cosnb.book.plots.runs import comparison, training_curves
 from cosnb.book.plots.style import LOOKS, SIZE, Look, Picture, looks, save_svg, style
@@ -18,9 +20,12 @@ __all__ = [
     "comparison",
     "forest",
     "function_and_derivative",
+    "histograms",
+    "leads",
     "looks",
     "pictures",
     "planes",
+    "printed_leads",
     "profiles",
     "ratios",
     "save_svg",

@@ -4,10 +4,13 @@ A campaign is a list of stages; what has a record is not trained again, so the s
 this machine or another that has the records.
 """
 
+import _thread
 import statistics
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,9 +54,9 @@ def carry_out(
 ) -> bool:
     """Train what has no record, stage by stage, for so many minutes; return whether all of it is done.
 
-    A run that the end of the time interrupts goes on from its checkpoint. `max_parallel` and `executor` are those of
-    `run_missing`. A line is printed for each record: its images a second, training alone. Raises CosnbError as
-    `run_missing` does, and where `minutes` is not above 0.
+    A run that the end of the time interrupts, within an epoch too, goes on from its checkpoint. `max_parallel` and
+    `executor` are those of `run_missing`. A line is printed for each record: its images a second, training alone.
+    Raises CosnbError as `run_missing` does, and where `minutes` is not above 0.
     """
     if minutes is not None and not minutes > 0:
         raise CosnbError(f"minutes is {minutes}: give a number above 0")
@@ -65,19 +68,59 @@ def carry_out(
 
     options = RunOptions(device, precision, max_parallel, executor, root)
     try:
-        for stage in stages:
-            for seeds in stage.parts(max_parallel):
-                should_stop()
-                before = {_key(record) for name in stage.experiments for record in results.read(name, root)}
-                try:
-                    stage.carry_out(seeds, options, should_stop)
-                finally:
-                    for record in (record for name in stage.experiments for record in results.read(name, root)):
-                        if _key(record) not in before:
-                            say(describe(record))
+        with interrupted(None if minutes is None else 60 * minutes):
+            _carry_out(stages, options, should_stop, root, say)
     except TimeIsUp:
         return False
     return True
+
+
+def _carry_out(
+    stages: Sequence[Stage],
+    options: RunOptions,
+    should_stop: Callable[[], None],
+    root: Path | None,
+    say: Callable[[str], None],
+) -> None:
+    for stage in stages:
+        for seeds in stage.parts(options.max_parallel):
+            should_stop()
+            before = {_key(record) for name in stage.experiments for record in results.read(name, root)}
+            try:
+                stage.carry_out(seeds, options, should_stop)
+            finally:
+                for record in (record for name in stage.experiments for record in results.read(name, root)):
+                    if _key(record) not in before:
+                        say(describe(record))
+
+
+@contextmanager
+def interrupted(seconds: float | None) -> Iterator[None]:
+    """Have TimeIsUp raised after so many seconds in what runs inside, as Ctrl-C is raised; None: never.
+
+    Only in the main thread, and not where Ctrl-C is ignored, as in a shell's background job.
+    """
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over = threading.Event()
+
+    def interrupt() -> None:
+        over.set()
+        _thread.interrupt_main()
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+        timer.cancel()
+    except KeyboardInterrupt:
+        if over.is_set():
+            raise TimeIsUp from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def _key(record: Record) -> tuple[str, str, int]:
