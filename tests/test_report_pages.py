@@ -95,6 +95,14 @@ def test_the_loss_surfaces_stage_is_told_by_the_loss_at_the_weights() -> None:
     assert surface.lines(records)["relu"] == [3.0, 2.0, 3.0]
 
 
+def test_the_surface_around_trained_weights_has_its_low_place_at_the_weights() -> None:
+    plane = surface.around_weights("mish", points=3)
+    assert plane.places.tolist() == [-1, 0, 1]
+    assert plane.heights.shape == (3, 3)
+    assert plane.heights[1, 1] == plane.heights.min() < 0.1
+    assert plane.heights.tolist() == surface.around_weights("mish", points=3).heights.tolist()
+
+
 def cost_record():
     steps = {f"{name}, {kind}": seconds for kind in ("plain", "compiled") for name, seconds in TIMES.items()}
     found = {label: {"step": [s, 2 * s, 3 * s], "inference": [s] * 3, "saved": 100} for label, s in steps.items()}
