@@ -5,6 +5,7 @@ import math
 import pytest
 from synthetic import full_table, run, table_records
 
+from cosnb.book.report import dead
 from cosnb.experiments.results import curves, dead_units, depth, gaps, lottery, modern, sensitivity
 from cosnb.experiments.results.tables import EXPERIMENTS
 
@@ -229,3 +230,13 @@ class TestLottery:
     def test_the_nearest_runs_of_each_network_are_read(self, tmp_path, monkeypatch):
         monkeypatch.setenv("COSNB_RESULTS", str(tmp_path))
         assert lottery.nearest() == {network: ({}, []) for network in EXPERIMENTS}
+
+
+def test_long_steps_kill_units_of_relu_unless_their_sums_are_normalised(monkeypatch) -> None:
+    monkeypatch.setattr(dead, "RATES", (0.1, 10.0))
+    found = dead.shares(seeds=1, names=("relu", "cos"))
+    normalised = dead.shares(normalised=True, seeds=1, names=("relu",))
+    assert found["relu"][0.1][0] < 5
+    assert found["relu"][10.0][0] > 80 > 20 > found["cos"][10.0][0]
+    assert normalised["relu"][10.0] == [0]
+    assert "it is 0 % of ReLU's" in str(dead.opening(found, normalised))
