@@ -5,6 +5,7 @@ import math
 import pytest
 from synthetic import full_table, run, table_records
 
+from cosnb.book.report import dead
 from cosnb.experiments.results import curves, dead_units, depth, gaps, lottery, modern, sensitivity
 from cosnb.experiments.results.tables import EXPERIMENTS
 
@@ -43,7 +44,16 @@ class TestDepth:
 
     def test_intervals_that_do_not_meet_are_named(self):
         found = curves.curves(self.records(), "depth")
-        assert str(depth.separation(found)) == "Bands apart at 2 blocks: none. Bands apart at 4 blocks: CoS above ReLU."
+        assert str(depth.separation(found)) == "Bands apart at 2 blocks: none."  # at 4 ReLU did not learn
+        apart = curves.curves(sweep("depth", {"relu": {2: 60}, "cos": {2: 90}}), "depth")
+        assert str(depth.separation(apart)) == "Bands apart at 2 blocks: CoS above ReLU."
+
+    def test_the_opening_names_the_deepest_at_which_every_run_learnt(self):
+        records = self.records()
+        said = str(depth.opening(records, curves.curves(records, "depth")))
+        assert said.startswith("Up to 2 blocks every run learns in 2 epochs of ")
+        assert "CoS 80.5 %, ReLU 80.5 %" in said or "ReLU 80.5 %, CoS 80.5 %" in said
+        assert said.endswith("In deeper ones some fail; 2 of all 8 runs answer one digit for every image.")
 
     def test_runs_that_answer_one_digit_are_counted(self):
         records = self.records()
@@ -220,3 +230,13 @@ class TestLottery:
     def test_the_nearest_runs_of_each_network_are_read(self, tmp_path, monkeypatch):
         monkeypatch.setenv("COSNB_RESULTS", str(tmp_path))
         assert lottery.nearest() == {network: ({}, []) for network in EXPERIMENTS}
+
+
+def test_long_steps_kill_units_of_relu_unless_their_sums_are_normalised(monkeypatch) -> None:
+    monkeypatch.setattr(dead, "RATES", (0.1, 10.0))
+    found = dead.shares(seeds=1, names=("relu", "cos"))
+    normalised = dead.shares(normalised=True, seeds=1, names=("relu",))
+    assert found["relu"][0.1][0] < 5
+    assert found["relu"][10.0][0] > 80 > 20 > found["cos"][10.0][0]
+    assert normalised["relu"][10.0] == [0]
+    assert "it is 0 % of ReLU's" in str(dead.opening(found, normalised))

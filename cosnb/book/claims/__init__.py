@@ -6,9 +6,10 @@ One function a claim, `p0(evidence)` to `b11(evidence)`, returns its parts; `evi
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cosnb.book.claims import costs, definitions, experiments, formulas, tables
+from cosnb.book.claims import costs, definitions, experiments, formulas, overview, tables
 from cosnb.book.claims.arguments import ARGUMENTS
 from cosnb.book.claims.finding import Evidence, Finding, badge, count, in_part, label, overall
+from cosnb.book.claims.overview import legend
 from cosnb.book.claims.pages import PAGES
 from cosnb.display import Markdown, Table
 from cosnb.experiments import results
@@ -25,9 +26,11 @@ __all__ = [
     "gather",
     "in_part",
     "label",
+    "legend",
     "overall",
     "say",
     "summary",
+    "tiles",
     "verdict_line",
 ]
 
@@ -86,6 +89,11 @@ def examine(evidence: Evidence, claims: Iterable[str] = tuple(CLAIMS)) -> dict[s
 def say(claim: str) -> str:
     """Return what a claim says, in one sentence."""
     return ((DEFINITIONS | CLAIMS)[claim].__doc__ or "").strip().rstrip(".")
+
+
+def tiles(findings: Mapping[str, Sequence[Finding]]) -> Markdown:
+    """Return every claim's topic and label at a glance, in three columns; see `overview.tiles`."""
+    return overview.tiles(findings, say)
 
 
 def summary(findings: dict[str, list[Finding]], letter: str) -> Table:

@@ -7,7 +7,8 @@ from cosnb.book.plots.leads import leads, printed_leads
 from cosnb.book.plots.lines import against, pictures, profiles, ratios
 from cosnb.book.plots.runs import comparison, training_curves
 from cosnb.book.plots.style import LOOKS, SIZE, Look, Picture, looks, save_svg, style
-from cosnb.book.plots.surfaces import Plane, planes, stacked
+from cosnb.book.plots.surfaces import Plane, caught, planes, stacked
+from cosnb.book.plots.trade import trade
 
 __all__ = [
     "LOOKS",
@@ -16,6 +17,7 @@ __all__ = [
     "Picture",
     "Plane",
     "against",
+    "caught",
     "comparison",
     "forest",
     "function_and_derivative",
@@ -34,5 +36,6 @@ __all__ = [
     "stacked",
     "style",
     "ticks",
+    "trade",
     "training_curves",
 ]
