@@ -1,7 +1,7 @@
 """Figures of the book, drawn from formulas or from records, never from training."""
 
 from cosnb.book.plots.contrasts import forest, sequence, shares, ticks
-from cosnb.book.plots.formulas import function_and_derivative, several
+from cosnb.book.plots.formulas import expressions, function_and_derivative, several
 from cosnb.book.plots.lines import against, pictures, profiles, ratios
 from cosnb.book.plots.runs import comparison, training_curves
 from cosnb.book.plots.style import LOOKS, SIZE, Look, Picture, looks, save_svg, style
@@ -15,6 +15,7 @@ __all__ = [
     "Plane",
     "against",
     "comparison",
+    "expressions",
     "forest",
     "function_and_derivative",
     "looks",
