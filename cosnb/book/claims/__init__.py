@@ -75,10 +75,12 @@ CLAIMS: dict[str, Callable[[Evidence], list[Finding]]] = {
 }
 
 
-def gather(root: Path | None = None) -> Evidence:
-    """Return all recorded runs by experiment."""
-    record.note_read("*")
-    return {name: results.read(name, root) for name in record.experiments(root)}
+def gather(root: Path | None = None, only: Iterable[str] | None = None) -> Evidence:
+    """Return all recorded runs by experiment, or those of the experiments `only`."""
+    if only is None:
+        record.note_read("*")
+        only = record.experiments(root)
+    return {name: results.read(name, root) for name in only}
 
 
 def examine(evidence: Evidence, claims: Iterable[str] = tuple(CLAIMS)) -> dict[str, list[Finding]]:

@@ -2,7 +2,7 @@
 
 from cosnb.book.plots.contrasts import forest, sequence, shares, ticks
 from cosnb.book.plots.draws import histograms
-from cosnb.book.plots.formulas import function_and_derivative, several
+from cosnb.book.plots.formulas import expressions, function_and_derivative, several
 from cosnb.book.plots.leads import leads, printed_leads
 from cosnb.book.plots.lines import against, pictures, profiles, ratios
 from cosnb.book.plots.runs import comparison, training_curves
@@ -19,6 +19,7 @@ __all__ = [
     "against",
     "caught",
     "comparison",
+    "expressions",
     "forest",
     "function_and_derivative",
     "histograms",
