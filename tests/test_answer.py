@@ -151,8 +151,16 @@ def test_what_is_beyond_the_primary_contrasts() -> None:
     assert found["CoS − ReLU, SqueezeNet at half width"] == ([0.0, 0.0], 0.46)
     assert np.mean(found["CoS − ReLU, rate 0.3 for all"][0]) > 1
     rows = answer.forest_rows(records, RATES)
-    assert [row[3] for row in rows] == [True, True] + [False] * 5
+    assert [row.primary for row in rows] == [True, True] + [False] * 5
     assert "the rival reading" in str(answer.means(answer.runs(records, RATES | {answer.RIVAL: 0.3})))
+
+
+def test_before_the_first_look_the_forest_has_pairs_and_no_interval() -> None:
+    rows = answer.forest_rows(experiment(0.4, 7), RATES)
+    assert [(len(row.gaps), row.interval) for row in rows] == [(7, None)] * 3
+    axes = forest(rows).axes[0]
+    assert [line.get_marker() for line in axes.lines if line.get_marker() == "o"] == []
+    assert "0.46 to 0.77 points over ReLU and 0.38 to 0.64 points over Swish" in answer.reported()
 
 
 def test_the_figures_show_what_they_are_given() -> None:
@@ -162,6 +170,7 @@ def test_the_figures_show_what_they_are_given() -> None:
     axes = forest(rows).axes[0]
     assert axes.get_yticklabels()[0].get_text() == "CoS − ReLU\nn = 8"
     assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"] == [0.46, 0.38]
+    assert [len(line.get_xdata()) for line in axes.lines if line.get_marker() == "|"] == [8, 8, 9]
     looks = answer.looks(found)
     gaps = answer.primary(found)
     figure = sequence({name: (gaps[name], looks[name], 0.38) for name in gaps})

@@ -49,6 +49,7 @@ def test_the_number_of_zeros_is_certified(name: str, order: int) -> None:
     assert len(finding.value) == COUNTS[name][order]
     assert finding.how == "certified"
     assert "interval Newton on [" in finding.reason
+    assert "boxes" not in str(activation(name).properties().rows())  # the table says the method alone
 
 
 @pytest.mark.parametrize("name", SMOOTH)

@@ -146,7 +146,7 @@ def notebooks_configurations(name: str, monkeypatch: pytest.MonkeyPatch, **given
     monkeypatch.setattr(data, "load", load)
     for module in (trainings, study):
         monkeypatch.setattr(module, "check", lambda *given: None)
-    source = repository_root() / "notebooks" / f"{name}.ipynb"
+    source = repository_root() / "notebooks" / f"{read_runs()[name].notebook}.ipynb"
     names = {"precision": "float32", **read_runs()[name].parameters["full"], "keep": False, **given}
     space: dict[str, object] = {}
     for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:

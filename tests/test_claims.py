@@ -1,12 +1,13 @@
 """Every claim has its verdict, from formulas or records; a changed record changes the verdict it decides."""
 
 import copy
+import re
 
 import pytest
 from synthetic import full_table, run, table_records
 
 from cosnb.book import claims
-from cosnb.book.claims import costs, definitions, experiments, formulas
+from cosnb.book.claims import costs, definitions, experiments, formulas, overview
 from cosnb.book.claims.arguments import ARGUMENTS
 from cosnb.book.claims.finding import Finding, in_part, overall
 from cosnb.experiments import results
@@ -107,6 +108,16 @@ class TestAll:
         assert str(claims.summary(found, "P")).count('id="claim-p') == 15
         assert str(claims.summary(found, "B")).count('id="claim-b') == 11
         assert str(claims.details(found, ["B5"])).count("B5:") == 4
+
+    def test_every_claim_has_one_tile_with_its_label(self):
+        every = claims.examine({}, claims.DEFINITIONS | claims.CLAIMS)
+        shown = str(claims.tiles(every))
+        found = re.findall(r'href="#claim-(\w+)" .*?<span class="verdict[^>]*>.\u00a0(.*?)</span>', shown)
+        assert dict(found) == {claim.lower(): claims.label(parts) for claim, parts in every.items()}
+        assert len(found) == len(every)
+        explained = re.findall(r"\u00a0(.*?)</span>: ", str(claims.legend(every)))
+        assert explained == [v for v in map(str, overview.MEANINGS) if v in explained]
+        assert {str(part.verdict) for parts in every.values() for part in parts} <= set(explained)
 
     def test_records_are_gathered_by_experiment(self, tmp_path):
         record = full_table("squeezenet", seeds=1)[0]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from inspect import isclass, isroutine
@@ -59,19 +60,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "index.md").write_text(page + "\n".join([*directives, toctree]), encoding="utf-8")
     (folder / "reference.md").write_bytes((ROOT / "book" / "reference.md").read_bytes())
     (folder / "notebooks").mkdir()
-    for name in notebooks.read_runs():
+    for name in {run.notebook for run in notebooks.read_runs().values()} - {"protocol-modern"}:
         (folder / "notebooks" / f"{name}.md").write_text(f"# {name}\n", encoding="utf-8")
     link = f"*32 runs.* [Records]({repository_address()}/results/table-3-squeezenet)."
     table = "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
     write_notebook(
-        folder / "notebooks" / "table-3-squeezenet.ipynb",
+        folder / "notebooks" / "tables.ipynb",
         markdown("The limit is {result}`formula/cos.asymptotes`."),
         code("before", outputs=[shown(table.replace("a", "before"))]),
+        code("lead", ["records"], [shown(table.replace("a", "lead"))]),
         code("provenance(records)", outputs=[shown(link)]),
         code("table", outputs=[shown(table.replace("a", "recorded"))]),
         code("own", ["computed"], [shown(table.replace("a", "computed"))]),
     )
-    (folder / "notebooks" / "table-3-squeezenet.md").unlink()
+    (folder / "notebooks" / "tables.md").unlink()
     done = build(folder)
     assert done.returncode == 0, done.stderr
     return folder / "html"
@@ -94,12 +96,19 @@ def test_numbers_and_verdicts_stand_in_the_page(site: Path) -> None:
 
 
 def test_a_notebook_s_markdown_has_the_role_too(site: Path) -> None:
-    assert "1/4, x + 1/4" in (site / "notebooks" / "table-3-squeezenet.html").read_text(encoding="utf-8")
+    assert "1/4, x + 1/4" in (site / "notebooks" / "tables.html").read_text(encoding="utf-8")
 
 
 def test_every_claim_has_its_pages() -> None:
     assert list(PAGES) == [*claims.DEFINITIONS, *claims.CLAIMS]
     assert {name for names in PAGES.values() for name in names} <= notebooks.read_runs().keys()
+
+
+def test_an_experiment_is_linked_to_the_page_of_its_notebook(site: Path) -> None:
+    page = (site / "index.html").read_text(encoding="utf-8")
+    assert re.search(r'href="notebooks/tables.html"><span class="doc">Table 1: ShuffleNet v2', page)
+    assert "The same networks, trained well" in page
+    assert 'href="notebooks/protocol-modern.html"><span' not in page
 
 
 def test_every_group_of_records_is_accounted_for(site: Path) -> None:
@@ -111,11 +120,13 @@ def test_every_group_of_records_is_accounted_for(site: Path) -> None:
 
 
 def test_a_shown_table_links_its_records(site: Path) -> None:
-    page = (site / "notebooks" / "table-3-squeezenet.html").read_text(encoding="utf-8")
+    page = (site / "notebooks" / "tables.html").read_text(encoding="utf-8")
     assert 'id="provenance"' in page
-    before, recorded, computed = (page.index(f"<p>{word}</p>") for word in ("before", "recorded", "computed"))
-    assert page.count('href="#provenance"') == 1
-    assert before < recorded < page.index('href="#provenance"') < computed
+    words = ("before", "lead", "recorded", "computed")
+    before, lead, recorded, computed = (page.index(f"<p>{word}</p>") for word in words)
+    notes = [found.start() for found in re.finditer('href="#provenance"', page)]
+    assert before < lead < notes[0] < recorded < notes[1] < computed
+    assert len(notes) == 2
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

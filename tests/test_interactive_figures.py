@@ -1,6 +1,7 @@
 """Interactive figures: what Vega draws, as vl-convert evaluates it, equals SymPy's formulas and the records."""
 
 import json
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -32,11 +33,13 @@ def runs() -> list[dict]:
     return made
 
 
+RUNS = {"relu": [50.0, 52.0, 51.0], "swish": [51.0, 53.0], "cos": [52.0, 54.0, 50.5, 49.0]}
 CHARTS = {
     "explorer": interactive.explorer,
     "slope_and_shift": interactive.slope_and_shift,
     "readings": lambda: interactive.readings(READINGS[:3]),
     "gradient_descent": interactive.gradient_descent,
+    "one_run_each": lambda: interactive.one_run_each(RUNS),
     "training_runs": lambda: interactive.training_runs(runs(), ["relu", "swish", "cos"]),
 }
 
@@ -223,7 +226,37 @@ def test_runs_are_those_of_the_records_and_the_mean_follows_the_switches() -> No
     assert heights[0] - heights[1] == pytest.approx(heights[1] - heights[2])
 
 
+def taken(draw: int) -> list[float]:
+    """Return the accuracy that a draw takes of each activation, by the rule of `one_run_each` in Python."""
+    found = []
+    for arm, values in enumerate(RUNS.values()):
+        mixed = abs(math.sin(draw * 12.9898 + arm * 78.233) * 43758.5453)
+        found.append(values[math.floor(len(values) * (mixed - math.floor(mixed)))])
+    return found
+
+
+@pytest.mark.parametrize("draw", [1, 2, 40])
+def test_a_draw_is_one_run_of_each_and_the_counts_are_those_of_all_so_far(draw: int) -> None:
+    (texts,) = drawn(with_values(interactive.one_run_each(RUNS), draw=draw), "text")
+    first, order, lead = texts[0]["text"]
+    values = dict(zip(("ReLU", "Swish", "CoS"), taken(draw), strict=True))
+    assert first == f"Draw {draw}: " + ", ".join(sorted(f"{value:.2f} {name}" for name, value in values.items()))
+    so_far = [taken(number) for number in range(1, draw + 1)]
+    rising = sum(relu < swish < cos for relu, swish, cos in so_far)
+    assert order == f"ReLU < Swish < CoS in {rising} of {draw} draws"
+    assert lead == f"CoS ahead of ReLU in {sum(relu < cos for relu, _, cos in so_far)} of {draw}"
+
+
+def test_many_draws_take_every_run_about_equally_often() -> None:
+    draws = [taken(number) for number in range(1, 201)]
+    for arm, values in enumerate(RUNS.values()):
+        counts = [sum(draw[arm] == value for draw in draws) for value in values]
+        assert min(counts) > 0.6 * len(draws) / len(values)
+
+
 def test_user_errors() -> None:
+    with pytest.raises(CosnbError, match="no run to draw"):
+        interactive.one_run_each({"relu": [1.0], "cos": []})
     with pytest.raises(CosnbError, match="No finished run"):
         interactive.training_runs([{**each, "status": "failed"} for each in runs()])
     with pytest.raises(CosnbError, match=r"learning rate η is 7, outside of its slider: give a number from 0\.01"):

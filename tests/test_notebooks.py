@@ -164,6 +164,19 @@ def test_points_are_those_of_networks_depths_rates_and_gains(tmp_path: Path) -> 
     )
 
 
+def test_an_experiment_runs_by_the_notebook_it_names_with_that_ones_parameters_below_its_own(tmp_path: Path) -> None:
+    write_notebook(tmp_path / "notebooks" / "nb.ipynb")
+    write_runs(tmp_path, {"nb": 10}, quick='{ count = 2, label = "b" }')
+    with (tmp_path / FILE).open("a") as file:
+        file.write('\n[one]\ntitle = "One"\nnotebook = "nb"\nquick = { count = 3 }\n')
+    (job,) = notebooks.plan(["one"], "quick", root=tmp_path)
+    assert job.source == tmp_path / "notebooks" / "nb.ipynb"
+    assert job.output.name == "one.ipynb"
+    assert job.parameters == {"count": 3, "label": "b"}
+    assert job.timeout == 10
+    assert notebooks.read_runs(tmp_path)["one"].title == "One"
+
+
 def test_a_profile_may_only_override_what_the_notebook_has(tmp_path: Path) -> None:
     write_notebook(tmp_path / "notebooks" / "nb.ipynb")
     write_runs(tmp_path, {"nb": 10}, quick="{ counts = 2 }")

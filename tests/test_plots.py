@@ -1,5 +1,6 @@
 """Figures: what is drawn equals the formula or the records, jumps stay open, and equal figures are equal bytes."""
 
+import dataclasses
 import io
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import sympy
 
 from cosnb.book import plots
 from cosnb.errors import CosnbError
+from cosnb.experiments.results.paper import printed_leads
+from cosnb.experiments.results.paper_tables import Lead
 from cosnb.experiments.results.summary import summarize
 from cosnb.experiments.statistics import t_interval
 from cosnb.symbolic import catalogue
@@ -265,3 +268,38 @@ class TestComparison:
         assert [text.get_text() for text in axes.texts] == ["no finished run", "missing"]
         assert [tick.get_text() for tick in axes.get_yticklabels()][1] == "CoS\nn = 0\n1 diverged"
         assert not [drawn for drawn in axes.lines if drawn.get_linestyle() == "-"]  # n = 1 has no interval
+
+
+class TestLeads:
+    def test_short_runs_are_grey_and_the_papers_lead_is_a_diamond_on_each_row(self):
+        interval = t_interval([0.1, 0.5, 0.6])
+        rows = [
+            Lead("squeezenet", pair, interval, claimed, "a few", long)
+            for long in (False, True)
+            for pair, claimed in (("CoS − ReLU", 0.6), ("CoS − Swish", 0.38))
+        ]
+        rows = [rows[0], rows[1], *(dataclasses.replace(row, network="speedrun") for row in rows[2:])]
+        left, right = plots.leads(rows).axes
+        spans = [drawn for drawn in left.lines if list(drawn.get_xdata()) == [interval.low, interval.high]]
+        assert [drawn.get_color() for drawn in spans] == ["0.45", plots.LOOKS["cos"].color]
+        diamonds = [drawn.get_xdata()[0] for drawn in right.lines if drawn.get_marker() == "D"]
+        assert diamonds == [0.38, 0.38]
+        assert next(tick.get_text() for tick in left.get_yticklabels()) == "SqueezeNet\na few\nn = 3"
+
+    def test_printed_leads_reach_two_errors_to_either_side(self):
+        found = printed_leads()
+        left, _ = plots.printed_leads(found).axes
+        spans = [list(drawn.get_xdata()) for drawn in left.lines if drawn.get_marker() == "None"][1:]  # after zero's
+        wanted = [[r.lead - 2 * r.error, r.lead + 2 * r.error] for r in found if r.pair == "CoS − ReLU"]
+        assert spans == [pytest.approx(span) for span in wanted]
+        assert all(low < 0 < high for low, high in spans)
+
+    def test_a_histogram_counts_every_draw_with_an_edge_at_0(self):
+        axes = plots.histograms({"CoS − ReLU": ([-1.0, -0.2, 0.0, 0.3, 0.7, 2.0], 0.6)}).axes[0]
+        behind = sum(bar.get_height() for bar in axes.patches if bar.get_x() < -1e-9)
+        ahead = sum(bar.get_height() for bar in axes.patches if bar.get_x() >= -1e-9)
+        assert (behind, ahead) == (2, 4)
+        assert any(bar.get_x() == pytest.approx(0) for bar in axes.patches)
+        assert axes.get_title() == "2 of 6 reach +0.60"
+        with pytest.raises(CosnbError, match="no run to draw"):
+            plots.histograms({"CoS − ReLU": ([], 0.6)})

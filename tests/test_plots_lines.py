@@ -61,10 +61,36 @@ def test_profiles_are_drawn_from_minus_reach_to_reach():
     assert drawn["Mish"].get_xydata().tolist() == [[-0.5, 3], [0, 1], [0.5, 2]]
 
 
-def test_ratios_have_a_row_an_activation_and_a_mark_a_kind():
-    values = {"plain": {"relu": (1, 1, 1), "cos": (1.3, 1.4, 1.6)}, "compiled": {"cos": (1.0, 1.1, 1.2)}}
-    figure = plots.ratios(values, "time / ReLU")
-    points = [line for line in figure.axes[0].lines if line.get_marker() in ("s", "o")]
-    assert [float(point.get_xdata()[0]) for point in points] == [1, 1.4, 1.1]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["ReLU", "CoS"]
-    assert points[1].get_markerfacecolor() == "white" != points[2].get_markerfacecolor()
+def test_ratios_have_a_panel_a_column_and_a_mark_a_kind():
+    plain = {"relu": (1, 1, 1), "cos": (1.3, 1.4, 1.6), "cos without its square": (1.2, 1.3, 1.4)}
+    values = {("step", "A"): {"plain": plain, "compiled": {"cos": (1.0, 1.1, 1.2)}}, ("step", "B"): {"plain": plain}}
+    figure = plots.ratios(values, "time / ReLU", {("step", "B"): {"cos": 1.5}})
+    first, second = figure.axes
+    points = [line for line in first.lines if line.get_marker() in ("s", "o")]
+    assert [float(point.get_xdata()[0]) for point in points] == [1, 1.4, 1.3, 1.1]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["ReLU", "CoS", "CoS\nwithout its square"]
+    assert points[1].get_markerfacecolor() == "white" != points[3].get_markerfacecolor()
+    assert [line.get_xdata()[0] for line in second.lines if line.get_marker() == "D"] == [1.5]
+
+
+def test_accuracy_against_cost_has_a_dot_an_activation():
+    figure = plots.trade({"relu": ([1.0, 1.0], [89.0, 91.0]), "cos": ([1.1, 1.3], [90.0])}, "time", "accuracy")
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [dot.get_xydata().tolist() for dot in dots] == [[[1.0, 90.0]], [[pytest.approx(1.2), 90.0]]]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["ReLU (n = 2)", "CoS (n = 1)"]
+
+
+def test_a_unit_that_is_caught_is_drawn_on_its_curve():
+    curve = ([0.0, 1.0], [0.0, 1.0])
+    figure = plots.caught({"cos": [2, 1]}, "cos", curve, {"start": curve, "end": curve}, [(0.5, 0.5, "attracts")])
+    left, right = figure.axes
+    assert lines(left.figure)["CoS"].get_ydata().tolist() == [2, 1]
+    assert [text.get_text() for text in right.texts] == ["attracts"]
+    assert right.get_ylabel() == "CoS(v)"
+
+
+def test_a_formulas_line_lies_upon_the_measured_one():
+    values = {"cos": {1: [1.0, 2.0, 3.0], 2: [2.0, 3.0, 4.0]}}
+    figure = plots.against(values, "layer", "norm", formula={"cos": {1: 2.0, 2: 3.0}}, size=(7.5, 3.5))
+    assert lines(figure)["by the formula"].get_xydata().tolist() == [[1, 2], [2, 3]]
+    assert figure.get_size_inches().tolist() == [7.5, 3.5]

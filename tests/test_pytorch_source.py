@@ -47,12 +47,22 @@ def test_one_exponential_and_one_division(name: str, order: int) -> None:
     assert (counts["exponentials"], counts["divisions"]) == (1, 1)
 
 
+@pytest.mark.parametrize("name", ["swish", "mish", "cos"])
+@pytest.mark.parametrize("order", range(2))
+def test_the_printed_lines_fit_a_page_and_powers_of_two_are_written_as_such(name: str, order: int) -> None:
+    for target in ("pytorch", "numpy"):
+        code = activation(name).source(target, order)
+        assert "e-31" not in code
+        assert [line for line in code.splitlines() if len(line) > 84 and " + " in line] == []
+        assert ("2.0**-100" in code) == ("scaled" in code)
+
+
 def test_integer_powers_are_repeated_squarings_and_shared() -> None:
     code = activation("cos").source(order=1)
     assert re.findall(r"t\d+ = .*", code) == ["t2 = t * t", "t4 = t2 * t2"]
     assert "t4 * t + 1" in code
     body = code[code.index("\ndef ") :]
-    assert "**" not in body.replace("2.0**50", "")  # a constant
+    assert "**" not in body.replace("2.0**50", "").replace("2.0**-100", "")  # constants
     assert "pow" not in body
     values = torch.linspace(-3, 3, 7, dtype=torch.float64)
     for n in range(-9, 24):

@@ -5,6 +5,7 @@ import math
 import pytest
 from synthetic import full_table, run, table_records
 
+from cosnb.book.report import dead
 from cosnb.experiments.results import curves, dead_units, depth, gaps, lottery, modern, sensitivity
 from cosnb.experiments.results.tables import EXPERIMENTS
 
@@ -43,7 +44,16 @@ class TestDepth:
 
     def test_intervals_that_do_not_meet_are_named(self):
         found = curves.curves(self.records(), "depth")
-        assert str(depth.separation(found)) == "Bands apart at 2 blocks: none. Bands apart at 4 blocks: CoS above ReLU."
+        assert str(depth.separation(found)) == "Bands apart at 2 blocks: none."  # at 4 ReLU did not learn
+        apart = curves.curves(sweep("depth", {"relu": {2: 60}, "cos": {2: 90}}), "depth")
+        assert str(depth.separation(apart)) == "Bands apart at 2 blocks: CoS above ReLU."
+
+    def test_the_opening_names_the_deepest_at_which_every_run_learnt(self):
+        records = self.records()
+        said = str(depth.opening(records, curves.curves(records, "depth")))
+        assert said.startswith("Up to 2 blocks every run learns in 2 epochs of ")
+        assert "CoS 80.5 %, ReLU 80.5 %" in said or "ReLU 80.5 %, CoS 80.5 %" in said
+        assert said.endswith("In deeper ones some fail; 2 of all 8 runs answer one digit for every image.")
 
     def test_runs_that_answer_one_digit_are_counted(self):
         records = self.records()
@@ -180,12 +190,27 @@ class TestLottery:
 
     def test_draws_are_counted(self):
         squeezenet, mobilenet = rows(lottery.draw_table(self.found(), "last"))[1:]
-        assert squeezenet == ["SqueezeNet", "4 of 8 (50.0%)", "4 of 8 (50.0%)", "4 of 8 (50.0%)"]
+        assert squeezenet == ["SqueezeNet", "4 of 8 (50.0 %)", "4 of 8 (50.0 %)", "4 of 8 (50.0 %)"]
         assert mobilenet == ["MobileNet v2", "missing", "missing", "missing"]
         assert [row[:3] for row in rows(lottery.figure_table(self.found()))[1:]] == [
-            [meaning, "SqueezeNet", "4 of 8 (50.0%)"]
-            for meaning in ("mean of the last epochs", "final epoch", "best epoch")
+            [meaning, "SqueezeNet", "4 of 8 (50.0 %)"]
+            for meaning in ("final epoch", "best epoch")  # of 20 epochs the last 5 % are the final one
         ]
+
+    def test_the_opening_and_the_histogram_count_pairs_of_the_network_with_most_runs(self):
+        assert lottery.most(self.found())[0] == "squeezenet"
+        gaps, claimed = lottery.gaps(self.found(), "last")["CoS − ReLU"]
+        assert claimed == 0.6
+        assert len(gaps) == 4
+        assert min(gaps) == pytest.approx(0.5, abs=1.5)
+        said = str(lottery.opening(self.found(), "last"))
+        assert (
+            "drawn from 6 of SqueezeNet (50,000 images × 20 epochs), shows that order in **4 of 8 (50.0 %)** draws"
+            in said
+        )
+        assert "Runs so short" in said
+        nothing = {"squeezenet": ({}, [])}
+        assert "No runs to draw from" in str(lottery.opening(nothing, "last"))
 
     def test_what_is_short_or_missing_is_named(self):
         assert rows(lottery.run_table(self.found()))[1] == ["SqueezeNet", "50,000", "20", "2", "2", "2"]
@@ -196,11 +221,22 @@ class TestLottery:
     def test_tables_together_need_all_of_them(self):
         lines = str(lottery.chance_sentences(self.found(), "last")).split("\n\n")
         assert (
-            lines[0] == "The paper's order in all three tables: records are missing; 0.5% if nothing made a difference."
+            lines[0]
+            == "The paper's order in all three tables: records are missing; 0.5 % if nothing made a difference."
         )
         alone = {"squeezenet": self.found()["squeezenet"]}
-        assert "CoS best in all three: 4 of 8 (50.0%); 3.7%" in str(lottery.chance_sentences(alone, "last"))
+        assert "CoS best in all three: 4 of 8 (50.0 %); 3.7 %" in str(lottery.chance_sentences(alone, "last"))
 
     def test_the_nearest_runs_of_each_network_are_read(self, tmp_path, monkeypatch):
         monkeypatch.setenv("COSNB_RESULTS", str(tmp_path))
         assert lottery.nearest() == {network: ({}, []) for network in EXPERIMENTS}
+
+
+def test_long_steps_kill_units_of_relu_unless_their_sums_are_normalised(monkeypatch) -> None:
+    monkeypatch.setattr(dead, "RATES", (0.1, 10.0))
+    found = dead.shares(seeds=1, names=("relu", "cos"))
+    normalised = dead.shares(normalised=True, seeds=1, names=("relu",))
+    assert found["relu"][0.1][0] < 5
+    assert found["relu"][10.0][0] > 80 > 20 > found["cos"][10.0][0]
+    assert normalised["relu"][10.0] == [0]
+    assert "it is 0 % of ReLU's" in str(dead.opening(found, normalised))

@@ -6,9 +6,11 @@ import pytest
 import sympy
 from synthetic import full_table, table_records
 
+from cosnb.book import plots
 from cosnb.display import Table
 from cosnb.experiments.results import paper, tables
 from cosnb.experiments.results.paper_table import PaperTable, selection_effects
+from cosnb.experiments.results.paper_tables import PaperTables
 from cosnb.experiments.statistics import Verdict
 
 
@@ -100,17 +102,65 @@ def test_selection_is_best_minus_last():
     assert fmean(effects["cos"]) == pytest.approx(100 - 89.18, abs=0.2)
     assert effects["relu"] == pytest.approx([0] * len(effects["relu"]), abs=1e-9)
     assert effects["mish"] == []
-    lines = [line.split(" | ") for line in str(PaperTable(records, "squeezenet").selection()).splitlines()[2:]]
+    tables_ = PaperTables({"squeezenet": records, "shufflenet_v2": [], "mobilenet_v2": []})
+    lines = [line.split(" | ") for line in str(tables_.selection()).splitlines() if "| SqueezeNet" in line]
     largest = max(effects["cos"])
     assert [line[-1].rstrip(" |") for line in lines] == ["0.00", "0.00", "missing", f"{largest:.2f}"]
 
 
-def test_tables_show_every_way_of_reporting():
-    table = PaperTable(full_table("squeezenet"), "squeezenet")
-    text = str(table.three_ways())
+def together(**records) -> PaperTables:
+    return PaperTables({network: [] for network in PaperTables.experiments} | records)
+
+
+def test_tables_show_every_way_of_reporting_that_differs():
+    text = str(together(squeezenet=full_table("squeezenet")).three_ways())
     assert all(meaning in text for meaning in ("mean of the last epochs", "final epoch", "best epoch"))
     assert text.count("confirmed") == 6
-    assert "missing" in str(table.means())
+    short = together(squeezenet=full_table("squeezenet", epochs=8))["squeezenet"].three_ways()
+    assert [row[0] for row in short] == ["final epoch", "best epoch"]
+
+
+def test_leads_are_the_papers_beside_ours():
+    found = together(squeezenet=full_table("squeezenet", epochs=8)).leads()
+    assert [lead.claimed for lead in found[:6]] == [0.77, 0.64, 0.46, 0.41, 0.60, 0.38]
+    assert [lead.interval.n for lead in found[:6]] == [0, 0, 0, 0, 8, 8]
+    assert found[4].interval.mean == pytest.approx(0.60, abs=0.2)
+    assert (found[4].length, found[4].long, found[4].interval.level) == ("50,000 images × 8 epochs", False, 0.975)
+    assert together(squeezenet=full_table("squeezenet")).leads()[4].long
+    assert len(plots.leads(found).axes) == len(plots.printed_leads(paper.printed_leads()).axes) == 2
+
+
+def test_the_opening_says_which_activations_are_ahead_in_short_runs():
+    apart = {"relu": (36, 2.0), "swish": (43, 2.0), "mish": (42, 2.0), "cos": (36.5, 2.0)}
+    short = table_records("shufflenet_v2", apart, noise=0.05, epochs=6)
+    even = table_records("squeezenet", dict.fromkeys(apart, (50, 2.0)), noise=0.5, epochs=6)
+    said = str(together(shufflenet_v2=short, squeezenet=even).opening())
+    assert "Swish and Mish are 5.5 to 7.0 points ahead of CoS and ReLU in ShuffleNet v2" in said
+    assert "in SqueezeNet no group of activations is clearly ahead" in said
+    assert "they decide nothing about the paper's tables" in said
+    full = str(together(squeezenet=full_table("squeezenet")).opening())
+    assert full.replace("\u00a0", " ").startswith("SqueezeNet: CoS − ReLU +0.")
+    assert "(confirmed)" in full
+    assert "decide nothing" not in full
+    assert str(together().opening()).startswith("No run of these networks")
+
+
+def test_a_network_without_a_run_says_how_to_train_it():
+    table = together()["squeezenet"]
+    assert "name it in `networks` to train it" in str(table.length())
+    assert str(table.conclusion("P14")) == str(table.length())
+    assert "89.18" in str(table.beside_the_paper())
+
+
+def test_no_lead_of_the_paper_reaches_two_errors_of_its_test_images():
+    found = paper.printed_leads()
+    assert [lead.lead for lead in found] == [0.77, 0.64, 0.46, 0.41, 0.60, 0.38]
+    assert found[0].own == pytest.approx(100 * (0.8836 * 0.1164 / 10_000) ** 0.5)
+    assert found[0].error == pytest.approx(100 * ((0.8836 * 0.1164 + 0.8759 * 0.1241) / 10_000) ** 0.5)
+    said = str(paper.sampling(found))
+    assert said.startswith("**None of the paper's six leads reaches 2 standard errors")
+    assert "CoS − ReLU in ShuffleNet v2, is 0.77 points, 1.7 errors; 3 are below one" in said
+    assert str(paper.sampling(paper.printed_leads(100_000))).startswith("**6 of the paper's six leads reach 2")
 
 
 def test_the_bootstrap_stands_beside_from_20_runs():

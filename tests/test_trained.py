@@ -40,8 +40,8 @@ def test_the_table_has_a_row_an_activation_and_leaves_lost_networks_out():
     assert measured(records, "bend") == {"relu": {1: 0.05, 2: 0.1}}
 
 
-def test_without_networks_a_sentence_says_so():
-    assert trained.overview({}, {}).text == trained.NONE
+def test_without_networks_nothing_is_shown():
+    assert trained.overview({}, {}).text == ""
 
 
 def test_the_code_of_a_record_may_be_of_several_modules():

@@ -86,12 +86,20 @@ class RecordsTable(Generated):
 
     def run(self) -> list[nodes.Node]:
         """Return the table, a row a group."""
-        evidence = prose.evidence()
-        parts = [str(provenance.table(evidence, "{{doc}}`/notebooks/{}`".format))]
-        keeping = [name for name, run in notebooks.read_runs().items() if "keep" in run.parameters["full"]]
-        missing = [name for name in keeping if not evidence.get(name)]
-        pages = ", ".join(f"{{doc}}`/notebooks/{name}`" for name in missing)
-        return self.parse("\n\n".join([*parts, f"No record yet: {pages}."] if missing else parts))
+        evidence, runs = prose.evidence(), notebooks.read_runs()
+        parts = [str(provenance.table(evidence, self.link))]
+        recorded = {runs[name].notebook for name, records in evidence.items() if records and name in runs}
+        keeping = [run for run in runs.values() if "keep" in run.parameters["full"]]
+        missing = [self.link(run.name) for run in keeping if run.notebook not in recorded]
+        return self.parse("\n\n".join([*parts, f"No record yet: {', '.join(missing)}."] if missing else parts))
+
+    def link(self, experiment: str) -> str:
+        """Return an experiment's title, a link where its notebook is a page."""
+        run = notebooks.read_runs().get(experiment)
+        if run is None:
+            return experiment
+        page = f"notebooks/{run.notebook}"
+        return f"{{doc}}`{run.title} </{page}>`" if page in self.env.found_docs else run.title
 
 
 class CatalogueTable(Generated):

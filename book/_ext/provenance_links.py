@@ -8,33 +8,42 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from cosnb.paths import repository_address
 
+PLACE = "provenance"  # its anchor
+
 
 class NoteProvenance(SphinxPostTransform):
     """Puts a link to the provenance under each table and figure that a cell shows after it.
 
-    The provenance is the paragraph of `results.provenance` that links records. A cell that shows something else,
-    computed on the page, is tagged `computed`.
+    The provenance is the paragraph of `results.provenance` that links records. A cell after it that shows something
+    else, computed on the page, is tagged `computed`; a cell before it, a page's first figure, is tagged `records`.
     """
 
     default_priority = 20  # after MyST-NB has chosen each output's format
 
     def run(self, **kwargs: Any) -> None:
         """Go through the page's cells in order."""
-        place = ""
-        for cell in list(self.document.findall(_is_cell)):
+        place, cells = "", list(self.document.findall(_is_cell))
+        first = next((cell for cell in cells if any(map(_records, cell.findall(nodes.paragraph)))), None)
+        links = _links(first) if first is not None else []
+        for cell in cells:
+            tags = cell["cell_metadata"].get("tags", [])
             source = next((node for node in cell.findall(nodes.paragraph) if _records(node)), None)
             if source is not None:
-                place = "provenance"
+                place = PLACE
                 source["ids"].append(place)
-                links = [link.deepcopy() for paragraph in cell.findall(nodes.paragraph) for link in _records(paragraph)]
-            elif place and "computed" not in cell["cell_metadata"].get("tags", []):
+                links = _links(cell)
+            elif (place and "computed" not in tags) or (first is not None and "records" in tags):
                 captions = list(cell.findall(nodes.caption))
                 for shown in captions or cell.findall(nodes.table):  # a table that has a caption needs one link
-                    _add_note(shown, place, links)
+                    _add_note(shown, PLACE, links)
 
 
 def _is_cell(node: nodes.Node) -> bool:
     return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
+
+
+def _links(cell: nodes.container) -> list[nodes.reference]:
+    return [link.deepcopy() for paragraph in cell.findall(nodes.paragraph) for link in _records(paragraph)]
 
 
 def _records(paragraph: nodes.Element) -> list[nodes.reference]:

@@ -20,7 +20,10 @@ async function start(chart) {
     });
     // The whole is one image with a text of its own; Vega's marks would be images without any.
     chart.querySelector(".chart-live svg").setAttribute("aria-hidden", "true");
-    for (const { name } of specification.params) if (name.endsWith("_label")) relabel(view, controls, name);
+    for (const { name, value } of specification.params) {
+      if (name.endsWith("_label")) relabel(view, controls, name);
+      if (name.endsWith("_button")) addButton(controls, name, value);
+    }
     const follow = () => view.signal("dark", isDark()).runAsync();
     new MutationObserver(follow).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     controls.addEventListener("submit", (event) => event.preventDefault()); // Enter would leave the page
@@ -45,4 +48,25 @@ function relabel(view, controls, label) {
   view.addSignalListener(label, show);
 }
 
-document.querySelectorAll(".chart").forEach(start);
+// The parameter NAME_button is the text of a button that moves the slider NAME on by a step, and from its end to its start.
+function addButton(controls, name, text) {
+  const input = controls.elements[name.slice(0, -"_button".length)];
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+  button.addEventListener("click", () => {
+    if (input.value === input.max) input.value = input.min;
+    else input.stepUp();
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  controls.prepend(button);
+}
+
+// A chart in a closed tab has no width: it starts when its tab is opened.
+const shown = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    if (contentRect.width > 0) {
+      shown.unobserve(target);
+      start(target);
+    }
+  }
+});
+document.querySelectorAll(".chart").forEach((chart) => shown.observe(chart));

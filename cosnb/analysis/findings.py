@@ -1,5 +1,6 @@
 """Findings about a function: a value, its grade of evidence, and one line of justification."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +17,7 @@ _SEEN_ELSEWHERE, _IF_ANY = (
     ("kinks", "vertical_tangents", "jumps", "poles"),
 )  # rows left out of the table
 _MANY = 8  # points in a cell of the table
+_SEARCHED = re.compile(r"(interval Newton) on \[[^]]*\], \d+ box(?:es)?(?:; outside it [^:]*)?")  # too much for a cell
 _ORDER: tuple[How, ...] = ("proven", "certified", "numerical")
 
 
@@ -124,7 +126,7 @@ class Properties(Mapping[str, Finding]):
     def rows(self) -> list[list[str]]:
         """Return property, value, how and why of each finding that a table shows."""
         shown = {key: f for key, f in self.items() if key not in _SEEN_ELSEWHERE and (f.value or key not in _IF_ANY)}
-        return [[TITLES[key], _text(f.value), _how(f), f.reason] for key, f in shown.items()]
+        return [[TITLES[key], _text(f.value), _how(f), _SEARCHED.sub(r"\1", f.reason)] for key, f in shown.items()]
 
     def _repr_markdown_(self) -> str:
         return Table(["property", "value", "how", "why"], self.rows())._repr_markdown_()

@@ -1,7 +1,11 @@
 """Printer shared by all targets: a `Program` as assignments, by the target's table {operation: template}."""
 
+import itertools
 import keyword
-from collections.abc import Callable, Collection, Mapping
+import math
+import re
+import textwrap
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +18,8 @@ from cosnb.errors import CosnbError
 _ATOM, _UNARY, _PRODUCT, _SUM, _LOOSE = 4, 3, 2, 1, 0
 _INFIX = {"add": ("+", _SUM), "sub": ("-", _SUM), "mul": ("*", _PRODUCT), "div": ("/", _PRODUCT)}
 _WIDTH = 72  # a longer expression is given a name
+_SHORT = 24  # powers of two beyond 2^±24 are printed as such
+_LINE = 84  # characters of a line of Python, where its operators allow it
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,50 @@ def python_templates(module: str) -> dict[str, str]:
     }
 
 
+def python_function(head: str, body: Sequence[str], comment: str) -> str:
+    """Return Python source: comment lines, `head`, and under it the statements `body`, wrapped."""
+    lines = [line for text in comment.splitlines() for line in _comment(text)]
+    return "\n".join([*lines, head, *(line for statement in body for line in _wrapped(statement, "    "))]) + "\n"
+
+
+def _comment(text: str) -> list[str]:
+    wrapper = textwrap.TextWrapper(_LINE, "# ", "#   ", break_long_words=False, break_on_hyphens=False)
+    return wrapper.wrap(text)
+
+
+def _wrapped(statement: str, indent: str) -> list[str]:
+    """Return an assignment or a return, broken before the operators that bind loosest where it is too long."""
+    indent += " " * (len(statement) - len(statement.lstrip()))
+    statement = statement.strip()
+    start = re.match(r"\w+ = |return ", statement)
+    if len(indent) + len(statement) <= _LINE or start is None:
+        return [indent + statement]
+    rest = statement[start.end() :]
+    operators = _outside(rest, (" + ", " - ")) or _outside(rest, (" * ", " / "))
+    if not operators:
+        return [indent + statement]
+    parts = [rest[low:high].strip() for low, high in itertools.pairwise([0, *operators, len(rest)])]
+    return [f"{indent}{start[0]}(", *(f"{indent}    {part}" for part in parts), f"{indent})"]
+
+
+def _outside(text: str, operators: Collection[str]) -> list[int]:
+    """Return the places of `operators` outside all parentheses."""
+    depth, places = 0, []
+    for place, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if not depth and text[place : place + 3] in operators:
+            places.append(place)
+    return places
+
+
 def python_number(value: sympy.Expr, module: str) -> str:
     """Return the shortest literal of the float64 nearest to an exact number; integers without a point."""
     if value.is_infinite:
         return f"{module}.inf" if value > 0 else f"-{module}.inf"
     nearest = float(value)
+    mantissa, exponent = math.frexp(nearest)
+    if abs(mantissa) == 0.5 and abs(exponent) > _SHORT:  # 2.0**-100 says more than 7.888609052210118e-31
+        return f"{'-' * (nearest < 0)}2.0**{exponent - 1}"
     return str(int(nearest)) if nearest.is_integer() and abs(nearest) < 1e6 else repr(nearest)
 
 

@@ -40,8 +40,8 @@ def add_to(commands: Any) -> None:
     book = commands.add_parser(
         "book",
         help="run the notebooks' quick profile, then build the site",
-        description="Run every notebook's quick profile, except where source, parameters, code and records are as they "
-        "were, then build the site and print the path of its first page.",
+        description="Run the quick profile of every notebook that is a page, except where source, parameters, code and "
+        "records are as they were, then build the site and print the path of its first page.",
     )
     which = book.add_mutually_exclusive_group()
     which.add_argument("--all", action="store_true", help="run every notebook, changed or not")
@@ -91,14 +91,15 @@ def _run(options: argparse.Namespace) -> int:
 def _book(options: argparse.Namespace) -> int:
     from cosnb.book import notebooks
     from cosnb.book.site import build
+    from cosnb.book.site.stage import notebook_pages
     from cosnb.paths import repository_root
 
     if not (repository_root() / "_config.yml").exists():
         raise CosnbError("the book is built from a clone of the repository, and this is the installed package alone")
     with build.Builder() as builder:
         if not options.reuse:
-            names = list(notebooks.read_runs())
-            code = _report(notebooks.run(names, "quick", jobs=options.jobs, reuse=not options.all))
+            pages = notebook_pages(repository_root())
+            code = _report(notebooks.run(pages, "quick", jobs=options.jobs, reuse=not options.all))
             if code:
                 return code
         print("site: building")

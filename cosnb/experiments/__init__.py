@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosnb.experiments.experiment import Experiment
     from cosnb.experiments.results.frames import paired_difference
-    from cosnb.experiments.results.paper_table import PaperTable
+    from cosnb.experiments.results.paper_tables import PaperTables
     from cosnb.experiments.results.provenance import provenance
 
-__all__ = ["Experiment", "PaperTable", "paired_difference", "provenance"]
+__all__ = ["Experiment", "PaperTables", "paired_difference", "provenance"]
 
 # Imported when first asked for: records can be read without PyTorch.
 _PLACES = {
     "Experiment": "experiment",
-    "PaperTable": "results.paper_table",
+    "PaperTables": "results.paper_tables",
     "paired_difference": "results.frames",
     "provenance": "results.provenance",
 }

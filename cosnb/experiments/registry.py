@@ -14,14 +14,15 @@ from cosnb.paths import repository_root
 PROFILES = ("quick", "full")
 FILE = Path("cosnb", "experiments", "runs.toml")  # below the repository, or below an installed package's folder
 _KEYS = {"title": str, "gpu": bool, "timeout": dict, "quick": dict, "full": dict}
-_OPTIONAL = {"settings": dict}
+_OPTIONAL = {"settings": dict, "notebook": str}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One notebook's entry: `timeout` in seconds and `parameters` by profile; gpu: whether a full run wants one.
+    """One entry: `timeout` in seconds and `parameters` by profile; gpu: whether a full run wants one.
 
-    settings: fields of the experiment's `TrainingConfig` that are no parameters of the notebook.
+    notebook: the one that runs, of the entry's own name where it gives none. settings: fields of the experiment's
+    `TrainingConfig` that are no parameters of the notebook.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Run:
     timeout: dict[str, int]
     parameters: dict[str, dict[str, Any]]
     settings: dict[str, Any]
+    notebook: str = ""
 
     def points(self, **changes: Any) -> tuple[dict[str, Any], ...]:
         """Return the settings of each configuration that the full profile trains with every activation.
@@ -50,9 +52,10 @@ class Run:
 
 
 def read_runs(root: Path | None = None) -> dict[str, Run]:
-    """Return the registry's entries by notebook name, in the order written; `root`: another repository's.
+    """Return the registry's entries by name, in the order written; `root`: another repository's.
 
-    Raises CosnbError where the file is missing, is no TOML, or has an unknown, missing or ill-typed key.
+    An entry that names another's `notebook` has that entry's values and parameters where it gives none. Raises
+    CosnbError where the file is missing, is no TOML, or has an unknown, missing or ill-typed key.
     """
     path = (root or repository_root()) / FILE
     try:
@@ -61,19 +64,29 @@ def read_runs(root: Path | None = None) -> dict[str, Run]:
         raise CosnbError(f"There is no {path}: install cosnb again, or restore the file from its repository.") from None
     except tomllib.TOMLDecodeError as error:
         raise CosnbError(f"{path} is not valid TOML: {error}.") from None
-    return {name: _read_entry(path, name, entry) for name, entry in entries.items()}
+    return {name: _read_entry(path, name, _completed(entry, entries)) for name, entry in entries.items()}
 
 
 def tables(root: Path | None = None) -> dict[str, str]:
     """Return the experiments of the paper's three tables by network, Table 1 first; `root` as in `read_runs`."""
     runs = read_runs(root)
-    return {runs[name].settings["network"]: name for name in sorted(runs) if re.match("table-[123]-", name)}
+    names = [name for name in sorted(runs) if re.match("table-[123]-", name)]
+    return {runs[name].parameters["full"]["networks"]: name for name in names}
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean ...?)` for the known name closest to `name`, or nothing where none is close."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _completed(entry: Any, entries: Mapping[str, Any]) -> Any:
+    """Return an entry with what it takes over from that of its notebook."""
+    host = entries.get(entry.get("notebook", "")) if isinstance(entry, Mapping) else None
+    if host is None:
+        return entry
+    profiles = {name: {**host.get(name, {}), **entry.get(name, {})} for name in PROFILES}
+    return {**host, **entry, **profiles}
 
 
 def _read_entry(path: Path, name: str, entry: Any) -> Run:
@@ -95,4 +108,5 @@ def _read_entry(path: Path, name: str, entry: Any) -> Run:
     if set(timeout) != set(PROFILES) or not all(type(value) is int and value > 0 for value in timeout.values()):
         raise CosnbError(f"{where}: timeout must be {{ quick = seconds, full = seconds }}, whole numbers above 0.")
     parameters = {profile: entry[profile] for profile in PROFILES}
-    return Run(name, entry["title"], entry["gpu"], timeout, parameters, dict(entry.get("settings", {})))
+    settings, notebook = dict(entry.get("settings", {})), entry.get("notebook", name)
+    return Run(name, entry["title"], entry["gpu"], timeout, parameters, settings, notebook)

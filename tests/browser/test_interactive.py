@@ -7,7 +7,7 @@ from built import SITE, unavailable
 playwright = pytest.importorskip("playwright.sync_api")
 PAGES = [page for page in ALL if 'class="chart-specification"' in (SITE / page).read_text(encoding="utf-8")]
 EXPLORER, DESCENT, COS = (f"notebooks/{name}.html" for name in ("explorer", "gradient-descent", "derive-cos"))
-TABLE = "notebooks/table-3-squeezenet.html"
+TABLES, LOTTERY = "notebooks/tables.html", "notebooks/lottery.html"
 PATHS = "paths => paths.map(path => path.getAttribute('d'))"
 Page = "playwright.Page"
 
@@ -77,7 +77,7 @@ def test_choosing_an_activation_by_its_letter_renames_the_sliders(page: Page) ->
 
 
 def test_seeds_and_activations_are_switched_off_by_the_space_bar(page: Page) -> None:
-    chart = open_chart(page, TABLE)
+    chart = open_chart(page, TABLES)
     before = len(curves(chart))
     press(page, chart, "ReLU", "Space")
     without = len(curves(chart))
@@ -86,6 +86,36 @@ def test_seeds_and_activations_are_switched_off_by_the_space_bar(page: Page) -> 
     press(page, chart, "ReLU", "Space")
     press(page, chart, "seed 0", "Space")
     assert len(curves(chart)) == before
+
+
+def test_a_button_draws_again_and_begins_anew_after_the_last(page: Page) -> None:
+    chart = open_chart(page, LOTTERY)
+    said = chart.locator(".chart-live .mark-text.role-mark tspan")
+    button = chart.get_by_role("button", name="Draw again")
+    assert said.first.text_content().startswith("Draw 1: ")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)
+    assert said.first.text_content().startswith("Draw 2: ")
+    assert "of 2 draws" in said.nth(1).text_content()
+    press(page, chart, "draw", "End")
+    button.click()
+    page.wait_for_timeout(200)
+    assert said.first.text_content().startswith("Draw 1: ")
+
+
+def test_a_chart_in_a_tab_is_drawn_when_its_tab_is_opened_by_key_or_by_a_link(page: Page) -> None:
+    open_chart(page, TABLES)
+    charts = page.locator(".chart")
+    assert [charts.nth(place).is_visible() for place in range(3)] == [True, False, False]
+    page.locator(".sd-tab-set > input").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelectorAll('.chart')[1].classList.contains('chart-ready')")
+    assert charts.nth(1).locator(".chart-live svg").bounding_box()["width"] > 250
+    page.evaluate("location.hash = 'figure-14'")
+    page.wait_for_function("document.querySelectorAll('.chart')[2].classList.contains('chart-ready')")
+    assert [charts.nth(place).is_visible() for place in range(3)] == [False, False, True]
+    assert page.locator("#figure-14").bounding_box()["y"] < 844
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -109,7 +139,7 @@ def test_a_phone_shows_the_whole_chart_and_asks_nothing_of_the_network(name: str
         "request", lambda request: None if request.url.startswith(("file:", "data:")) else errors.append(request.url)
     )
     open_chart(page, name)
-    for chart in page.locator(".chart").all():
+    for chart in page.locator(".chart:visible").all():
         box = chart.locator(".chart-live svg").bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390

@@ -6,9 +6,10 @@ One function a claim, `p0(evidence)` to `b11(evidence)`, returns its parts; `evi
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cosnb.book.claims import costs, definitions, experiments, formulas, tables
+from cosnb.book.claims import costs, definitions, experiments, formulas, overview, tables
 from cosnb.book.claims.arguments import ARGUMENTS
 from cosnb.book.claims.finding import Evidence, Finding, badge, count, in_part, label, overall
+from cosnb.book.claims.overview import legend
 from cosnb.book.claims.pages import PAGES
 from cosnb.display import Markdown, Table
 from cosnb.experiments import results
@@ -25,9 +26,11 @@ __all__ = [
     "gather",
     "in_part",
     "label",
+    "legend",
     "overall",
     "say",
     "summary",
+    "tiles",
     "verdict_line",
 ]
 
@@ -72,10 +75,12 @@ CLAIMS: dict[str, Callable[[Evidence], list[Finding]]] = {
 }
 
 
-def gather(root: Path | None = None) -> Evidence:
-    """Return all recorded runs by experiment."""
-    record.note_read("*")
-    return {name: results.read(name, root) for name in record.experiments(root)}
+def gather(root: Path | None = None, only: Iterable[str] | None = None) -> Evidence:
+    """Return all recorded runs by experiment, or those of the experiments `only`."""
+    if only is None:
+        record.note_read("*")
+        only = record.experiments(root)
+    return {name: results.read(name, root) for name in only}
 
 
 def examine(evidence: Evidence, claims: Iterable[str] = tuple(CLAIMS)) -> dict[str, list[Finding]]:
@@ -86,6 +91,11 @@ def examine(evidence: Evidence, claims: Iterable[str] = tuple(CLAIMS)) -> dict[s
 def say(claim: str) -> str:
     """Return what a claim says, in one sentence."""
     return ((DEFINITIONS | CLAIMS)[claim].__doc__ or "").strip().rstrip(".")
+
+
+def tiles(findings: Mapping[str, Sequence[Finding]]) -> Markdown:
+    """Return every claim's topic and label at a glance, in three columns; see `overview.tiles`."""
+    return overview.tiles(findings, say)
 
 
 def summary(findings: dict[str, list[Finding]], letter: str) -> Table:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from cosnb import activation
 from cosnb.book.claims.finding import Evidence, Finding, decide, measured, size, together, wanted
 from cosnb.experiments.results import answer, gaps, tables
+from cosnb.experiments.results.paper_tables import elsewhere
 from cosnb.experiments.results.summary import Record, network_title
-from cosnb.experiments.statistics import ALPHA, LEAST_RUNS, Comparison, Verdict, compare, more_runs
+from cosnb.experiments.statistics import LEAST_RUNS, Comparison, Verdict, more_runs
 
 SAID = {"relu": (0.46, 0.77), "swish": (0.38, 0.54)}  # P's abstract, in points
 CLAIMS = {"P12": "shufflenet_v2", "P13": "mobilenet_v2", "P14": "squeezenet"}
@@ -121,24 +122,12 @@ def _table(claim: str, evidence: Evidence, parts: int) -> list[Finding]:
 
 def _elsewhere(claim: str, evidence: Evidence) -> Finding:
     """Return what small networks trained well show: evidence about generality, which decides nothing of P's tables."""
-    records = evidence.get(answer.EXPERIMENT, ())
     shown = []
-    for network in ("speedrun", "squeezenet_half", "speedrun_wide"):
-        found = answer.runs(records, answer.RATES, network)
-        if network == "speedrun":
-            judged = {name: looks[-1] for name, looks in answer.looks(found).items() if looks}
-        else:  # one look, at the end
-            gaps = {pair: answer.contrast(found, *pair) for pair in tables.PAIRS}
-            judged = {
-                tables.name_pair(*pair): compare(values, answer.claimed(*pair), ALPHA / len(gaps), points=True)
-                for pair, values in gaps.items()
-                if len(values) >= answer.LEAST_BLOCKS
-            }
-        lines = [
+    for network, judged in elsewhere(evidence.get(answer.EXPERIMENT, ())).items():
+        lines = (
             f"{name} {measured(one, 'points', decides=False)}: {answer.words(one)}" for name, one in judged.items()
-        ]
-        if lines:
-            shown.append(f"{network_title(network)}, {answer.EPOCHS[network]} epochs: {'; '.join(lines)}")
+        )
+        shown.append(f"{network_title(network)}, {answer.EPOCHS[network]} epochs: {'; '.join(lines)}")
     part = "a lead in small networks trained well (evidence about generality)"
     return Finding(claim, part, Verdict.EXPLORATORY, "; ".join(shown) or "no look has been reached yet")
 

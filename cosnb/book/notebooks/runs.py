@@ -42,7 +42,7 @@ def plan(
     for name in dict.fromkeys(names):
         if name not in runs:
             raise CosnbError(f"There is no notebook {name!r}{did_you_mean(name, runs)}; known: {', '.join(runs)}.")
-        source = notebooks_dir(root) / f"{name}.ipynb"
+        source = notebooks_dir(root) / f"{runs[name].notebook}.ipynb"
         defaults = read_defaults(source)
         values = check_parameters(name, defaults, {**runs[name].parameters[profile], **(overrides or {})})
         shares = {**defaults, **values}.get("keep") is True and "scheduler" in defaults

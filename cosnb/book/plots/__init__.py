@@ -1,11 +1,14 @@
 """Figures of the book, drawn from formulas or from records, never from training."""
 
 from cosnb.book.plots.contrasts import forest, sequence, shares, ticks
-from cosnb.book.plots.formulas import function_and_derivative, several
+from cosnb.book.plots.draws import histograms
+from cosnb.book.plots.formulas import expressions, function_and_derivative, several
+from cosnb.book.plots.leads import leads, printed_leads
 from cosnb.book.plots.lines import against, pictures, profiles, ratios
 from cosnb.book.plots.runs import comparison, training_curves
 from cosnb.book.plots.style import LOOKS, SIZE, Look, Picture, looks, save_svg, style
-from cosnb.book.plots.surfaces import Plane, planes, stacked
+from cosnb.book.plots.surfaces import Plane, caught, planes, stacked
+from cosnb.book.plots.trade import trade
 
 __all__ = [
     "LOOKS",
@@ -14,12 +17,17 @@ __all__ = [
     "Picture",
     "Plane",
     "against",
+    "caught",
     "comparison",
+    "expressions",
     "forest",
     "function_and_derivative",
+    "histograms",
+    "leads",
     "looks",
     "pictures",
     "planes",
+    "printed_leads",
     "profiles",
     "ratios",
     "save_svg",
@@ -29,5 +37,6 @@ __all__ = [
     "stacked",
     "style",
     "ticks",
+    "trade",
     "training_curves",
 ]

@@ -10,37 +10,42 @@ from matplotlib.ticker import MaxNLocator
 
 from cosnb.book.plots.style import Picture, looks, new_axes, style
 from cosnb.errors import CosnbError
+from cosnb.experiments.results.answer import Contrast
 from cosnb.experiments.results.summary import title
-from cosnb.experiments.statistics import LEAST_EFFECT, LOOKS, Comparison, Interval, t_interval
+from cosnb.experiments.statistics import LEAST_EFFECT, LOOKS, Comparison, t_interval
 
 _COLOR, _CLAIM, _BAND = "#D55E00", "0.25", "0.90"
-Row = tuple[str, Interval, float | None, bool]
 
 
-def forest(rows: Sequence[Row], xlabel: str = "difference in test accuracy (points)") -> Figure:
-    """Return the forest plot of (label, interval, claimed difference or None, whether it is primary), first on top.
+def forest(rows: Sequence[Contrast], xlabel: str = "difference in test accuracy (points)") -> Figure:
+    """Return the forest plot of contrasts, first on top: each pair of runs a tick, the mean and its interval below.
 
-    The primary ones are drawn in the book's colour of CoS, the others grey; the claimed differences are open diamonds,
-    and a grey band shows ± 0.3 points, within which a lead is not worth naming. Raises CosnbError without a row.
+    Where there is no interval yet, the pairs are drawn alone. The primary ones have the book's colour of CoS, the
+    others are grey; the claimed differences are open diamonds, and a grey band shows ± 0.3 points, within which a lead
+    is not worth naming. Raises CosnbError without a row.
     """
     if not rows:
         raise CosnbError("There is no contrast to draw: run the experiment first.")
     with style():
-        figure = Picture(figsize=(5.0, 1.5 + 0.38 * len(rows)))
+        figure = Picture(figsize=(7.5, 1.3 + 0.52 * len(rows)))
         axes = figure.subplots()
         axes.set_xlabel(xlabel)
         axes.grid(False, axis="y")
         axes.axvspan(-LEAST_EFFECT, LEAST_EFFECT, color=_BAND, zorder=0)
         axes.axvline(0, color="0.5", linewidth=0.9, zorder=1)
-        for place, (_, interval, claimed, primary) in enumerate(rows):
-            color, width = (_COLOR, 2.4) if primary else ("0.35", 1.3)
-            axes.plot([interval.low, interval.high], [place, place], color=color, linewidth=width)
-            axes.plot(interval.mean, place, "o", color=color, markersize=7 if primary else 5)
-            if claimed is not None:
-                axes.plot(claimed, place, "D", color=_CLAIM, markersize=6, markerfacecolor="white")
-        axes.set_yticks(range(len(rows)), [_label(label, interval.n) for label, interval, *_ in rows])
+        for place, row in enumerate(rows):
+            color, width = (_COLOR, 2.4) if row.primary else ("0.35", 1.3)
+            axes.plot(row.gaps, [place - 0.22] * len(row.gaps), "|", color=color, markersize=8, alpha=0.8)
+            if row.interval:
+                axes.plot([row.interval.low, row.interval.high], [place + 0.1] * 2, color=color, linewidth=width)
+                axes.plot(row.interval.mean, place + 0.1, "o", color=color, markersize=7 if row.primary else 5)
+            if row.claimed is not None:
+                axes.plot(row.claimed, place + 0.1, "D", color=_CLAIM, markersize=6, markerfacecolor="white")
+        axes.set_yticks(range(len(rows)), [_label(row.label, len(row.gaps)) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        figure.legend(handles=_keys("mean and interval", marker="o"), loc="outside upper center", ncols=2, **_SPACING)
+        keys = [Line2D([], [], color=_COLOR, marker="|", markersize=8, linestyle="none", label="one pair of runs")]
+        keys += _keys("mean and interval", marker="o")[0 if any(row.interval for row in rows) else 1 :]
+        figure.legend(handles=keys, loc="outside upper center", ncols=len(keys), **_SPACING)
     return figure
 
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ import sympy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cosnb.book.plots.style import Look, looks, new_axes, style
+from cosnb.book.plots.style import LOOKS, Look, looks, new_axes, style
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import title
 
@@ -145,3 +146,34 @@ def several(
         axes.set_xlim(*interval)
         axes.legend(loc="best")
     return figure
+
+
+def expressions(
+    labelled: Mapping[str, sympy.Expr], x: sympy.Symbol, like: str, interval: tuple[float, float] = (-6, 6)
+) -> Figure:
+    """Return the figure of smooth expressions in `x` by label: the first in the colour of the activation `like`.
+
+    The others have the same colour dashed, then grey line styles; CosnbError as in the other figures.
+    """
+    with style():
+        figure, axes = new_axes("x", "", zero_lines=True)
+        color = LOOKS[like].color
+        others = looks(list(labelled)[2:])
+        first = dict(zip(labelled, (Look(color, "solid"), Look(color, (0, (4, 2)))), strict=False))
+        for label, expr in labelled.items():
+            _draw(axes, _Plain(label, x, expr), 0, interval, (), label, (first | others)[label])
+        axes.set_xlim(*interval)
+        axes.legend(loc="best")
+    return figure
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """An expression under a label, as a Formula."""
+
+    name: str
+    x: sympy.Symbol
+    expr: sympy.Expr
+
+    def derivative(self, n: int = 1) -> sympy.Expr:
+        return self.expr.diff(self.x, n)

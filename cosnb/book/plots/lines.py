@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from cosnb.book.plots.style import Look, Picture, looks, new_axes, style
+from cosnb.book.plots.style import SIZE, Look, Picture, looks, new_axes, style
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import title
 from cosnb.experiments.statistics import t_interval
@@ -23,15 +23,18 @@ def against(
     log: str = "",
     level: float = 0.95,
     ticks: Mapping[float, str] | None = None,
+    formula: Mapping[str, Mapping[float, float]] | None = None,
+    size: tuple[float, float] = SIZE,
 ) -> Figure:
     """Return the figure of {activation: {x: values over seeds}}: a mean line each, with its t interval as a band.
 
     For fewer than 3 values at a place each is a small mark in place of the band. `log` names the logarithmic axes ("x",
     "y" or "xy"); on a logarithmic y the mean and band are those of the logarithms. `ticks` {x: label} sets the marks of
-    the x axis.
+    the x axis. `formula` {activation: {x: y}} are drawn as thin black lines. `size`: in inches.
     """
     with style():
         figure, axes = new_axes(xlabel, ylabel)
+        figure.set_size_inches(size)
         if "x" in log:
             axes.set_xscale("log")
         if "y" in log:
@@ -41,10 +44,14 @@ def against(
             _mean_line(axes, title(name), samples, look, level, "y" in log)
         if not any(len(sample) for by_x in values.values() for sample in by_x.values()):
             raise CosnbError("There is no value to draw: run the experiment first.")
+        for place, points in enumerate((formula or {}).values()):
+            label = "" if place else "by the formula"
+            axes.plot(list(points), list(points.values()), color="0.1", linewidth=0.8, zorder=3, label=label)
         if ticks:
             axes.set_xticks(list(ticks), list(ticks.values()))
             axes.xaxis.set_minor_locator(NullLocator())
-        figure.legend(loc="outside upper center", ncols=3 if len(values) == 3 else 2)
+        columns = 4 if size[0] > SIZE[0] else 3 if len(values) == 3 else 2
+        figure.legend(loc="outside upper center", ncols=columns)
     return figure
 
 
@@ -78,17 +85,17 @@ def profiles(values: Mapping[str, Sequence[float]], reach: float, xlabel: str, y
     return figure
 
 
-def pictures(images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str) -> Figure:
+def pictures(images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str, columns: int = 2) -> Figure:
     """Return one panel an activation of {name: heights (rows y, columns x)} over a square, one colour scale for all.
 
-    They stand two beside one another: four would be as small as stamps on a telephone.
+    `columns`: how many are beside one another; more than two make a wider figure.
     """
     low = min(float(image.min()) for image in images.values())
     high = max(float(image.max()) for image in images.values())
     with style():
-        rows = math.ceil(len(images) / 2)
-        figure = Picture(figsize=(5.0, 0.4 + 2.1 * rows))
-        grid = figure.subplots(rows, min(2, len(images)), sharex=True, sharey=True, squeeze=False)
+        rows = math.ceil(len(images) / columns)
+        figure = Picture(figsize=(2.5 * max(2, columns), 0.4 + 2.1 * rows))
+        grid = figure.subplots(rows, min(columns, len(images)), sharex=True, sharey=True, squeeze=False)
         panels = list(grid.flat)
         shown: Any = None
         for axes in panels[len(images) :]:
@@ -106,37 +113,63 @@ def pictures(images: Mapping[str, np.ndarray], extent: tuple[float, float], labe
     return figure
 
 
-def ratios(values: Mapping[str, Mapping[str, tuple[float, float, float]]], xlabel: str) -> Figure:
-    """Return {kind: {activation: (low, middle, high)}} as points with bars, a row an activation; 1 is marked.
+Quartiles = tuple[float, float, float]
+_LABELS = 6  # ticks of a panel's x axis at most: more would meet their neighbours'
 
-    At most two kinds: the first has open marks, the second filled ones.
+
+def ratios(
+    panels: Mapping[tuple[str, str], Mapping[str, Mapping[str, Quartiles]]],
+    xlabel: str,
+    reported: Mapping[tuple[str, str], Mapping[str, float]] | None = None,
+) -> Figure:
+    """Return {(row, column): {kind: {activation: (low, middle, high)}}} as points with bars, an activation a line.
+
+    A panel each, those of a row beside one another; 1 is marked. At most two kinds: the first has open marks, the
+    second filled ones. `reported` {(row, column): {activation: ratio}} are the paper's numbers, diamonds.
     """
-    names = list(dict.fromkeys(name for by_name in values.values() for name in by_name))
+    rows, columns = (list(dict.fromkeys(key[place] for key in panels)) for place in (0, 1))
+    kinds = list(dict.fromkeys(kind for panel in panels.values() for kind in panel))
+    names = list(dict.fromkeys(name for panel in panels.values() for by_name in panel.values() for name in by_name))
     with style():
-        figure, axes = new_axes(xlabel, "")
-        axes.grid(False, axis="y")
-        axes.axvline(1, color="0.35", linewidth=0.8, zorder=1)
-        colors = looks(names)
-        for number, by_name in enumerate(values.values()):
-            for name, (low, middle, high) in by_name.items():
-                place = names.index(name) + (number - (len(values) - 1) / 2) * 0.3
-                color = colors[name].color
-                axes.plot([low, high], [place, place], "-", color=color, linewidth=1.4)
-                face = "white" if number == 0 and len(values) > 1 else color
-                axes.plot(middle, place, "so"[number % 2], color=color, markersize=6, markerfacecolor=face)
-        axes.set_yticks(range(len(names)), [title(name) for name in names])
-        axes.set_ylim(len(names) - 0.5, -0.5)
-        keys = [
-            Line2D(
-                [],
-                [],
-                color="0.3",
-                linestyle="none",
-                marker="so"[number % 2],
-                markerfacecolor="white" if number == 0 and len(values) > 1 else "0.3",
-                label=kind,
-            )
-            for number, kind in enumerate(values)
-        ]
+        figure = Picture(figsize=(7.5, 1.1 + 0.45 * len(names) * len(rows)))
+        grid = figure.subplots(len(rows), len(columns), sharex="row", sharey=True, squeeze=False)
+        for (row, column), panel in panels.items():
+            axes = grid[rows.index(row), columns.index(column)]
+            axes.grid(False, axis="y")
+            axes.axvline(1, color="0.35", linewidth=0.8, zorder=1)
+            for number, kind in enumerate(kinds):
+                _intervals(axes, names, panel.get(kind, {}), number, len(kinds))
+            for name, ratio in (reported or {}).get((row, column), {}).items():
+                axes.plot(ratio, names.index(name), "D", color="0.15", markersize=6, markerfacecolor="white", zorder=4)
+            axes.xaxis.set_major_locator(MaxNLocator(_LABELS, steps=[1, 2, 5, 10]))
+            axes.set_xlabel(row if len(rows) > 1 else xlabel if column == columns[len(columns) // 2] else "")
+        for axes, column in zip(grid[0], columns, strict=True):
+            axes.set_title(column, fontsize=11)
+        grid[0, 0].set_yticks(range(len(names)), [_long_title(name) for name in names])
+        grid[0, 0].set_ylim(len(names) - 0.5, -0.5)
+        keys = [_mark(kind, "so"[number % 2], number == 0 < len(kinds) - 1) for number, kind in enumerate(kinds)]
+        keys += [_mark("the paper's", "D", True)] if reported else []
         figure.legend(handles=keys, loc="outside upper center", ncols=len(keys))
     return figure
+
+
+def _intervals(axes: Axes, names: Sequence[str], values: Mapping[str, Quartiles], number: int, kinds: int) -> None:
+    """Draw the quartiles of a kind, a bit above or below the middle of each activation's line."""
+    colors = looks([name.partition(" ")[0] for name in names])
+    for name, (low, middle, high) in values.items():
+        place = names.index(name) + (number - (kinds - 1) / 2) * 0.36
+        color = colors[name.partition(" ")[0]].color
+        axes.plot([low, high], [place, place], "-", color=color, linewidth=1.4)
+        face = "white" if number == 0 and kinds > 1 else color
+        axes.plot(middle, place, "so"[number % 2], color=color, markersize=6, markerfacecolor=face)
+
+
+def _long_title(name: str) -> str:
+    """Return an activation's title, and what follows the name on a line of its own."""
+    first, _, more = name.partition(" ")
+    return f"{title(first)}\n{more}" if more else title(first)
+
+
+def _mark(label: str, marker: str, hollow: bool) -> Line2D:
+    face = "white" if hollow else "0.3"
+    return Line2D([], [], color="0.3", linestyle="none", marker=marker, markerfacecolor=face, label=label)

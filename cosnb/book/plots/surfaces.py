@@ -94,6 +94,38 @@ def planes(panels: Mapping[str, Plane], xlabel: str, ylabel: str) -> Figure:
     return figure
 
 
+def caught(
+    losses: Mapping[str, Values],
+    name: str,
+    curve: tuple[Values, Values],
+    spans: Mapping[str, tuple[Values, Values]],
+    places: Sequence[tuple[float, float, str]],
+) -> Figure:
+    """Return losses over the steps, and beside them where the unit of one activation is caught on its curve.
+
+    losses: {activation: loss after each step}. name: whose (x, y) `curve` is. spans: {"start" and "end": the parts
+    (x, y) of the curve that the unit's inputs reach}. places: (x, y, word) of each zero of the slope.
+    """
+    with style():
+        figure = Picture(figsize=(7.5, 3.5))
+        left, right = figure.subplots(1, 2)
+        for one, look in looks(list(losses)).items():
+            left.plot(losses[one], color=look.color, linestyle=look.linestyle, label=title(one))
+        left.set(xlabel="step", ylabel="loss")
+        color = looks([name])[name].color
+        right.plot(*curve, color=color)
+        for (word, span), (shade, width) in zip(spans.items(), (("0.72", 7.0), ("0.1", 5.0)), strict=True):
+            right.plot(*span, color=shade, linewidth=width, solid_capstyle="round", label=word, zorder=1 + (width < 6))
+        for x, y, word in places:
+            hollow = "white" if word != "attracts" else color
+            right.plot(x, y, "o", color=color, markersize=6, markerfacecolor=hollow, zorder=4)
+            right.annotate(word, (x, y), (0, -16), textcoords="offset points", ha="center", fontsize=9)
+        right.set(xlabel="v", ylabel=f"{title(name)}(v)")
+        right.margins(y=0.22)
+        figure.legend(loc="outside upper center", ncols=6, columnspacing=1.2)
+    return figure
+
+
 def _interrupted(x: Values, y: Values, jumps: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Return the line with a NaN, which draws nothing, at each jump."""
     where = np.searchsorted(x, jumps)

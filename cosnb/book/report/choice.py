@@ -1,26 +1,25 @@
 """Choice of an activation: what formulas, times and records say of each candidate, for the page `which-to-choose`."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import sympy
-import torch
 
 from cosnb.activations import Activation, activation
 from cosnb.analysis.findings import show
+from cosnb.book.claims import costs
 from cosnb.book.claims.finding import Evidence, measured
 from cosnb.display import Markdown, Table
 from cosnb.experiments.diagnostics import cost
+from cosnb.experiments.results import answer
 from cosnb.experiments.results.summary import differences, network_title
 from cosnb.experiments.results.tables import EXPERIMENTS, configurations
 from cosnb.experiments.statistics import LEAST_RUNS, Comparison, Direction, judge
-from cosnb.experiments.training.device import describe_device
-from cosnb.kernels import timing
 
 _FADING = ("sigmoid", "tanh")  # their slopes fade, so they are no choice for hidden layers
-Ratio = tuple[float, float, float]  # lower quartile, median, upper quartile
 
 
 @dataclass(frozen=True)
@@ -79,49 +78,48 @@ class Candidates:
             rows.append([self.titles[name], fact.smoothness, *shown])
         return Table(["", "class", "dead on", "slope far left", "stretch", "turn", "outputs"], rows)
 
-    def times(self, elements: int, rounds: int) -> dict[str, Ratio]:
-        """Return the quartiles of forward and backward's time over ReLU's, over `elements` float32 numbers.
-
-        All take turns in every round; one round more goes before, which compiles.
-        """
-        x = torch.randn(elements, requires_grad=True)
-
-        def call(function: Activation) -> object:
-            return torch.autograd.grad(function(x).sum(), x)
-
-        taken = timing.turns({n: partial(call, f) for n, f in self.activations.items()}, rounds, warm_up=1)
-        return {name: timing.quartiles(seconds, taken["relu"]) for name, seconds in taken.items()}
-
     def operations(self, name: str) -> list[int]:
         """Return the number of operations of f and of f′ in the code that is made of the formula."""
         return [sum(self.activations[name].operations(order)["after"].values()) for order in (0, 1)]
 
-    def cost_table(self, ratios: Mapping[str, Ratio]) -> Table:
-        """Return operations, the times of `times`, and what recorded training steps took."""
+    @cached_property
+    def steps(self) -> dict[str, dict[str, float]]:
+        """Recorded time of a training step, compiled, over that of PyTorch's own ReLU, by name and network."""
+        found: dict[str, dict[str, float]] = {}
+        for network, record in costs.by_network(self.evidence.get("cost", ())).items():
+            for name in self.titles:
+                if name == "relu":
+                    found.setdefault(name, {})[network] = 1.0
+                elif f"{name}, compiled" in record["measured"]:
+                    ratio = cost.over_relu(record["measured"], f"{name}, compiled", "step")[1]
+                    found.setdefault(name, {})[network] = ratio
+        return found
+
+    def trade(self) -> dict[str, tuple[list[float], list[float]]]:
+        """Return {name: (recorded steps over ReLU's, a network each; accuracies of small networks, a run each)}."""
+        runs = answer.runs(self.evidence.get(answer.EXPERIMENT, ()), answer.RATES)
+        values = answer.accuracies(runs)
+        return {n: (list(by_network.values()), values[n]) for n, by_network in self.steps.items() if n in values}
+
+    def cost_table(self) -> Table:
+        """Return operations, and what recorded training steps took, a network a column."""
+        networks = list(dict.fromkeys(network for by_network in self.steps.values() for network in by_network))
         rows = []
         for name in self.activations:
-            label = f"{name}, compiled"
-            recorded = [
-                f"{network_title(r['config']['network'])} {cost.over_relu(r['measured'], label, 'step')[1]:.2f}"
-                for r in self.evidence.get("cost", [])
-                if label in r["measured"]
-            ]
-            low, middle, high = ratios[name]
-            cells = [*self.operations(name), f"{middle:.2f} ({low:.2f} to {high:.2f})"]
-            rows.append([self.titles[name], *cells, ", ".join(recorded) or "no record"])
-        heads = ["operations of f", "of f′", "time / ReLU, here", "training step / PyTorch's own ReLU, recorded"]
-        return Table(["", *heads], rows)
+            found = self.steps.get(name, {})
+            cells = [f"{found[network]:.2f}" if network in found else None for network in networks]
+            rows.append([self.titles[name], *self.operations(name), *cells])
+        return Table(["", "operations of f", "of f′", *networks], rows)
 
-    def cost_sentence(self, ratios: Mapping[str, Ratio]) -> Markdown:
-        """Return on what device was measured, and whether operations tell the time of CoS and Swish."""
-        line = f"Measured on: {describe_device('cpu')['name']}."
-        if {"cos", "swish"} <= set(self.titles):
-            line += (
-                f" CoS takes {self.operations('cos')[0]} operations where Swish takes {self.operations('swish')[0]}; "
-                f"its median time is {ratios['cos'][1] / ratios['swish'][1]:.2f} times Swish's. Operations alone do "
-                "not set the time: both move the same memory."
-            )
-        return Markdown(line)
+    def cost_sentence(self) -> Markdown:
+        """Return whether operations tell the time of CoS and Swish."""
+        if not {"cos", "swish"} <= self.steps.keys():
+            return Markdown("")
+        return Markdown(
+            f"CoS takes {self.operations('cos')[0]} operations where Swish takes {self.operations('swish')[0]}; a step "
+            f"takes {self._span('cos')} times as long as with ReLU, and with Swish {self._span('swish')} times. "
+            "Operations alone do not set the time: both move the same memory."
+        )
 
     @cached_property
     def judged(self) -> dict[str, dict[str, Comparison]]:
@@ -164,58 +162,60 @@ class Candidates:
             f"Of these comparisons: {counts or 'none'}. No record at all: {', '.join(missing) or 'none'}.{few}"
         )
 
-    def advice_table(self, ratios: Mapping[str, Ratio]) -> Table:
+    def advice_table(self) -> Table:
         """Return the article's sentences, each with what is known of it."""
-        dearer = ", ".join(f"{self.titles[n]} {ratios[n][1]:.2f} × ReLU" for n in self.smooth)
+        dearer = ", ".join(f"{self.titles[n]} {self._span(n)}" for n in self.smooth if n in self.steps)
         on_gpu = [r for r in self.evidence.get("cost", []) if str(r["config"]["device"]).startswith("cuda")]
         classes = ", ".join(f"{self.titles[n]} {self.facts[n].smoothness}" for n in ["relu", *self.smooth])
-        verdicts = [
-            f"{network_title(network)} {self.titles[name]} {one.verdict}"
-            for network, family in self.judged.items()
-            for name, one in family.items()
-            if name in self.smooth
-        ]
         return Table(
             ["advice", "known here"],
             [
-                ["ReLU: fast and simple", f"median not above ReLU's: {self._cheap(ratios)}; medians: {dearer}"],
+                ["ReLU: fast and simple", f"holds: a step takes, over ReLU's, {dearer}" if dearer else "no record"],
                 [
                     "ReLU: efficient on a GPU, suits large networks",
-                    f"{len(on_gpu)} records of training steps" if on_gpu else "no record",
+                    f"{len(on_gpu)} records of training steps" if on_gpu else "not measured on a GPU",
                 ],
                 ["ReLU: converges fast", "not measured against Swish and Mish"],
                 ["Mish, Swish: continuous, smooth gradient", f"holds: {classes}"],
                 ["Mish, Swish: more stable", f"runs that diverged: {', '.join(map(self._diverged, self._trio()))}"],
                 ["Mish, Swish: more expressive", "no measure of it is given; not testable"],
-                ["Mish, Swish: generalise better", ", ".join(verdicts) or "no record"],
+                ["Mish, Swish: generalise better", self._generalise()],
                 ["Mish: detection, for example YOLOv4", "YOLOv4's backbone does use Mish; not measured here"],
             ],
         )
 
-    def choice(self, ratios: Mapping[str, Ratio]) -> Markdown:
+    def choice(self) -> Markdown:
         """Return by what one may choose, and what that gives."""
         facts, titles = self.facts, self.titles
         never = [n for n in self.hidden if not facts[n].dead]
         alive = [titles[n] for n in never if facts[n].left != 0]
+        slower = ", ".join(f"{titles[n]} {self._span(n)}" for n in self.steps if n != "relu")
 
         def least(key: str) -> str:
             values = {n: getattr(facts[n], key) for n in self.hidden}
             return ", ".join(titles[n] for n in values if values[n] == min(values.values()))
 
         lines = [
-            f"Time counts most: {self._cheap(ratios)} (median time not above ReLU's, here).",
+            f"Time counts most: ReLU (a training step over ReLU's, compiled: {slower or 'no record'}).",
             f"No unit may be stuck on an interval: {', '.join(titles[n] for n in never)}.",
             f"Nor may the slope fade on the left: {', '.join(alive) or 'none'}.",
-            f"Small changes must stay small: {least('stretch')}.",
-            f"The gradient must change slowly: {least('turn')}.",
+            f"Small changes must stay small: {least('stretch')}; the gradient must change slowly: {least('turn')}.",
         ]
         return Markdown("\n".join(f"- {line}" for line in lines))
 
+    def _generalise(self) -> str:
+        """Return the verdicts on Swish's and Mish's accuracy against ReLU's, counted."""
+        found = [one.verdict for family in self.judged.values() for name, one in family.items() if name in self.smooth]
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in Counter(map(str, found)).most_common())
+        return f"of {len(found)} comparisons with ReLU: {counts}" if found else "no record"
+
+    def _span(self, name: str) -> str:
+        """Return the least and the greatest of the recorded steps over ReLU's."""
+        low, high = (f"{end(self.steps[name].values()):.2f}" for end in (min, max))
+        return low if low == high else f"{low} to {high}"
+
     def _trio(self) -> Sequence[str]:
         return ["relu", *self.smooth]
-
-    def _cheap(self, ratios: Mapping[str, Ratio]) -> str:
-        return ", ".join(self.titles[n] for n in self.hidden if ratios[n][1] <= 1)
 
     def _diverged(self, name: str) -> str:
         runs = [r for found in self.evidence.values() for r in found if r["epochs"]]

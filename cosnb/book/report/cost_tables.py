@@ -14,6 +14,15 @@ from cosnb.experiments.results.summary import Record, title
 from cosnb.experiments.results.tables import ACTIVATIONS
 from cosnb.experiments.training.device import resolve_precision
 
+QUANTITIES = {"step": "time of a step", "inference": "time of inference", "saved": "kept for backward"}
+_WHOLE = (
+    "On a GPU three more things matter: whether Python launches the kernels fast enough, which a step captured as one "
+    "CUDA graph leaves out; whether a compiler has fused the activation with its neighbours; and the number format. So "
+    "each network is measured in whole steps as it is trained in this book (channels last, bfloat16 where the device "
+    "has it), eager and compiled, launched and as a graph, beside PyTorch's own activations and with `cosnb.fuse_bn`. "
+    "ReLU is PyTorch's own here, in MobileNet v2 too. Memory is the most that a step takes beside weights, Adam's "
+    "state and the batch."
+)
 Ratios = dict[str, tuple[float, float, float]]  # activation: lower quartile, median, upper quartile
 
 
@@ -58,7 +67,7 @@ def split(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
 
 
 def ratio_tables(records: Sequence[Record]) -> Markdown:
-    """Return a table a device and network: medians as ratios to plain ReLU, beside the paper's seconds an epoch."""
+    """Return a table a device and network: medians as ratios to plain ReLU."""
     parts = []
     for where, networks in costs.by_device(records).items():
         parts.append(f"**{where}**")
@@ -66,54 +75,63 @@ def ratio_tables(records: Sequence[Record]) -> Markdown:
             found, rows = record["measured"], []
             for label in found:
                 medians = [f"{cost.over_relu(found, label, what)[1]:.2f}" for what in ("step", "inference", "saved")]
-                rows.append([_words(label), *medians, _reported(record, label)])
-            head = [name, "step", "inference", "kept for backward", "the paper's epoch"]
+                rows.append([_words(label), *medians])
+            head = [name, "step", "inference", "kept for backward"]
             parts.append(Table(head, rows).text)
     return Markdown("\n\n".join(parts))
 
 
-def ratio_sentences(records: Sequence[Record]) -> Markdown:
-    """Return by device how long a step with CoS takes, beside ReLU's and Swish's."""
+def sentences(records: Sequence[Record]) -> Markdown:
+    """Return by device how long a step with CoS takes, beside ReLU's and Swish's and by the paper's times."""
     parts = []
     for where, networks in costs.by_device(records).items():
-        said = ", ".join(str(_reported(record, "cos, plain")) for record in networks.values())
+        said = _listed(f"{_reported(record, 'cos'):.2f}" for record in networks.values())
+        plain = _medians(networks, "cos, plain", "relu, plain")
         compiled = [_medians(networks, "cos, compiled", other) for other in ("relu, plain", "swish, compiled")]
         parts.append(
-            f"On {where}: a step with CoS, written plainly, takes {_medians(networks, 'cos, plain', 'relu, plain')} "
-            f"times one with ReLU ({', '.join(networks)}); by the paper's seconds an epoch it is {said}. Compiled it "
-            f"takes {compiled[0]} times plain ReLU's, and {compiled[1]} times compiled Swish's, square and all."
+            f"**A training step with CoS, its formula typed in, takes {plain} times as long as one with ReLU** "
+            f"({_listed(networks)}; {where}). The paper's seconds an epoch give {said}. Compiled from the formula into "
+            f"one kernel, CoS takes {compiled[0]} times as long as ReLU, and {compiled[1]} times as long as Swish, "
+            "compiled too."
         )
     return Markdown("\n\n".join(parts))
 
 
-def drawn(records: Sequence[Record]) -> tuple[str, dict[str, Ratios]]:
-    """Return the network that the figure shows, and {"plain" | "compiled": ratios of a step to plain ReLU's}.
+def drawn(records: Sequence[Record], *what: str) -> dict[tuple[str, str], dict[str, Ratios]]:
+    """Return {(what, network): {"plain" | "compiled": ratios to plain ReLU's}} of "step", "inference" or "saved".
 
-    Of a GPU where one has a record, and MobileNet where it has one.
+    Of a GPU where one has a record.
     """
     networks = list(costs.by_device(records).values())[-1]
-    network = next((name for name in networks if "MobileNet" in name), next(iter(networks)))
-    found = networks[network]["measured"]
-    kinds = {
-        kind: {name: cost.over_relu(found, f"{name}, {kind}", "step") for name in ACTIVATIONS}
-        for kind in ("plain", "compiled")
+    found: dict[tuple[str, str], dict[str, Ratios]] = {}
+    for one in what:
+        for network, record in networks.items():
+            panel = found.setdefault((QUANTITIES[one], network), {"plain": {}, "compiled": {}})
+            for label in record["measured"]:
+                name, _, kind = label.partition(", ")
+                panel[kind][name] = cost.over_relu(record["measured"], label, one)
+    return found
+
+
+def reported(records: Sequence[Record]) -> dict[tuple[str, str], dict[str, float]]:
+    """Return the paper's seconds an epoch over its ReLU's, as `drawn` returns the ratios of a step."""
+    networks = list(costs.by_device(records).values())[-1]
+    return {
+        (QUANTITIES["step"], network): {name: value for name in ACTIVATIONS if (value := _reported(record, name))}
+        for network, record in networks.items()
     }
-    return network, kinds
 
 
 def step_tables(records: Sequence[Record]) -> Markdown:
-    """Return a table of whole steps a device, batch, execution and precision; a sentence where there is none."""
+    """Return a table of whole steps a device, batch, execution and precision; nothing where there is none."""
     parts = [f"**{title}**\n\n{Table(head, rows).text}" for title, head, rows in costs.whole_steps(records)]
-    return Markdown("\n\n".join(parts) or "No GPU has recorded whole steps yet.")
+    return Markdown("\n\n".join([_WHOLE, *parts]) if parts else "")
 
 
-def _reported(record: Record, label: str) -> str | None:
-    """Return the paper's seconds an epoch over its ReLU's, of a contestant written plainly."""
+def _reported(record: Record, name: str) -> float | None:
+    """Return the paper's seconds an epoch over its ReLU's."""
     column = TABLES[record["config"]["network"]]
-    name, _, kind = label.partition(", ")
-    if kind != "plain" or name not in column:
-        return None
-    return f"{column[name].seconds / column['relu'].seconds:.2f}"
+    return column[name].seconds / column["relu"].seconds if name in column else None
 
 
 def _words(label: str) -> str:
@@ -123,4 +141,9 @@ def _words(label: str) -> str:
 
 
 def _medians(networks: Mapping[str, Record], label: str, other: str) -> str:
-    return ", ".join(f"{cost.over(r['measured'], label, other, 'step')[1]:.2f}" for r in networks.values())
+    return _listed(f"{cost.over(r['measured'], label, other, 'step')[1]:.2f}" for r in networks.values())
+
+
+def _listed(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -52,27 +53,45 @@ def predicted_growth(name: str) -> float:
     return math.sqrt((weight * slope**2).sum() / variance)
 
 
+def predicted(lines: Lines) -> dict[str, dict[float, float]]:
+    """Return the norms that the formula gives, by activation and layer, from the last block's to the second's."""
+    blocks, found = layers(lines) - 1, {}
+    for name, points in lines.items():
+        if values := points.get(blocks):
+            start = math.exp(sum(map(math.log, values)) / len(values))
+            growth = predicted_growth(name)
+            found[name] = {float(k): start * growth ** (blocks - k) for k in range(2, blocks + 1)}
+    return found
+
+
 def growth_table(records: Sequence[Record]) -> Table:
-    """Return by activation the growth of a norm a block: before training, by the formula, and after."""
+    """Return by activation the growth of a norm a block: before training, by the formula, and after.
+
+    Beside it, what a norm before training grows by from the last block to the second.
+    """
     before, after = (curves.growths(records, trained) for trained in (False, True))
-    rows = []
-    for name in norms(records, trained=False):
-        cells = [describe(list(growths.get(name, {}).values()), 3) for growths in (before, after)]
-        rows.append([title(name), cells[0], f"{predicted_growth(name):.3f}", cells[1]])
-    return Table(["growth a block", "before training", "by the formula", "after"], rows)
-
-
-def growth_sentence(records: Sequence[Record]) -> Markdown:
-    """Return by how much norms grow a block before training, and from the last block to the second."""
-    growths, start = curves.growths(records, trained=False), norms(records, trained=False)
-    blocks, lines = layers(start) - 1, []
+    start, rows = norms(records, trained=False), []
+    blocks = layers(start) - 1
     for name in start:
-        if values := list(growths.get(name, {}).values()):
-            mean = sum(values) / len(values)
-            lines.append(
-                f"{mean:.2f} a block with {title(name)}, {mean ** (blocks - 2):.3g} from block {blocks} to block 2"
-            )
-    return Markdown(f"Before training the norm is multiplied by {'; '.join(lines)}.")
+        values, ends = (list(growths.get(name, {}).values()) for growths in (before, after))
+        whole = f"{fmean(values) ** (blocks - 2):.3g}" if values else None
+        rows.append([title(name), describe(values, 3), f"{predicted_growth(name):.3f}", describe(ends, 3), whole])
+    heads = ["before training", "by the formula", "after", f"from block {blocks} to 2, before"]
+    return Table(["growth a block", *heads], rows)
+
+
+def opening(records: Sequence[Record]) -> Markdown:
+    """Return the growth of a norm a block before training, measured and by the formula."""
+    growths = curves.growths(records, trained=False)
+    said = [
+        f"{fmean(found.values()):.3f} with {title(name)} (formula: {predicted_growth(name):.3f})"
+        for name, found in growths.items()
+        if found
+    ]
+    return Markdown(
+        "Behind batch normalisation a gradient grows on its way back, smooth or not, by a factor a block that one "
+        f"formula predicts: {', '.join(said)}. Without normalisation it fades, the sigmoid's fastest."
+    )
 
 
 def spread_table(records: Sequence[Record]) -> Table:

@@ -239,4 +239,4 @@ def _sentence(pair: str, found: Comparison) -> str:
     mean, low, high = found.interval.mean, found.interval.low, found.interval.high
     points = f"{mean:+.2f} points of accuracy against {other}, 95 % {low:+.2f} to {high:+.2f}"
     words = {Verdict.CONFIRMED: "better", Verdict.REFUTED: "worse"}
-    return f"{points}: **{words.get(found.verdict, found.verdict)}**"
+    return f"{points}: {words.get(found.verdict, found.verdict)} on this task"

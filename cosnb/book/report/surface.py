@@ -1,15 +1,79 @@
-"""Loss surfaces around trained weights: tables and sentences of the page."""
+"""Loss surfaces around trained weights: a small network's in two directions, and tables and sentences of records."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from cosnb.activations import Activation, activation
 from cosnb.book.claims import Finding
+from cosnb.book.plots import Plane
 from cosnb.display import Markdown, Table
-from cosnb.experiments.results import measurements
+from cosnb.experiments import Experiment, data
+from cosnb.experiments.results import measurements, trained
 from cosnb.experiments.results.summary import Record, by_activation, title
 from cosnb.experiments.statistics import t_interval
 
 COLUMNS = {"roughness": lambda measured: measured["roughness"], "bend": lambda measured: measured["bend"]}
+
+WIDTHS = (64, 32, 32, 10)  # of the small network: pixels, two hidden layers, classes
+_IMAGES = 512
+_STEPS, _LR = 200, 0.01  # of Adam, each on all images
+
+
+def around_weights(name: str, reach: float = 1.0, points: int = 31) -> Plane:
+    """Return the training loss of a small network in two random directions around its trained weights.
+
+    name: of an activation. The network has layers of `WIDTHS` and is trained on the first digits, 8 × 8 pixels; its
+    initial weights and the directions are the same for every activation. A direction has each neuron's weights scaled
+    to the size of its own (Li et al., 2018), and leaves biases as they are; the plane goes from −reach to reach,
+    `points` places a side.
+    """
+    function, images = activation(name), data.load("digits", _IMAGES)
+    inputs = F.avg_pool2d(images.train_images[:, :1].double() / 255, images.train_images.shape[-1] // 8).flatten(1)
+    goals, generator = images.train_labels, torch.Generator().manual_seed(0)
+    weights = [_normal(generator, b, a) * math.sqrt(2 / a) for a, b in itertools.pairwise(WIDTHS)]
+    biases = [torch.zeros(b, dtype=torch.float64) for b in WIDTHS[1:]]
+    optimizer = torch.optim.Adam([p.requires_grad_() for p in (*weights, *biases)], lr=_LR)
+    for _ in range(_STEPS):
+        optimizer.zero_grad()
+        _loss(function, weights, biases, inputs, goals).backward()
+        optimizer.step()
+    directions = []
+    for _ in range(2):
+        drawn = [_normal(generator, *w.shape) for w in weights]
+        directions.append(
+            [d * w.norm(dim=1, keepdim=True) / d.norm(dim=1, keepdim=True) for d, w in zip(drawn, weights, strict=True)]
+        )
+    places = torch.linspace(-reach, reach, points, dtype=torch.float64)
+    heights = torch.empty(points, points, dtype=torch.float64)
+    with torch.no_grad():
+        for row, second in enumerate(places):
+            for column, first in enumerate(places):
+                moved = [w + first * d + second * e for w, d, e in zip(weights, *directions, strict=True)]
+                heights[row, column] = _loss(function, moved, biases, inputs, goals)
+    return Plane(heights.numpy(), places.numpy(), goal=(0.0, 0.0))
+
+
+def _normal(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+
+def _loss(
+    function: Activation, weights: Sequence[Tensor], biases: Sequence[Tensor], inputs: Tensor, goals: Tensor
+) -> Tensor:
+    signal = inputs
+    for place, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        signal = F.linear(function(signal) if place else signal, weight, bias)
+    return F.cross_entropy(signal, goals)
+
+
+def recorded() -> list[Record]:
+    """Return the records of the longest training, as `trained.longest` chooses them."""
+    return trained.longest(Experiment(trained.EXPERIMENT).records)
 
 
 def stage(records: Sequence[Record], parts: Sequence[Finding]) -> Markdown:

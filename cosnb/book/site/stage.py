@@ -11,14 +11,22 @@ from importlib import metadata
 from pathlib import Path
 
 import yaml
+from sphinx_external_toc.parsing import parse_toc_yaml
 
 from cosnb.book.notebooks import cache, executed_path
 from cosnb.book.site import charts
 from cosnb.errors import CosnbError
-from cosnb.experiments.registry import FILE, read_runs
+from cosnb.experiments.registry import FILE
 
 _STATE = "state.json"  # digests of what the last good build was made of
 _ALL_ELSE = ""  # in it, the digest of all that is not an executed notebook
+
+
+def notebook_pages(root: Path) -> list[str]:
+    """Return the notebooks that are pages of the book, in the order of its contents, `_toc.yml`."""
+    return [
+        name.removeprefix("notebooks/") for name in parse_toc_yaml(root / "_toc.yml") if name.startswith("notebooks/")
+    ]
 
 
 def prepare(root: Path, stage: Path) -> dict[str, str]:
@@ -28,7 +36,7 @@ def prepare(root: Path, stage: Path) -> dict[str, str]:
     failed because of it. Raises CosnbError for a notebook that has not been run.
     """
     state = {_ALL_ELSE: _digest_all_else(root)}
-    for name in read_runs(root):
+    for name in notebook_pages(root):
         executed = executed_path(name, "quick", root)
         if not executed.exists():
             raise CosnbError(f"{name} has not been run yet: say `cosnb run {name}`, or `cosnb book` to run all.")

@@ -1,7 +1,7 @@
 """NumPy: a function of one array, printed from a `Program`."""
 
 from cosnb.codegen.evaluate import NUMPY, with_signed_zeros
-from cosnb.codegen.printing import assignments, check_name
+from cosnb.codegen.printing import assignments, check_name, python_function
 from cosnb.codegen.program import CONSTANTS, Program
 
 
@@ -20,13 +20,12 @@ def source(program: Program, name: str, comment: str = "") -> str:
         result = f"numpy.full_like(x, {result})"
     body = [
         "x = numpy.asarray(x)",
-        "kept = x.dtype.type if x.dtype.type in (numpy.float16, numpy.float32) else numpy.float64",
-        'x = x.astype(numpy.float64 if kept is numpy.float64 else numpy.float32, casting="safe", copy=False)',
+        "single = x.dtype.type in (numpy.float16, numpy.float32)",
+        "kept = x.dtype.type if single else numpy.float64",
+        'x = x.astype(numpy.float32 if single else numpy.float64, casting="safe", copy=False)',
         'with numpy.errstate(all="ignore"):',
         *(f"    {left} = {right}" for left, right in lines),
         f"    return numpy.asarray({result}).astype(kept, copy=False)[()]",
     ]
-    text = "\n".join([f"def {name}(x):", *(f"    {line}" for line in body)]) + "\n"
-    imports = "import numpy\n" + ("import scipy.special\n" if "scipy.special." in text else "")
-    head = "".join(f"# {line}\n" for line in comment.splitlines())
-    return f"{head}{imports}\n\n{text}"
+    imports = "import numpy\n" + ("import scipy.special\n" if "scipy.special." in "".join(body) else "")
+    return python_function(f"{imports}\n\ndef {name}(x):", body, comment)

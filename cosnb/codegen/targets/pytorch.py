@@ -6,7 +6,7 @@ from functools import partial
 import sympy
 
 from cosnb.codegen.evaluate import with_signed_zeros
-from cosnb.codegen.printing import Target, assignments, check_name, python_number, python_templates
+from cosnb.codegen.printing import Target, assignments, check_name, python_function, python_number, python_templates
 from cosnb.codegen.program import CONSTANTS, Program
 from cosnb.host import numpy
 
@@ -82,5 +82,4 @@ def source(
         body.append(f"dy = dy.float() if dy.dtype in {half} else dy")
     body += [f"{left} = {right}" for left, right in lines]
     body.append(f"return ({result}).to(input.dtype)")
-    head = [f"# {line}" for line in comment.splitlines()]
-    return "\n".join([*head, f"def {name}({arguments}):", *(f"    {line}" for line in body)]) + "\n"
+    return python_function(f"def {name}({arguments}):", body, comment)

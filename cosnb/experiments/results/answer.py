@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
-from typing import Any
+from typing import Any, NamedTuple
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results import tables
@@ -234,8 +234,9 @@ def answer(found: Runs) -> Markdown:
     """Return the answer in one sentence, and what it rests on."""
     judged, count = looks(found), len(blocks(found))
     if not all(judged.values()):
-        short = f"{count} of the {LOOKS[0].n} blocks of seeds that the first look takes are recorded"
-        return Markdown(f"**Not known yet**: {short}.")
+        return Markdown(
+            f"**Not known yet**: {count} of the {LOOKS[0].n} blocks of seeds for the first look are recorded."
+        )
     # What the first look to decide has shown stays; the absence of a lead is added at the last.
     firsts = {name: decided(contrasts) or contrasts[-1] for name, contrasts in judged.items()}
     leads = [max((look.lead for look in contrasts), key=abs) for contrasts in judged.values()]
@@ -268,19 +269,32 @@ def show(interval: Interval) -> str:
     return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
 
 
-def forest_rows(
-    records: Sequence[Record], rates: Mapping[str, float]
-) -> list[tuple[str, Interval, float | None, bool]]:
-    """Return (label, interval, claimed, whether it is primary) for `cosnb.book.plots.forest`.
+class Contrast(NamedTuple):
+    """A mean of paired differences, in points, as `cosnb.book.plots.forest` draws it."""
 
-    The primary contrasts at the level of their last look, the others at 95 %.
-    """
+    label: str
+    gaps: Sequence[float]  # a pair of runs each
+    interval: Interval | None  # of a primary contrast at the level of its last look; None before the first
+    claimed: float | None  # the least lead that P reports
+    primary: bool
+
+
+def forest_rows(records: Sequence[Record], rates: Mapping[str, float]) -> list[Contrast]:
+    """Return the primary contrasts, then the exploratory ones with 95 % intervals; nothing has one before a look."""
     found = runs(records, rates)
-    rows: list[tuple[str, Interval, float | None, bool]] = []
-    for pair in PAIRS:
-        judged = looks(found)[tables.name_pair(*pair)]
-        gaps = contrast(found, *pair, blocks(found))
-        interval = judged[-1].decisive if judged else t_interval(gaps)
-        rows.append((tables.name_pair(*pair), interval, claimed(*pair), True))
-    rows += [(name, t_interval(gaps), lead, False) for name, (gaps, lead) in others(records, rates).items()]
-    return [row for row in rows if row[1].n > 1]
+    judged, gaps = looks(found), primary(found)
+    begun = any(judged.values())
+    rows = []
+    for pair, (name, made) in zip(PAIRS, judged.items(), strict=True):
+        interval = made[-1].decisive if made else None
+        rows.append(Contrast(name, gaps[name][: interval and interval.n], interval, claimed(*pair), True))
+    for name, (values, lead) in others(records, rates).items():
+        rows.append(Contrast(name, values, t_interval(values) if begun else None, lead, False))
+    return [row for row in rows if row.gaps]
+
+
+def reported() -> str:
+    """Return which leads the paper reports in its three tables."""
+    sizes = {rival: [tables.claimed(network, cos, rival) for network in TABLES] for cos, rival in PAIRS}
+    leads = [f"{min(size):.2f} to {max(size):.2f} points over {title(rival)}" for rival, size in sizes.items()]
+    return f"The paper reports leads of CoS by {' and '.join(leads)}, apparently from one run each."

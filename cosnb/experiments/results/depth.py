@@ -1,6 +1,7 @@
 """Accuracy against depth, Figure 15: tables and sentences of the page."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results import curves
@@ -41,13 +42,29 @@ def variant_table(found: Mapping[str, Curve]) -> Table:
 
 
 def separation(found: Mapping[str, Curve]) -> Markdown:
-    """Return which activations' 95 % intervals lie apart at the least and at the greatest depth."""
-    depths, lines = _depths(found), []
-    for depth in sorted({depths[0], depths[-1]}):
+    """Return which activations' 95 % intervals lie apart, at the least and the greatest depth where all runs learnt.
+
+    Elsewhere a gap may be one between constant answers.
+    """
+    depths, lines = _depths(curves.learnt(found)), []
+    for depth in sorted({*depths[:1], *depths[-1:]}):
         bands = {name: t_interval(curves.samples(curve).get(depth, [])) for name, curve in found.items()}
         apart = [f"{title(a)} above {title(b)}" for a in bands for b in bands if bands[a].low > bands[b].high]
         lines.append(f"Bands apart at {depth:g} blocks: {', '.join(apart) or 'none'}.")
-    return Markdown(" ".join(lines))
+    return Markdown(" ".join(lines) or "At no depth did every run learn, so that no two lines are compared.")
+
+
+def opening(records: Sequence[Record], found: Mapping[str, Curve]) -> Markdown:
+    """Return at which depths every run learnt, with the means at the deepest of these, and how many others did not."""
+    config, depths = records[0]["config"], _depths(curves.learnt(found))
+    short = f"in {config['epochs']} epochs of {config['train_images']:,} images"
+    constant = f"{len(_constant(records))} of all {len(_ends(records))} runs answer one digit for every image"
+    if not depths:
+        return Markdown(f"No depth is shallow enough for every run to learn {short}; {constant}.")
+    means = [(fmean(curves.samples(curve)[depths[-1]]), title(name)) for name, curve in found.items()]
+    told = ", ".join(f"{name} {mean:.1f} %" for mean, name in sorted(means, reverse=True))
+    rest = "" if depths == _depths(found) else f" In deeper ones some fail; {constant}."
+    return Markdown(f"Up to {depths[-1]:g} blocks every run learns {short}; there test accuracy is {told}.{rest}")
 
 
 def is_undecided(records: Sequence[Record]) -> bool:

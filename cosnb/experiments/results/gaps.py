@@ -46,6 +46,12 @@ def by_epoch(records: Iterable[Record], activations: Sequence[str]) -> dict[str,
     return found
 
 
+def epoch_ticks(records: Sequence[Record]) -> dict[float, str]:
+    """Return {epoch: label} of ten epochs at most, for `plots.against`."""
+    last = records[0]["config"]["epochs"] if records else 0
+    return {epoch: str(epoch) for epoch in range(0, last + 1, math.ceil(last / 10) or 1) if epoch}
+
+
 def judge_gaps(records: Iterable[Record]) -> dict[str, Comparison]:
     """Judge P9, Swish regularises: its gap lies above ReLU's (nearer to 0, or beyond); a family of one."""
     found = gaps(records)
@@ -79,6 +85,8 @@ def judged_table(records: Iterable[Record]) -> Table:
 
 def conclusion(records: Sequence[Record]) -> Markdown:
     """Return the verdict on P9, where it holds, and whether a smaller gap may be under-fitting."""
+    if not records:
+        return Markdown("No run of this network is here.")
     config, verdict = records[0]["config"], judge_gaps(records)["Swish − ReLU"].verdict
     fit = {
         name: fmean(mean_of_last(run, "train_loss") for run in runs)

@@ -19,7 +19,7 @@ from cosnb.experiments.results.summary import (
     summarize,
     title,
 )
-from cosnb.experiments.results.tables import EXPERIMENTS, FULL, claimed, configurations
+from cosnb.experiments.results.tables import EXPERIMENTS, FULL, PAIRS, claimed, configurations, name_pair
 
 ORDER = ("relu", "swish", "cos")  # P's, by accuracy, in each of its three tables
 Nearest = Mapping[str, tuple[Mapping[str, Any], Sequence[Record]]]  # by network
@@ -60,6 +60,44 @@ def nearest() -> dict[str, tuple[Mapping[str, Any], list[Record]]]:
     """Return {network: (settings, records)} of the configurations nearest to P's; ({}, []) where none is recorded."""
     found = {network: configurations(results.read(name)) for network, name in EXPERIMENTS.items()}
     return {network: groups[0] if groups else ({}, []) for network, groups in found.items()}
+
+
+def most(found: Nearest) -> tuple[str, Sequence[Record]]:
+    """Return the network that has the most runs, and its records."""
+    network, (_, records) = max(found.items(), key=lambda item: len(item[1][1]))
+    return network, records
+
+
+def accuracies(records: Iterable[Record], figure: str) -> dict[str, list[float]]:
+    """Return the accuracies in percent of each of P's activations, seed by seed."""
+    return {row.activation: list(row.values["accuracy"].values()) for row in summarize(records, figure, ORDER)}
+
+
+def gaps(found: Nearest, figure: str) -> dict[str, tuple[list[float], float]]:
+    """Return {"CoS − ReLU": (each difference of one run of either, P's)}, and of Swish, of the network of `most`."""
+    network, records = most(found)
+    runs = accuracies(records, figure)
+    return {
+        name_pair(*pair): ([a - b for a, b in product(*(runs[name] for name in pair))], claimed(network, *pair))
+        for pair in PAIRS
+    }
+
+
+def opening(found: Nearest, figure: str) -> Markdown:
+    """Return how often one run of each activation shows P's order and P's lead over ReLU, in the network of `most`."""
+    network, records = most(found)
+    one, lead = draw(records, claimed(network, "cos", "relu"), figure=figure), claimed(network, "cos", "relu")
+    if one.order is None or one.gap is None:
+        return Markdown("No runs to draw from are here yet: train those of [Tables 1 to 3](tables) first.")
+    images, epochs = _size(found[network][0])
+    short = "" if (images, epochs) == (FULL["train_images"], FULL["epochs"]) else " Runs so short show how a lottery "
+    short += "works, not what the paper's would give." if short else ""
+    return Markdown(
+        f"One run of each activation, drawn from {sum(one.runs)} of {network_title(network)} ({images:,} images × "
+        f"{epochs} epochs), shows that order in **{_count(one.order, one.runs)}** draws; "
+        f"one in {factorial(len(ORDER))} draws would if nothing made a difference. A lead over ReLU of the "
+        f"paper's {lead:.2f} points or more appears in {_count(one.gap, one.runs)}.{short}"
+    )
 
 
 def run_table(found: Nearest) -> Table:
@@ -112,7 +150,7 @@ def chance_sentences(found: Nearest, figure: str) -> Markdown:
     for what, words in (("order", "The paper's order in all three tables"), ("best", "CoS best in all three")):
         share = all_tables(drawn, what)
         shown = "records are missing" if share is None else _count(share, runs)
-        lines.append(f"{words}: {shown}; {chance[what]:.1%} if nothing made a difference.")
+        lines.append(f"{words}: {shown}; {100 * chance[what]:.1f} % if nothing made a difference.")
     return Markdown("\n\n".join(lines))
 
 
@@ -122,7 +160,7 @@ def figure_table(found: Nearest) -> Table:
         [meaning, network_title(network), *(_count(share, one.runs) for share in (one.order, one.best))]
         for figure, meaning in FIGURES.items()
         for network, one in draws(found, figure).items()
-        if one.order is not None
+        if one.order is not None and not (figure == "last" and final_window(found[network][0]["epochs"]) == 1)
     ]
     return Table(["reported", "network", "the order", "CoS best"], rows)
 
@@ -134,7 +172,7 @@ def _size(settings: Mapping[str, Any]) -> tuple[int, int]:
 def _count(share: float | None, runs: Sequence[int]) -> str:
     if share is None:
         return "missing"
-    return f"{round(share * prod(runs)):,} of {prod(runs):,} ({share:.1%})"
+    return f"{round(share * prod(runs)):,} of {prod(runs):,} ({100 * share:.1f} %)"
 
 
 def all_tables(draws: Mapping[str, Draw], what: str) -> float | None:

@@ -1,10 +1,12 @@
 """Numbers that P reports in Tables 1 to 3, apparently of one run each (Han and Kang 2021, IV), and ours beside them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import hypot, sqrt
 from typing import NamedTuple
 
-from cosnb.display import Table, p_value
-from cosnb.experiments.results.summary import Row, format_mean, title
+from cosnb.display import Markdown, Table, p_value
+from cosnb.experiments.results.summary import Row, format_mean, network_title, title
 from cosnb.experiments.statistics import MANY, Claim, Comparison, Direction, Interval, more_runs
 
 
@@ -35,7 +37,68 @@ TABLES: dict[str, dict[str, Reported]] = {
 }
 
 
+TEST_IMAGES = 10_000  # of CIFAR-10, on which the accuracies are counted
 SMALLEST_LEAD = 0.38  # points of accuracy: the least that P calls an improvement, so less is "about as good"
+
+
+@dataclass(frozen=True)
+class PrintedLead:
+    """A lead of CoS as P's tables print it, in points, with standard errors of sampling test images.
+
+    own: the error of CoS's accuracy. error: that of the lead where the two networks' mistakes are independent, an upper
+    limit, since they agree on most images.
+    """
+
+    network: str
+    pair: str
+    lead: float
+    own: float
+    error: float
+
+    @property
+    def ratio(self) -> float:
+        """The lead over its error."""
+        return self.lead / self.error
+
+
+def printed_leads(images: int = TEST_IMAGES) -> list[PrintedLead]:
+    """Return P's six leads, over ReLU and Swish in each table, with their errors for so many test `images`.
+
+    An accuracy that is a share p of N images has the standard error √(p (1 − p)/N).
+    """
+    found = []
+    for network, columns in TABLES.items():
+        shares = {name: column.accuracy / 100 for name, column in columns.items()}
+        errors = {name: 100 * sqrt(p * (1 - p) / images) for name, p in shares.items()}
+        for other in ("relu", "swish"):
+            lead = round(columns["cos"].accuracy - columns[other].accuracy, 2)
+            both = hypot(errors["cos"], errors[other])
+            found.append(PrintedLead(network, f"{title('cos')} − {title(other)}", lead, errors["cos"], both))
+    return found
+
+
+def sampling(leads: Sequence[PrintedLead], errors: float = 2) -> Markdown:
+    """Return how many of P's leads reach so many standard errors, the largest of them, and how many are below one."""
+    large, small = (sum(test) for test in ([one.ratio >= errors for one in leads], [one.ratio < 1 for one in leads]))
+    top = max(leads, key=lambda one: one.ratio)
+    head = f"{large or 'None'} of the paper's six leads {'reach' if large > 1 else 'reaches'} {errors:g}"
+    return Markdown(
+        f"**{head} standard errors of its own test images.** The largest, {top.pair} in {network_title(top.network)}, "
+        f"is {top.lead:.2f} points, {top.ratio:.1f} errors; {small} are below one. The noise between training runs "
+        "comes on top."
+    )
+
+
+def printed_table() -> Table:
+    """Return P's three tables as printed."""
+    return Table(
+        ["", "activation", "time (s / epoch)", "loss", "accuracy (%)"],
+        [
+            [f"Table {number}", title(name), column.seconds, f"{column.loss:.4f}", f"{column.accuracy:.2f}"]
+            for number, columns in enumerate(TABLES.values(), 1)
+            for name, column in columns.items()
+        ],
+    )
 
 
 def beside(rows: Sequence[Row], reported: Mapping[str, Reported]) -> Table:

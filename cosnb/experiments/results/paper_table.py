@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from statistics import fmean, median
-
-from pandas import DataFrame
+from typing import TYPE_CHECKING, Any
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results import paper, tables
@@ -15,15 +14,16 @@ from cosnb.experiments.results.summary import (
     Record,
     Row,
     by_activation,
-    data_title,
     figures,
     final_window,
-    format_mean,
+    network_title,
     summarize,
-    title,
 )
 from cosnb.experiments.results.tables import ACTIVATIONS, is_full
 from cosnb.experiments.statistics import LEAST_RUNS, Interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _DIGITS = {"accuracy": 2, "loss": 4}
 
@@ -31,17 +31,16 @@ _DIGITS = {"accuracy": 2, "loss": 4}
 class PaperTable:
     """A network's table: means beside the paper's numbers, and judged differences.
 
-    Of `records`, which hold one at least, those of the configuration nearest to the paper's are kept: 50,000 images of
-    CIFAR-10 for 200 epochs. `settings` is that configuration without its activation.
+    Of `records` those of the configuration nearest to the paper's are kept: 50,000 images of CIFAR-10 for 200 epochs.
+    `settings` is that configuration without its activation; `groups` has all configurations with their records.
     """
 
     activations = ACTIVATIONS
-    experiments = tables.EXPERIMENTS
 
     def __init__(self, records: Iterable[Record], network: str) -> None:
         self.network = network
-        self._groups = tables.configurations(records)
-        self.settings, self.records = self._groups[0]
+        self.groups = tables.configurations(records)
+        self.settings, self.records = self.groups[0] if self.groups else ({}, [])
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -51,30 +50,36 @@ class PaperTable:
     @property
     def reported(self) -> dict[str, float]:
         """The paper's accuracies (%) by activation, where the runs are of its length; else none."""
-        columns = paper.TABLES[self.network] if is_full(self.settings) else {}
+        columns = paper.TABLES[self.network] if self.full else {}
         return {name: column.accuracy for name, column in columns.items()}
 
-    def frame(self) -> DataFrame:
+    @property
+    def full(self) -> bool:
+        """Whether the runs have the paper's length, and so answer its table."""
+        return bool(self.records) and is_full(self.settings)
+
+    @property
+    def size(self) -> str:
+        """The runs' images and epochs, in words."""
+        if not self.records:
+            return "no run"
+        return f"{self.settings['train_images']:,} images × {self.settings['epochs']} epochs"
+
+    def frame(self) -> "DataFrame":
         """Return the runs' epochs, one a row; see `cosnb.experiments.results.frames.epoch_frame`."""
         return epoch_frame(self.records)
 
-    def configurations(self) -> Table:
-        """Return the configurations that have records, with their numbers of runs."""
-        rows = [
-            [data_title(s["dataset"]), f"{s['train_images']:,}", s["epochs"], s["precision"], len(records)]
-            for s, records in self._groups
-        ]
-        return Table(["data", "training images", "epochs", "precision", "runs"], rows)
-
     def length(self) -> Markdown:
         """Return what must be said before the records are shown: how far they are from the paper's length."""
+        if not self.records:
+            return Markdown(f"No run of {network_title(self.network)} is here: name it in `networks` to train it.")
         rows = [row for row in self.rows if row.n]
         counts, window = sorted({row.n for row in rows}), final_window(self.settings["epochs"])
         runs = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else "".join(map(str, counts)) or "no finished"
         shown = f"For each activation there are {runs} runs of {self.settings['train_images']:,} images and "
         shown += f"{self.settings['epochs']} epochs. A run's figure is the mean of its last epochs, 5 % of them: here "
         shown += f"the last {window}." if window > 1 else "the final one alone."
-        if rows and not is_full(self.settings):
+        if rows and not self.full:
             means = sorted(row.intervals["accuracy"].mean for row in rows)
             theirs = sorted(column.accuracy for column in paper.TABLES[self.network].values())
             shown += " The paper's runs have 50,000 images and 200 epochs, and accuracies of "
@@ -103,12 +108,14 @@ class PaperTable:
 
     def conclusion(self, claims: str) -> Markdown:
         """Return the verdicts in this configuration, and on the paper's `claims` by number."""
+        if not self.records:
+            return self.length()
         records, settings = self.records, self.settings
         judged = tables.judge_table(records, self.network)
         parts = {f"accuracy, {name}": comparison.verdict for name, comparison in judged.items()}
         parts |= tables.loss_verdicts(records, self.network)
         lines = [f"**In this configuration**: {'; '.join(f'{name}: {verdict}' for name, verdict in parts.items())}."]
-        if is_full(settings):
+        if self.full:
             lines.append(
                 f"It is the paper's own length, so these are the verdicts on {claims} and on the leads of P15."
             )
@@ -123,44 +130,23 @@ class PaperTable:
             )
         return Markdown(" ".join(lines))
 
-    def three_ways(self) -> Table:
-        """Return differences in accuracy and verdicts by each of the three ways of reporting a run."""
-        judged = {figure: tables.judge_table(self.records, self.network, figure=figure) for figure in FIGURES}
-        rows = [
-            [FIGURES[figure], *(cell for c in family.values() for cell in (_short(c.interval), c.verdict))]
-            for figure, family in judged.items()
-        ]
-        return Table(["accuracy", *(cell for name in judged["last"] for cell in (name, "verdict"))], rows)
+    def three_ways(self) -> list[list[Any]]:
+        """Return a row for each way of reporting a run: its name, then a difference in accuracy and a verdict each.
 
-    def means(self, metric: str = "accuracy") -> Table:
-        """Return the means of the three ways of reporting, an activation a column."""
-        rows = [
-            [
-                meaning,
-                *(
-                    format_mean(row.intervals[metric], _DIGITS[metric])
-                    for row in summarize(self.records, figure, ACTIVATIONS)
-                ),
-            ]
-            for figure, meaning in FIGURES.items()
-        ]
-        return Table([metric, *map(title, ACTIVATIONS)], rows)
-
-    def selection(self) -> Table:
-        """Return what choosing the best epoch on the test set adds; see `selection_table`."""
-        return selection_table(self.records)
+        The mean of the last epochs has no row where it is that of the final one alone.
+        """
+        alone = bool(self.records) and final_window(self.settings["epochs"]) == 1
+        rows = []
+        for figure, meaning in FIGURES.items():
+            if not (alone and figure == "last"):
+                judged = tables.judge_table(self.records, self.network, figure=figure).values()
+                rows.append([meaning, *(cell for c in judged for cell in (_short(c.interval), c.verdict))])
+        return rows
 
 
-def selection_table(records: Sequence[Record]) -> Table:
-    """Return what choosing the best epoch on the test set adds, best − mean of the last, in points, over runs.
-
-    It is never below 0, and often 0: median and largest show its spread, where an interval about the mean would not.
-    """
-    rows = []
-    for name, added in selection_effects(records).items():
-        cells = [f"{show(added):.2f}" for show in (fmean, median, max)] if added else ["missing"] * 3
-        rows.append([title(name), len(added), *cells])
-    return Table(["best epoch − last", "n", "mean (points)", "median", "largest"], rows)
+def selection_row(added: Sequence[float]) -> list[Any]:
+    """Return n, mean, median and largest of the points that choosing the best epoch adds."""
+    return [len(added), *(f"{show(added):.2f}" for show in (fmean, median, max))] if added else [0, *["missing"] * 3]
 
 
 def selection_effects(records: Iterable[Record]) -> dict[str, list[float]]:

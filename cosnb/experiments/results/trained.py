@@ -7,9 +7,7 @@ from cosnb.experiments.results.summary import Record, by_activation, group, netw
 from cosnb.experiments.results.tables import ACTIVATIONS, describe, is_cifar, is_full
 
 EXPERIMENT = "loss-surface"
-NONE = (
-    "No network that was trained by protocol `paper` at full length (50,000 images, 200 epochs) has been measured yet."
-)
+FULL = "Networks trained to the end, by protocol `paper` at full length:"
 Figure = Callable[[Mapping[str, list[float]]], float]  # of what was measured
 
 
@@ -35,7 +33,7 @@ def full(records: Iterable[Record]) -> dict[str, list[Record]]:
 def overview(networks: Mapping[str, list[Record]], columns: Mapping[str, Figure], digits: int = 3) -> Markdown:
     """Return a row for each network of `full` and activation: n, and mean ± half of its 95 % interval of each figure.
 
-    Where there is no network, a sentence that says so.
+    Nothing where there is no network.
     """
     rows = []
     for network, records in networks.items():
@@ -44,4 +42,4 @@ def overview(networks: Mapping[str, list[Record]], columns: Mapping[str, Figure]
             finished = [record["measured"] for record in runs.get(name, {}).values() if record["status"] == "ok"]
             cells = [describe([figure(measured) for measured in finished], digits) for figure in columns.values()]
             rows.append([network_title(network), title(name), len(finished), *cells])
-    return Table(["network", "", "n", *columns], rows) if rows else Markdown(NONE)
+    return Markdown(f"{FULL}\n\n{Table(['network', '', 'n', *columns], rows)}" if rows else "")

@@ -6,6 +6,15 @@ Each function returns an `Interactive`: live in Jupyter and Colab by Altair, on 
 from cosnb.book.plots.interactive.chart import Interactive
 from cosnb.book.plots.interactive.descent import gradient_descent
 from cosnb.book.plots.interactive.functions import explorer, readings, slope_and_shift
+from cosnb.book.plots.interactive.lottery import one_run_each
 from cosnb.book.plots.interactive.training import training_runs
 
-__all__ = ["Interactive", "explorer", "gradient_descent", "readings", "slope_and_shift", "training_runs"]
+__all__ = [
+    "Interactive",
+    "explorer",
+    "gradient_descent",
+    "one_run_each",
+    "readings",
+    "slope_and_shift",
+    "training_runs",
+]

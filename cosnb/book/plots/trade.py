@@ -1,0 +1,32 @@
+"""Figure of accuracy against cost."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from matplotlib.figure import Figure
+
+from cosnb.book.plots.style import looks, new_axes, style
+from cosnb.errors import CosnbError
+from cosnb.experiments.results.summary import title
+
+
+def trade(values: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str) -> Figure:
+    """Return the figure of {activation: (costs, accuracies)}: a dot at their means, a tick a cost and an accuracy each.
+
+    Raises CosnbError without an activation to draw.
+    """
+    if not values:
+        raise CosnbError("There is no activation to draw: run the experiments first.")
+    with style():
+        figure, axes = new_axes(xlabel, ylabel)
+        figure.set_size_inches(7.5, 3.4)
+        for name, look in looks(list(values)).items():
+            costs, accuracies = values[name]
+            x, y = fmean(costs), fmean(accuracies)
+            axes.plot(costs, [y] * len(costs), "|", color=look.color, markersize=8, alpha=0.7)
+            axes.plot([x] * len(accuracies), accuracies, "_", color=look.color, markersize=8, alpha=0.7)
+            axes.plot(x, y, "o", color=look.color, markersize=7)
+            note = f"{title(name)} (n = {len(accuracies)})"
+            axes.annotate(note, (x, max(accuracies)), (0, 8), textcoords="offset points", ha="center", color=look.color)
+        axes.margins(x=0.12, y=0.12)
+    return figure
