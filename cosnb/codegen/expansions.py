@@ -24,6 +24,7 @@ from cosnb.symbolic.functions import floor
 _TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
 _WIDEST = 4.0  # radius tried
 _GOOD = 4.0  # ulp that the program may be off by in NumPy, whose functions are a little better than those in C
+_LOST = 256.0  # ulp next to 0 that are worth a polynomial where the formula is not singular
 _TRUNCATED = 2.0**-56  # of the leading term: what the polynomial leaves out
 # Of the circle's radius, at most 0.65 of that of convergence. There 41 terms have double's digits.
 _SHARE = 0.6
@@ -41,38 +42,66 @@ class Expansion:
 
 
 def expansions(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol) -> list[Expansion]:
-    """Return what the program of `expr`, tried as `functions` of float32 and float64, needs at finite points."""
-    found: list[Expansion] = []
+    """Return what the program of `expr`, tried as `functions` of float32 and float64, needs at finite points.
+
+    Those are the special points, and 0 where terms cancel next to it: x − sin x.
+    """
     if expr.has(floor):  # whose jumps no circle shows
-        return found
-    for alike in surroundings(expr, x, special_points(expr, x)):
-        centre = alike[0]
-        far = [abs(point - float(centre)) for point in barriers(expr, x) if abs(point - float(centre)) > 1e-9]
-        room = min([_WIDEST, *far])
-        sides = [taylor(one_sided(expr, x, centre, side), x, centre, room) for side in (-1, 1)]
-        # The program errs most where x itself is coarsest.
-        tried = {min(alike, key=_size), max(alike, key=_size)}
-        needed = [
-            max(_needed(functions, c, side, _polynomial_truth(series, c), _SHARE * series.radius) for c in tried)
-            if series
-            else 0.0
-            for side, series in zip((-1, 1), sides, strict=True)
-        ]
-        needed = [
-            radius if series and radius and _is_true(expr, x, centre, side, radius, series) else 0.0
-            for side, series, radius in zip((-1, 1), sides, needed, strict=True)
-        ]
-        if sides[0] is not None and sides[0] == sides[1] and any(needed):
-            here = [Expansion(centre, 0, max(needed), _shortened(sides[0], max(needed)))]
-        else:
-            here = []
-            for side, series, radius in zip((-1, 1), sides, needed, strict=True):
-                if series is None:
-                    here += _limit_near(functions, expr, x, centre, side, room / 2)
-                elif radius:
-                    here.append(Expansion(centre, side, radius, _shortened(series, radius)))
-        found += [replace(one, centre=point) for point in alike for one in here]
-    return found
+        return []
+    groups = surroundings(expr, x, special_points(expr, x))
+    found = [one for alike in groups for one in _about(functions, expr, x, alike)]
+    return found + at_zero(functions, expr, x)
+
+
+def at_zero(functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol) -> list[Expansion]:
+    """Return what the program needs at 0, if that is no special point and it is off by more than 256 ulp near it."""
+    zero = sympy.Integer(0)
+    if expr.has(floor) or zero in special_points(expr, x):
+        return []
+    for side in (-1, 1):
+        points = numpy.array([side * 1.375 * 2.0**-k for k in range(4, 41, 3)])
+        try:
+            truth = _formula_truth(one_sided(expr, x, zero, side), x)
+            values = [truth(mpf(float(point))) for point in points]
+        except (ArithmeticError, ValueError, TypeError):
+            return []
+        for evaluate, dtype in zip(functions, _TYPES, strict=True):
+            got, info = evaluate(points.astype(dtype)), numpy.finfo(dtype)
+            if any(_is_off(float(one), value, info, _LOST) for one, value in zip(got, values, strict=True)):
+                return _about(functions, expr, x, [zero])
+    return []
+
+
+def _about(
+    functions: Sequence[Callable], expr: sympy.Expr, x: sympy.Symbol, alike: list[sympy.Expr]
+) -> list[Expansion]:
+    """Return what the program needs about points around which `expr` is the same."""
+    centre = alike[0]
+    far = [abs(point - float(centre)) for point in barriers(expr, x) if abs(point - float(centre)) > 1e-9]
+    room = min([_WIDEST, *far])
+    sides = [taylor(one_sided(expr, x, centre, side), x, centre, room) for side in (-1, 1)]
+    # The program errs most where x itself is coarsest.
+    tried = {min(alike, key=_size), max(alike, key=_size)}
+    needed = [
+        max(_needed(functions, c, side, _polynomial_truth(series, c), _SHARE * series.radius) for c in tried)
+        if series
+        else 0.0
+        for side, series in zip((-1, 1), sides, strict=True)
+    ]
+    needed = [
+        radius if series and radius and _is_true(expr, x, centre, side, radius, series) else 0.0
+        for side, series, radius in zip((-1, 1), sides, needed, strict=True)
+    ]
+    here: list[Expansion] = []
+    if sides[0] is not None and sides[0] == sides[1] and any(needed):
+        here = [Expansion(centre, 0, max(needed), _shortened(sides[0], max(needed)))]
+    else:
+        for side, series, radius in zip((-1, 1), sides, needed, strict=True):
+            if series is None:
+                here += _limit_near(functions, expr, x, centre, side, room / 2)
+            elif radius:
+                here.append(Expansion(centre, side, radius, _shortened(series, radius)))
+    return [replace(one, centre=point) for point in alike for one in here]
 
 
 def _size(point: sympy.Expr) -> float:
@@ -232,11 +261,11 @@ def _needed(
     return min(room, found * (_FURTHER if limit is None else 2 ** (1 / 32)))
 
 
-def _is_off(value: float, truth: mpf, info: Any) -> bool:
+def _is_off(value: float, truth: mpf, info: Any, most: float = _GOOD) -> bool:
     if not numpy.isfinite(value):
         return not (value == mp.sign(truth) * mp.inf and abs(truth) > float(info.max))
     unit = max(abs(truth), mpf(float(info.tiny))) * mpf(float(info.eps))
-    return bool(abs(mpf(value) - truth) > _GOOD * unit)
+    return bool(abs(mpf(value) - truth) > most * unit)
 
 
 def _shortened(series: Series, radius: float, truncated: float = _TRUNCATED) -> tuple[sympy.Expr, ...]:

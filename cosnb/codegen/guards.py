@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy
+from mpmath import mp
 
+from cosnb.analysis.numeric import numeric
 from cosnb.codegen.evaluate import trial
 from cosnb.codegen.expansions import Expansion, expansions
 from cosnb.codegen.program import Program
 from cosnb.codegen.tails import Tail, limit, tail
 from cosnb.host import lambdify, numpy
 
-_TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
+TYPES: tuple[Any, ...] = (numpy.float32, numpy.float64)
+_LARGEST = 2.0**127
 _TINIEST = 2.0**-1000  # instead of 0, which has no logarithm
 _PARAMETERS = (0.7, 1.0, -1.3, 3.0, 25.0)
 
@@ -34,23 +37,21 @@ class Repairs:
 
 def repairs(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Repairs:
     """Return what `program`, which computes `expr` head by head, needs at the edges."""
-    functions = [trial(program, dtype) for dtype in _TYPES]
+    functions = [trial(program, dtype) for dtype in TYPES]
     tails = tuple(tail(functions, expr, x, side) for side in (-1, 1))
     limits = tuple(
         limit(functions, expr, x, side) if found is None or found.form is not None else None
         for found, side in zip(tails, (-1, 1), strict=True)
     )
-    nan = not all(
-        numpy.isnan(f(numpy.array([numpy.nan], dtype))[0]) for f, dtype in zip(functions, _TYPES, strict=True)
-    )
-    exact = [trial(program, dtype, exactly=True) for dtype in _TYPES]
+    nan = not all(numpy.isnan(f(numpy.array([numpy.nan], dtype))[0]) for f, dtype in zip(functions, TYPES, strict=True))
+    exact = [trial(program, dtype, exactly=True) for dtype in TYPES]
     return Repairs(tails, limits, expansions(exact, expr, x), nan)  # type: ignore[arg-type]
 
 
 def missed(program: Program, values: Mapping[sympy.Expr, sympy.Expr]) -> list[sympy.Expr]:
     """Return the numbers at which a float32 or float64 evaluation is not their value, ±∞ or NaN too, within 4 ulp."""
     found = set()
-    for dtype in _TYPES if values else ():
+    for dtype in TYPES if values else ():
         tolerance = 4 * float(numpy.finfo(dtype).eps)
         got = trial(program, dtype)(numpy.array([float(point) for point in values]))
         for (point, value), one in zip(values.items(), got, strict=True):
@@ -71,10 +72,32 @@ def lost_values(program: Program, inputs: Sequence[tuple[object, str]]) -> int:
     for first in range(len(_PARAMETERS)):
         names = [name for _, name in inputs[1:]]
         values = {name: _PARAMETERS[(first + 3 * place) % len(_PARAMETERS)] for place, name in enumerate(names)}
-        single, double = (trial(program, dtype, values)(points) for dtype in _TYPES)
+        single, double = (trial(program, dtype, values)(points) for dtype in TYPES)
         with numpy.errstate(invalid="ignore"):
             unlike = ~(numpy.abs(single - double) <= 1e-2 * numpy.abs(double) + 1e-37)
         lost += int(numpy.sum(~numpy.isfinite(double) | (unlike & (numpy.abs(double) < 1e37))))
+    return lost
+
+
+def lost_digits(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
+    """Return at how many of some 300 numbers a float32 evaluation is more than 4 ulp from `expr`, by mpmath.
+
+    Those of either sign: 2^k from k = −96 to 96 in steps of 6, and of a quarter between −6 and 7.
+    """
+    exponents = sorted({*range(-96, 97, 6), *(k / 4 for k in range(-24, 29))})
+    sizes = [2.0**k * share for k in exponents for share in (1.0, 1.37)]
+    points = numpy.array([side * size for size in sizes for side in (-1.0, 1.0)]).astype(numpy.float32)
+    f, lost = numeric(expr, x), 0
+    with mp.workprec(400):
+        for point, got in zip(points, trial(program, numpy.float32)(points), strict=True):
+            try:
+                value = f(mp.mpf(float(point)))
+            except (ArithmeticError, ValueError, TypeError):
+                continue
+            if mp.im(value) or not mp.isfinite(value) or abs(value) > _LARGEST:
+                continue
+            octave = int(mp.mag(value)) if value else -125
+            lost += not abs(float(got) - mp.re(value)) <= 4 * mp.mpf(2) ** max(octave - 24, -149)
     return lost
 
 

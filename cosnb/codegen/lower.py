@@ -7,14 +7,15 @@ import sympy
 
 from cosnb.analysis.special import special_points, value_at, values_apart
 from cosnb.codegen.decay import by_exponentials, lower_by_decay
-from cosnb.codegen.evaluate import with_odd_zeros
-from cosnb.codegen.expansions import emit
-from cosnb.codegen.guards import lost_values, missed, repairs
+from cosnb.codegen.evaluate import trial, with_odd_zeros
+from cosnb.codegen.expansions import at_zero, emit
+from cosnb.codegen.guards import TYPES, lost_digits, lost_values, missed, repairs
 from cosnb.codegen.open_points import add_points
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import is_odd, lower_form
 from cosnb.codegen.tree import Tree
 from cosnb.symbolic.normal_form import normal_form
+from cosnb.symbolic.rewrites import rewritten
 from cosnb.symbolic.stable import stable
 
 FALLBACK = "fallback: printed operation by operation, for the formula is outside the normal form's class"
@@ -32,15 +33,23 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         return lower(expr, x).times("dy")
     form = normal_form(expr, x)
     if form is not None:
-        plain = lower_form(form, expr, x)
+        plain = _with_zero(lower_form(form, expr, x), expr, x)
         signed = with_odd_zeros(plain)
         if signed is plain or not is_odd(form):
             return signed
-        odd = lower_form(form, expr, x, odd=True)  # a selection less
+        odd = _with_zero(lower_form(form, expr, x, odd=True), expr, x)  # a selection less
         return odd if with_odd_zeros(odd) is odd else signed
     program = Program(note=FALLBACK)
     program.result = _fallback(program, expr, x)
     return with_odd_zeros(program)
+
+
+def _with_zero(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Program:
+    """Have a normal form's program keep its digits next to 0: x − tanh x is x³/3 there."""
+    functions = [trial(program, dtype, exactly=True) for dtype in TYPES]
+    for expansion in at_zero(functions, expr, x):
+        program.result = emit(program, expansion, program.input("x"), program.result)
+    return program
 
 
 def lower_directly(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> Program:
@@ -76,14 +85,13 @@ def lower_open(expr: sympy.Expr, inputs: tuple[tuple[sympy.Symbol, str], ...]) -
 def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
     """Emit `expr` head by head, with what the edges need (see `guards`) and special points (see `expansions`)."""
     apart, rest = values_apart(expr, x)
-    trial = Program()
-    trial.result = Tree(trial, {x: trial.input("x")}).lower(stable(rest))
-    needs = repairs(trial, rest, x)
+    chosen, tried = _most_exact(rest, x)
+    needs = repairs(tried, rest, x)
     given = held = program.input("x")
     edges = [program.edge(*tail.edge) if tail else None for tail in needs.tails]
     for op, edge in zip(("max", "min"), edges, strict=True):
         held = held if edge is None else program.emit(op, held, edge)
-    result = Tree(program, {x: held}).lower(stable(rest))
+    result = Tree(program, {x: held}).lower(chosen)
     for expansion in needs.expansions:
         result = emit(program, expansion, given, result)
     for side, (tail, edge, limit) in enumerate(zip(needs.tails, edges, needs.limits, strict=True)):
@@ -98,6 +106,17 @@ def _fallback(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
             result = program.where(program.emit("eq", given, infinity), program.number(limit), result)
     result = _at_points(program, result, apart, rest, x)
     return program.where(program.emit("ne", given, given), given, result) if needs.nan else result
+
+
+def _most_exact(expr: sympy.Expr, x: sympy.Symbol) -> tuple[sympy.Expr, Program]:
+    """Return the form of `expr` that loses the digits of fewest numbers, `stable`'s if none is better; its program."""
+    forms = dict.fromkeys((stable(expr), stable(rewritten(expr))))
+    found = []
+    for form in forms:
+        program = Program()
+        program.result = Tree(program, {x: program.input("x")}).lower(form)
+        found.append((form, program))
+    return found[0] if len(found) == 1 else min(found, key=lambda one: lost_digits(one[1], expr, x))
 
 
 def _at_points(

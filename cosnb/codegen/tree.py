@@ -11,6 +11,7 @@ from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.host import numpy
 from cosnb.symbolic.functions import erfc, floor, ln, sigmoid, softplus
+from cosnb.symbolic.rewrites import with_roots_joined
 from cosnb.symbolic.vocabulary import closed
 
 FUNCTIONS = {
@@ -82,6 +83,8 @@ class Tree:
         return program.emit(op, self.lower(expr.args[0]))
 
     def _sum(self, expr: sympy.Expr) -> int:
+        if (line := _line(expr)) is not None:
+            return self.program.mul(self.lower(line[0]), self.lower(line[1]))
         ways: list[Way] = [lambda tree: tree._terms(expr)]
         (symbol,) = expr.free_symbols if len(expr.free_symbols) == 1 else (None,)
         if symbol is not None and symbol in self.names and expr.is_polynomial(symbol):
@@ -118,7 +121,7 @@ class Tree:
 
     def _product(self, expr: sympy.Expr) -> int:
         """Emit numbers · factors / (factors with negative powers); e^(−g) stays a factor, for e^g may overflow."""
-        expr = _with_roots_joined(expr)
+        expr = with_roots_joined(expr)
         factors = sympy.Mul.make_args(expr)
         constant = sympy.Mul(*(arg for arg in factors if arg.is_number))
         rest = [arg for arg in factors if not arg.is_number]
@@ -233,6 +236,19 @@ class Tree:
         return program.emit(_RELATIONS[condition.rel_op], left, right)
 
 
+def _line(expr: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:
+    """Return (a, x + b/a) of a·x + b where float32 holds b/a and not a: next to −3 x/6 + 1/2 has no digits."""
+    constant, rest = expr.as_coeff_Add()
+    slope, symbol = rest.as_coeff_Mul()
+    if not (symbol.is_Symbol and constant.is_Rational and constant != 0 and slope.is_Rational) or _is_float(slope):
+        return None
+    return (slope, symbol + constant / slope) if _is_float(constant / slope) else None
+
+
+def _is_float(number: sympy.Rational) -> bool:
+    return bool(sympy.Rational(float(numpy.float32(float(number)))) == number)
+
+
 def _horner(tree: Tree, expr: sympy.Expr) -> int:
     (symbol,) = expr.free_symbols
     coefficients = sympy.Poly(expr, symbol).all_coeffs()
@@ -253,22 +269,6 @@ def _estrin(tree: Tree, expr: sympy.Expr) -> int:
         parts = [program.add(program.mul(high, power), low) for low, high in zip(parts[::2], parts[1::2], strict=True)]
         power = program.mul(power, power)
     return parts[0]
-
-
-def _with_roots_joined(product: sympy.Expr) -> sympy.Expr:
-    """Return a product with u^n taken into (±u)^a: the square in (−x)^(2/3)/x² overflows and underflows early."""
-    powers = [factor.as_base_exp() for factor in product.args]
-    roots = {b: e for b, e in powers if e.is_number and not e.is_Integer and not b.is_number}
-    joined, rest = dict(roots), sympy.Integer(1)
-    for base, exponent in powers:
-        if exponent.is_Integer and (base in roots or -base in roots):
-            joined[base if base in roots else -base] += exponent
-            rest *= 1 if base in roots else (-1) ** exponent
-        elif base not in roots:
-            rest *= base**exponent
-    if joined == roots:
-        return product
-    return sympy.Mul(rest, *(base**exponent for base, exponent in joined.items()))
 
 
 def _in_two_words(program: Program, value: sympy.Expr) -> tuple[int, int]:
