@@ -205,7 +205,7 @@ class TestLottery:
         assert min(gaps) == pytest.approx(0.5, abs=1.5)
         said = str(lottery.opening(self.found(), "last"))
         assert (
-            "drawn from 6 of SqueezeNet (50,000 images × 20 epochs), shows that order in **4 of 8 (50.0 %)** draws"
+            "drawn from 6 runs of SqueezeNet (50,000 images × 20 epochs), shows that order in **4 of 8 (50.0 %)** draws"
             in said
         )
         assert "Runs so short" in said

@@ -93,7 +93,7 @@ def opening(found: Nearest, figure: str) -> Markdown:
     short = "" if (images, epochs) == (FULL["train_images"], FULL["epochs"]) else " Runs so short show how a lottery "
     short += "works, not what the paper's would give." if short else ""
     return Markdown(
-        f"One run of each activation, drawn from {sum(one.runs)} of {network_title(network)} ({images:,} images × "
+        f"One run of each activation, drawn from {sum(one.runs)} runs of {network_title(network)} ({images:,} images × "
         f"{epochs} epochs), shows that order in **{_count(one.order, one.runs)}** draws; "
         f"one in {factorial(len(ORDER))} draws would if nothing made a difference. A lead over ReLU of the "
         f"paper's {lead:.2f} points or more appears in {_count(one.gap, one.runs)}.{short}"
