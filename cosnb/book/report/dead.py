@@ -8,7 +8,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from cosnb.activations import Activation, activation
 from cosnb.display import Markdown
-from cosnb.experiments import data
+from cosnb.experiments.data import digits
 from cosnb.experiments.results.summary import title
 from cosnb.experiments.results.tables import ACTIVATIONS
 
@@ -24,12 +24,11 @@ def shares(normalised: bool = False, seeds: int = 3, names: Sequence[str] = ACTI
     normalised: each unit's sums have mean 0 and variance 1 over the images. Dead is a unit whose slope is exactly 0 on
     every image.
     """
-    digits = data.load("digits")
-    pixels = F.avg_pool2d(digits.train_images[:, :1].float() / 255 - 0.3, 4).flatten(1)
+    images, labels, *_ = digits.read()
+    pixels = F.avg_pool2d(images[:, :1].float() / 255 - 0.3, 4).flatten(1)
     return {
         name: {
-            rate: [_dead(activation(name), rate, s, pixels, digits.train_labels, normalised) for s in range(seeds)]
-            for rate in RATES
+            rate: [_dead(activation(name), rate, s, pixels, labels, normalised) for s in range(seeds)] for rate in RATES
         }
         for name in names
     }
@@ -64,6 +63,6 @@ def _dead(
         loss = F.cross_entropy(last(function(sums())), labels)
         with torch.no_grad():
             for parameter, gradient in zip(learnt, torch.autograd.grad(loss, learnt), strict=True):
-                parameter -= rate * gradient
+                parameter.sub_(rate * gradient)
     with torch.no_grad():
         return 100 * float((function.elementwise(1)(sums()) == 0).all(0).double().mean())
