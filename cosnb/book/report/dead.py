@@ -8,12 +8,19 @@ from torch.nn import functional as F  # noqa: N812
 
 from cosnb.activations import Activation, activation
 from cosnb.display import Markdown
+from cosnb.experiments import Experiment, provenance
 from cosnb.experiments.data import digits
+from cosnb.experiments.results import trained
 from cosnb.experiments.results.summary import title
 from cosnb.experiments.results.tables import ACTIVATIONS
 
 Shares = Mapping[str, Mapping[float, Sequence[float]]]  # activation, learning rate: dead units (%) of each network
 STEPS, UNITS = 20, 64
+_COLUMNS: dict[str, trained.Figure] = {
+    "before training (%)": lambda m: 100 * m["dead_units_at_start"],
+    "at the end (%)": lambda m: 100 * m["dead_units"],
+    "most in a layer (%)": lambda m: 100 * max(m["dead_units_by_layer"]),
+}
 RATES = (0.3, 1.0, 3.0, 10.0)
 
 
@@ -46,6 +53,13 @@ def opening(found: Shares, normalised: Shares) -> Markdown:
         f"{fmean(normalised['relu'][rate]):.0f} % of ReLU's. A unit is dead where the derivative of its activation is "
         "exactly 0 on every training image: it gets no gradient, and learns nothing more."
     )
+
+
+def full_length() -> Markdown:
+    """Return the dead units of the tables' networks trained to the end, with their provenance; nothing without any."""
+    networks = trained.full(Experiment(trained.EXPERIMENT).records)
+    table = trained.overview(networks, _COLUMNS)
+    return Markdown(f"{provenance(*networks.values())}\n\n{table}" if networks else "")
 
 
 def _dead(
