@@ -77,7 +77,7 @@ def test_accuracy_against_cost_has_a_dot_an_activation():
     figure = plots.trade({"relu": ([1.0, 1.0], [89.0, 91.0]), "cos": ([1.1, 1.3], [90.0])}, "time", "accuracy")
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [dot.get_xydata().tolist() for dot in dots] == [[[1.0, 90.0]], [[pytest.approx(1.2), 90.0]]]
-    assert [text.get_text() for text in figure.axes[0].texts] == ["ReLU (n = 2)", "CoS (n = 1)"]
+    assert [dot.get_label() for dot in dots] == ["ReLU (n = 2)", "CoS (n = 1)"]
 
 
 def test_a_unit_that_is_caught_is_drawn_on_its_curve():

@@ -43,8 +43,9 @@ def forest(rows: Sequence[Contrast], xlabel: str = "difference in test accuracy 
                 axes.plot(row.claimed, place + 0.1, "D", color=_CLAIM, markersize=6, markerfacecolor="white")
         axes.set_yticks(range(len(rows)), [_label(row.label, len(row.gaps)) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        keys = [Line2D([], [], color=_COLOR, marker="|", markersize=8, linestyle="none", label="one pair of runs")]
-        keys += _keys("mean and interval", marker="o")[0 if any(row.interval for row in rows) else 1 :]
+        keys = _keys("mean and interval", marker="o")[0 if any(row.interval for row in rows) else 1 :]
+        pair = Line2D([], [], color=_COLOR, marker="|", markersize=8, linestyle="none", label="one pair of runs")
+        keys.insert(0, pair)
         figure.legend(handles=keys, loc="outside upper center", ncols=len(keys), **_SPACING)
     return figure
 

@@ -25,8 +25,8 @@ def trade(values: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel:
             x, y = fmean(costs), fmean(accuracies)
             axes.plot(costs, [y] * len(costs), "|", color=look.color, markersize=8, alpha=0.7)
             axes.plot([x] * len(accuracies), accuracies, "_", color=look.color, markersize=8, alpha=0.7)
-            axes.plot(x, y, "o", color=look.color, markersize=7)
-            note = f"{title(name)} (n = {len(accuracies)})"
-            axes.annotate(note, (x, max(accuracies)), (0, 8), textcoords="offset points", ha="center", color=look.color)
-        axes.margins(x=0.12, y=0.12)
+            label = f"{title(name)} (n = {len(accuracies)})"
+            axes.plot(x, y, "o", color=look.color, markersize=7, label=label)
+        axes.margins(x=0.12, y=0.08)
+        figure.legend(loc="outside upper center", ncols=4, handlelength=1)
     return figure

@@ -8,12 +8,19 @@ from torch.nn import functional as F  # noqa: N812
 
 from cosnb.activations import Activation, activation
 from cosnb.display import Markdown
-from cosnb.experiments import data
+from cosnb.experiments import Experiment, provenance
+from cosnb.experiments.data import digits
+from cosnb.experiments.results import trained
 from cosnb.experiments.results.summary import title
 from cosnb.experiments.results.tables import ACTIVATIONS
 
 Shares = Mapping[str, Mapping[float, Sequence[float]]]  # activation, learning rate: dead units (%) of each network
 STEPS, UNITS = 20, 64
+_COLUMNS: dict[str, trained.Figure] = {
+    "before training (%)": lambda m: 100 * m["dead_units_at_start"],
+    "at the end (%)": lambda m: 100 * m["dead_units"],
+    "most in a layer (%)": lambda m: 100 * max(m["dead_units_by_layer"]),
+}
 RATES = (0.3, 1.0, 3.0, 10.0)
 
 
@@ -24,12 +31,11 @@ def shares(normalised: bool = False, seeds: int = 3, names: Sequence[str] = ACTI
     normalised: each unit's sums have mean 0 and variance 1 over the images. Dead is a unit whose slope is exactly 0 on
     every image.
     """
-    digits = data.load("digits")
-    pixels = F.avg_pool2d(digits.train_images[:, :1].float() / 255 - 0.3, 4).flatten(1)
+    images, labels, *_ = digits.read()
+    pixels = F.avg_pool2d(images[:, :1].float() / 255 - 0.3, 4).flatten(1)
     return {
         name: {
-            rate: [_dead(activation(name), rate, s, pixels, digits.train_labels, normalised) for s in range(seeds)]
-            for rate in RATES
+            rate: [_dead(activation(name), rate, s, pixels, labels, normalised) for s in range(seeds)] for rate in RATES
         }
         for name in names
     }
@@ -49,6 +55,13 @@ def opening(found: Shares, normalised: Shares) -> Markdown:
     )
 
 
+def full_length() -> Markdown:
+    """Return the dead units of the tables' networks trained to the end, with their provenance; nothing without any."""
+    networks = trained.full(Experiment(trained.EXPERIMENT).records)
+    table = trained.overview(networks, _COLUMNS)
+    return Markdown(f"{provenance(*networks.values())}\n\n{table}" if networks else "")
+
+
 def _dead(
     function: Activation, rate: float, seed: int, pixels: torch.Tensor, labels: torch.Tensor, normalised: bool
 ) -> float:
@@ -64,6 +77,6 @@ def _dead(
         loss = F.cross_entropy(last(function(sums())), labels)
         with torch.no_grad():
             for parameter, gradient in zip(learnt, torch.autograd.grad(loss, learnt), strict=True):
-                parameter -= rate * gradient
+                parameter.sub_(rate * gradient)
     with torch.no_grad():
         return 100 * float((function.elementwise(1)(sums()) == 0).all(0).double().mean())

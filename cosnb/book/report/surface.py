@@ -12,7 +12,8 @@ from cosnb.activations import Activation, activation
 from cosnb.book.claims import Finding
 from cosnb.book.plots import Plane
 from cosnb.display import Markdown, Table
-from cosnb.experiments import Experiment, data
+from cosnb.experiments import Experiment
+from cosnb.experiments.data import digits
 from cosnb.experiments.results import measurements, trained
 from cosnb.experiments.results.summary import Record, by_activation, title
 from cosnb.experiments.statistics import t_interval
@@ -32,9 +33,9 @@ def around_weights(name: str, reach: float = 1.0, points: int = 31) -> Plane:
     to the size of its own (Li et al., 2018), and leaves biases as they are; the plane goes from −reach to reach,
     `points` places a side.
     """
-    function, images = activation(name), data.load("digits", _IMAGES)
-    inputs = F.avg_pool2d(images.train_images[:, :1].double() / 255, images.train_images.shape[-1] // 8).flatten(1)
-    goals, generator = images.train_labels, torch.Generator().manual_seed(0)
+    function, generator = activation(name), torch.Generator().manual_seed(0)
+    images, goals = (part[:_IMAGES] for part in digits.read()[:2])
+    inputs = F.avg_pool2d(images[:, :1].double() / 255, 4).flatten(1)
     weights = [_normal(generator, b, a) * math.sqrt(2 / a) for a, b in itertools.pairwise(WIDTHS)]
     biases = [torch.zeros(b, dtype=torch.float64) for b in WIDTHS[1:]]
     optimizer = torch.optim.Adam([p.requires_grad_() for p in (*weights, *biases)], lr=_LR)

@@ -287,7 +287,7 @@ def forest_rows(records: Sequence[Record], rates: Mapping[str, float]) -> list[C
     rows = []
     for pair, (name, made) in zip(PAIRS, judged.items(), strict=True):
         interval = made[-1].decisive if made else None
-        rows.append(Contrast(name, gaps[name][: interval and interval.n], interval, claimed(*pair), True))
+        rows.append(Contrast(name, gaps[name][: interval.n if interval else None], interval, claimed(*pair), True))
     for name, (values, lead) in others(records, rates).items():
         rows.append(Contrast(name, values, t_interval(values) if begun else None, lead, False))
     return [row for row in rows if row.gaps]

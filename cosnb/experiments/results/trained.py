@@ -1,6 +1,7 @@
 """Networks measured after their training (the records of `loss-surface`), and their table."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results.summary import Record, by_activation, group, network_title, title
@@ -8,7 +9,7 @@ from cosnb.experiments.results.tables import ACTIVATIONS, describe, is_cifar, is
 
 EXPERIMENT = "loss-surface"
 FULL = "Networks trained to the end, by protocol `paper` at full length:"
-Figure = Callable[[Mapping[str, list[float]]], float]  # of what was measured
+Figure = Callable[[Mapping[str, Any]], float]  # of what was measured
 
 
 def longest(records: Iterable[Record], network: str = "squeezenet") -> list[Record]:
