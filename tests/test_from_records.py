@@ -56,7 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     toctree = "```{toctree}\n:glob:\n\nnotebooks/*\nreference\n```\n"
     page = "# Page\n\nCoS: {result}`paper/squeezenet.cos.accuracy`, {result-ko}`paper/squeezenet.cos-relu.accuracy`; "
     page += "B6 {verdict}`B6`, {verdict-ko}`B6`; {repository}`README.md`.\n\n"
-    directives = ["```{records-table}\n```\n", "```{catalogue-table}\n```\n"]
+    directives = ["```{records-table}\n```\n"]
     (folder / "index.md").write_text(page + "\n".join([*directives, toctree]), encoding="utf-8")
     (folder / "reference.md").write_bytes((ROOT / "book" / "reference.md").read_bytes())
     (folder / "notebooks").mkdir()

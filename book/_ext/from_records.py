@@ -4,12 +4,10 @@
     {verdict}`P12`                             the verdict on a claim, as a badge (`verdict-ko`)
     {repository}`README.md`                    a link to a file or folder of the repository, at its public address
     ```{records-table}                         where every recorded run comes from
-    ```{catalogue-table}                       where every formula of the catalogue comes from
 
 Keys are those of `cosnb.book.prose`. An unknown one is a warning, which fails a build with `-W`.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,12 +19,10 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from cosnb.book import notebooks, prose
 from cosnb.book.claims.finding import MARKS, style
-from cosnb.display import Table
 from cosnb.errors import CosnbError
 from cosnb.experiments.results import provenance
 from cosnb.experiments.statistics import Verdict
 from cosnb.paths import repository_address
-from cosnb.symbolic.catalogue import CATALOGUE
 
 logger = logging.getLogger(__name__)
 
@@ -102,21 +98,6 @@ class RecordsTable(Generated):
         return f"{{doc}}`{run.title} </{page}>`" if page in self.env.found_docs else run.title
 
 
-class CatalogueTable(Generated):
-    """Every formula of the catalogue with where it comes from; arXiv numbers and DOIs are links."""
-
-    def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        rows = [[row.title, link(row.source), row.expr] for row in CATALOGUE.values()]
-        return self.parse(str(Table(["name", "source", "formula"], rows)))
-
-
-def link(source: str) -> str:
-    """Return a source with its arXiv number and DOI as links."""
-    source = re.sub(r"arXiv:([0-9.]+[0-9])", r"[arXiv:\1](https://arxiv.org/abs/\1)", source)
-    return re.sub(r"doi:(\S+)", r"[doi:\1](https://doi.org/\1)", source)
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     for language, suffix in (("en", ""), ("ko", "-ko")):
@@ -124,6 +105,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_role(f"verdict{suffix}", FromRecords(show_verdict, language))
     app.add_role("repository", Repository())
     app.add_directive("records-table", RecordsTable)
-    app.add_directive("catalogue-table", CatalogueTable)
     app.add_css_file("records.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -47,6 +47,15 @@ class _Latex(LatexPrinter):
     def _print_abs(self, expr: sympy.Expr, exp: str | None = None) -> str:
         return rf"\left|{{{self._print(expr.args[0])}}}\right|" + (f"^{{{exp}}}" if exp is not None else "")
 
+    def _print_Relational(self, expr: Any) -> str:  # noqa: N802
+        """Print x first: SymPy turns x ≤ m into m ≥ x, and x ≤ −m into m ≤ −x."""
+        left, right = expr.args
+        if str(right) == "x":
+            expr = expr.reversed
+        elif str(right) == "-x":
+            expr = expr.func(-right, -left, evaluate=False)
+        return str(super()._print_Relational(expr))
+
     def _print_sign(self, expr: sympy.Expr, exp: str | None = None) -> str:
         power = f"^{{{exp}}}" if exp is not None else ""
         return rf"\operatorname{{sgn}}{power}\left({self._print(expr.args[0])}\right)"

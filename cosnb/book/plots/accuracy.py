@@ -68,6 +68,27 @@ def errors_over_x(record: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def largest_errors(errors: Mapping[str, tuple[float, float]]) -> Figure:
+    """Return the figure of {function: (our largest error, PyTorch's own)} in ulp, a row each, the first on top."""
+    with style():
+        figure = Picture(figsize=(5.0, 1.2 + 0.32 * len(errors)))
+        axes = figure.subplots()
+        for place, (ours, own) in enumerate(errors.values()):
+            axes.plot([ours, own], [place, place], color="0.75", linewidth=1.0, zorder=1)
+            axes.plot(own, place, "D", color=_COLORS["float32"], markersize=6)
+            axes.plot(ours, place, "o", color=_COLORS["bfloat16"], markersize=6)
+        axes.axvline(0.5, color="0.6", linewidth=0.8, zorder=0)
+        axes.set(xscale="log", xlabel="largest error (ulp)")
+        axes.set_yticks(range(len(errors)), list(errors))
+        axes.set_ylim(len(errors) - 0.5, -0.5)
+        looks = ((_COLORS["bfloat16"], "o", "ours"), (_COLORS["float32"], "D", "PyTorch's own"))
+        keys = [
+            Line2D([], [], color=color, marker=marker, linestyle="none", label=label) for color, marker, label in looks
+        ]
+        figure.legend(handles=keys, loc="outside upper center", ncols=2)
+    return figure
+
+
 def _handles(record: Mapping[str, Any]) -> list[Line2D]:
     formats = dict.fromkeys(measured["format"] for measured in record["measurements"])
     targets = dict.fromkeys(measured["target"] for measured in record["measurements"])

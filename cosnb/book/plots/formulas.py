@@ -11,7 +11,7 @@ import sympy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cosnb.book.plots.style import LOOKS, Look, looks, new_axes, style
+from cosnb.book.plots.style import LOOKS, SIZE, Look, looks, new_axes, style
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.summary import title
 
@@ -95,16 +95,20 @@ def _order(derivative: int) -> str:
 
 
 def function_and_derivative(
-    activation: Formula, interval: tuple[float, float] = (-6, 6), breaks: Sequence[float] = ()
+    activation: Formula,
+    interval: tuple[float, float] = (-6, 6),
+    breaks: Sequence[float] = (),
+    height: float = SIZE[1],
 ) -> Figure:
     """Return the figure of f (solid) and f′ (dashed) on `interval`.
 
     `breaks` are the points where f or f′ may jump: the line is interrupted there, its two ends marked, filled where f
     has that value and open where not. Where f still grows at an end of the interval it may leave the picture, so that
-    f′ fills about 40 % of the height.
+    f′ fills about 40 % of the `height`, in inches.
     """
     with style():
         figure, axes = new_axes("x", f"{_order(0)}, {_order(1)}", zero_lines=True)
+        figure.set_figheight(height)
         color = looks([activation.name])[activation.name].color
         f = _draw(axes, activation, 0, interval, breaks, _order(0), Look(color, "solid"))
         df = _draw(axes, activation, 1, interval, breaks, _order(1), Look(color, (0, (4, 2))))

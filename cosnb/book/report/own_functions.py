@@ -10,7 +10,7 @@ from torch import Tensor
 from cosnb import accuracy
 from cosnb.accuracy import ends, targets
 from cosnb.activations import activation
-from cosnb.book.plots.accuracy import errors_over_x
+from cosnb.book.plots.accuracy import errors_over_x, largest_errors
 from cosnb.display import Markdown, Table
 from cosnb.experiments.diagnostics import exhaustive
 from cosnb.experiments.results.summary import Record, title
@@ -41,13 +41,33 @@ def worst_table(measured: Measured) -> Table:
 
 def worst_sentence(measured: Measured) -> Markdown:
     """Return the largest of all our errors, and what it was measured with."""
-    worst = max(
-        largest.error for found in measured.values() for ours in found[::2] for largest in ours.errors.classes.values()
-    )
+    worst = max(_worst(ours) for found in measured.values() for ours in found[::2])
+    pairs = {
+        _primed(name, ours.order): _worst(ours) - _worst(theirs)
+        for name, found in measured.items()
+        for ours, theirs in zip(found[::2], found[1::2], strict=True)
+    }
+    more = [name for name, gap in pairs.items() if gap > 0]
+    theirs_more = [name for name, gap in pairs.items() if gap < 0]
+    version = torch.__version__.partition("+")[0]
     return Markdown(
-        f"Ours stay within {worst:.5f} ulp. Measured with PyTorch {torch.__version__.partition('+')[0]} on "
+        f"By their largest error ours is the less accurate for {', '.join(more) or 'none'}, and PyTorch's for "
+        f"{', '.join(theirs_more) or 'none'}. Ours stay within {worst:.5f} ulp. Measured with PyTorch {version} on "
         f"{cpu_name()}; another version or processor may round otherwise."
     )
+
+
+def worst_figure(measured: Measured) -> Figure:
+    """Return the figure of the largest errors of f and f′, ours and PyTorch's own, by size of PyTorch's."""
+    found = {}
+    for name, all_of in measured.items():
+        for ours, theirs in zip(all_of[::2], all_of[1::2], strict=True):
+            found[_primed(name, ours.order)] = (_worst(ours), _worst(theirs))
+    return largest_errors({name: found[name] for name in sorted(found, key=lambda name: -found[name][1])})
+
+
+def _worst(found: accuracy.Measurement) -> float:
+    return max(largest.error for largest in found.errors.classes.values())
 
 
 def error_figure(measured: Measured, name: str) -> Figure:
@@ -91,14 +111,15 @@ def special_table(names: str) -> Table:
 
 
 def limit_table() -> Table:
-    """Return the limits of f and f′ of the whole catalogue, and where torch.nn's own differ from them."""
+    """Return the limits of f and f′ of the activations that torch.nn has, and where its own differ from them."""
     rows = []
     for name in CATALOGUE:
         one = activation(name)
+        if (wrong := ends.check_own(one)) is None:
+            continue
         shown = [ends.show(value) for order in (0, 1) for value in ends.limits(one, order)[:2]]
-        wrong = ends.check_own(one)
         lines = [told.replace(" ", "\u00a0") for told in wrong or ["right"]]
-        rows.append([title(name), *shown, "not there" if wrong is None else lines])
+        rows.append([title(name), *shown, lines])
     return Table(["", "f(−∞)", "f(∞)", "f′(−∞)", "f′(∞)", "torch.nn's own, float32"], rows)
 
 

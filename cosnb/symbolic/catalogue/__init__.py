@@ -8,9 +8,9 @@ import difflib
 
 from cosnb.errors import CosnbError
 from cosnb.symbolic.catalogue import kin, of_torch
-from cosnb.symbolic.catalogue.formula import SIGNS, Formula, x
+from cosnb.symbolic.catalogue.formula import SIGNS, Formula, sign, x
 
-__all__ = ["CATALOGUE", "SIGNS", "Formula", "get", "names", "x"]
+__all__ = ["CATALOGUE", "SIGNS", "Formula", "get", "names", "sign", "x"]
 _ROWS = (*of_torch.ROWS, *kin.ROWS)
 CATALOGUE: dict[str, Formula] = {row.name: row for row in _ROWS}
 _BY_NAME = CATALOGUE | {alias: row for row in _ROWS for alias in row.aliases}

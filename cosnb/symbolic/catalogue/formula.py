@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import sympy
+from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
 x = sympy.Symbol("x", real=True)
 a, b, c, alpha, beta, lambd, omega, theta, value = sympy.symbols("a b c alpha beta lambd omega theta value", real=True)
@@ -22,6 +23,11 @@ SIGNS = {
     lower: sympy.Symbol("l", real=True),
     upper: sympy.Symbol("u", real=True),
 }
+
+
+def sign(parameter: sympy.Symbol) -> str:
+    """Return the sign of a parameter as text, β for beta and s for negative_slope."""
+    return str(pretty_symbol(SIGNS.get(parameter, parameter).name))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from cosnb.book.plots.interactive.jumps import jumps
 from cosnb.book.plots.style import LOOKS
 from cosnb.codegen.targets import vega
 from cosnb.symbolic import catalogue
-from cosnb.symbolic.catalogue import CATALOGUE, Formula, x
+from cosnb.symbolic.catalogue import CATALOGUE, Formula, sign, x
 
 SAMPLES = 601  # points a curve
 _OTHERS = {"first": shades("#7A4FA3"), "second": shades("#8C6A1F")}  # for activations without a colour of their own
@@ -42,7 +42,7 @@ def explorer(first: str = "cos", second: str = "swish", reach: float = 4) -> Int
     chosen = {"first": catalogue.get(first).name, "second": catalogue.get(second).name}
     params = [
         alt.param("titles", titles),
-        alt.param("names", {row.name: [symbol.name for symbol in row.parameters] for row in rows}),
+        alt.param("names", {row.name: [sign(symbol) for symbol in row.parameters] for row in rows}),
         alt.param("defaults", {row.name: [float(value) for value in row.parameters.values()] for row in rows}),
         alt.param("inks", {name: list(pair) for name, pair in line_inks(list(LOOKS)).items()}),
     ]
