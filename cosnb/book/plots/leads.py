@@ -64,7 +64,7 @@ def printed_leads(found: Sequence[PrintedLead], errors: float = 2) -> Figure:
 def _panels(networks: Sequence[str], whole: bool) -> tuple[Picture, dict[str, Axes], list[str]]:
     """Return the figure, its panels by pair, and the networks from the top down; whole: axes of whole points."""
     names = list(dict.fromkeys(networks))
-    figure = Picture(figsize=(_WIDTH, 1.2 + 0.74 * len(names)))
+    figure = Picture(figsize=(_WIDTH, 1.2 + 0.62 * len(names)))
     panels = figure.subplots(1, len(PAIRS), sharey=True, sharex=not whole)
     by_pair = {name_pair(*pair): axes for pair, axes in zip(PAIRS, panels, strict=True)}
     for name, axes in by_pair.items():
