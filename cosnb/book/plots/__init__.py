@@ -1,6 +1,6 @@
 """Figures of the book, drawn from formulas or from records, never from training."""
 
-from cosnb.book.plots.contrasts import forest, sequence, shares, ticks
+from cosnb.book.plots.contrasts import forest, sequence, shares, ticks, worked
 from cosnb.book.plots.formulas import expressions, function_and_derivative, several
 from cosnb.book.plots.lines import against, pictures, profiles, ratios
 from cosnb.book.plots.runs import comparison, training_curves
@@ -31,4 +31,5 @@ __all__ = [
     "style",
     "ticks",
     "training_curves",
+    "worked",
 ]
