@@ -4,10 +4,13 @@
     {verdict}`P12`                             the verdict on a claim, as a badge (`verdict-ko`)
     {repository}`README.md`                    a link to a file or folder of the repository, at its public address
     ```{records-table}                         where every recorded run comes from
+    ```{worked-verdict}                        one recorded contrast with its verdict, drawn
 
 Keys are those of `cosnb.book.prose`. An unknown one is a warning, which fails a build with `-W`.
 """
 
+import base64
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +20,9 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from cosnb.book import notebooks, prose
+from cosnb.book import answers, notebooks, prose
 from cosnb.book.claims.finding import MARKS, style
+from cosnb.book.plots import save_svg
 from cosnb.errors import CosnbError
 from cosnb.experiments.results import provenance
 from cosnb.experiments.statistics import Verdict
@@ -98,6 +102,24 @@ class RecordsTable(Generated):
         return f"{{doc}}`{run.title} </{page}>`" if page in self.env.found_docs else run.title
 
 
+class WorkedVerdict(Generated):
+    """One recorded contrast read in words, and its figure; nothing before there is one."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sentence and the figure."""
+        self.env.note_reread()
+        if (found := answers.worked(prose.evidence())) is None:
+            return []
+        text, figure = found
+        buffer = io.StringIO()
+        save_svg(figure, buffer)
+        data = base64.b64encode(buffer.getvalue().encode()).decode()
+        alt = "A number line of the difference: its mean and interval, zero, and the claimed lead as a diamond; right "
+        alt += "of zero is the claimed side, left of it the other side"
+        image = f'<p><img class="worked-verdict" alt="{alt}" src="data:image/svg+xml;base64,{data}"></p>'
+        return [*self.parse(text), nodes.raw("", image, format="html")]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     for language, suffix in (("en", ""), ("ko", "-ko")):
@@ -105,5 +127,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_role(f"verdict{suffix}", FromRecords(show_verdict, language))
     app.add_role("repository", Repository())
     app.add_directive("records-table", RecordsTable)
+    app.add_directive("worked-verdict", WorkedVerdict)
     app.add_css_file("records.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

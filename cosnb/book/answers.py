@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from cosnb.book import claims
+from matplotlib.figure import Figure
+
+from cosnb.book import claims, plots
 from cosnb.book.claims import costs
 from cosnb.experiments.diagnostics.cost import over
 from cosnb.experiments.results import answer, tables
@@ -67,6 +69,19 @@ def cost(evidence: claims.Evidence, korean: bool) -> str:
     if korean:
         return f"수식대로 쓰면 {plain}배, 컴파일하면 {compiled}배이다 (컴파일한 Swish는 {swish}배)"
     return f"{plain} times as long as with ReLU as typed in, {compiled} times compiled (Swish, compiled: {swish})"
+
+
+def worked(evidence: claims.Evidence) -> tuple[str, Figure] | None:
+    """Return one recorded contrast, CoS − Swish on SqueezeNet, read in words, and its figure; None without records."""
+    judged, verdict = claims.tables.contrast(evidence, "squeezenet", "CoS − Swish")
+    if judged is None or judged.n < 2:
+        return None
+    interval, claimed = judged.decisive, tables.claimed("squeezenet", "cos", "swish")
+    sides = {interval.low > 0: "lies right of zero", interval.high < 0: "lies left of zero"}
+    shown = answer.show(interval).replace("-", "−")
+    text = f"An example: CoS − Swish on [SqueezeNet](../notebooks/table-3-squeezenet) is {shown} points in {judged.n} "
+    text += f"pairs of runs. The interval {sides.get(True, 'holds zero')}; the paper's lead is {claimed:+.2f} points. "
+    return f"{text}The verdict is **{verdict}**.", plots.worked("CoS − Swish", interval, claimed)
 
 
 KINDS: dict[str, Callable[[claims.Evidence, bool], str]] = {"accuracy": accuracy, "tables": full_tables, "cost": cost}

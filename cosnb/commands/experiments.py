@@ -11,7 +11,7 @@ def add_to(commands: Any) -> None:
     """Add the commands campaign, data and results."""
     campaign = commands.add_parser(
         "campaign",
-        help="train the recorded runs that are still wanted, for some minutes",
+        help="train the runs of a campaign that have no record yet",
         description="Train, or measure, what has no record yet of a campaign, in order of priority; repeated, "
         "the command goes on where it stopped. Then print what is left.",
     )
@@ -29,7 +29,7 @@ def add_to(commands: Any) -> None:
     )
     campaign.add_argument("--device", help="cuda, cuda:1, cpu (default: the GPU where there is one)")
     action = campaign.add_mutually_exclusive_group()
-    action.add_argument("--list", action="store_true", help="train nothing: say where the campaign stands")
+    action.add_argument("--list", action="store_true", help="train nothing: print what is recorded and what is left")
     action.add_argument(
         "--rehearse", action="store_true", help="one epoch of a few digits for each stage, recorded nowhere"
     )

@@ -1,4 +1,4 @@
-"""The command gpu: all that a GPU is wanted for, in one piece that ends on time."""
+"""The command gpu: all work that needs a GPU, in one piece that ends on time."""
 
 import argparse
 import os
@@ -55,7 +55,7 @@ def add_to(commands: Any) -> None:
     """Add the command gpu."""
     gpu = commands.add_parser(
         "gpu",
-        help="do on a GPU all that one is wanted for, within some minutes",
+        help="do all work that needs a GPU, within a time limit",
         description="Run the device tests, measure bandwidth, accuracy and training steps, and train recorded runs, in "
         "this order, within the minutes. What would not end in time is not begun; repeated, the command goes on. After "
         "each step DIR/records.tar.gz is written: unpacked in a clone it adds the new records to results/.",

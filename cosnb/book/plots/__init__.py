@@ -1,6 +1,6 @@
 """Figures of the book, drawn from formulas or from records, never from training."""
 
-from cosnb.book.plots.contrasts import forest, sequence, shares, ticks
+from cosnb.book.plots.contrasts import forest, sequence, shares, ticks, worked
 from cosnb.book.plots.draws import histograms
 from cosnb.book.plots.formulas import expressions, function_and_derivative, several
 from cosnb.book.plots.leads import leads, printed_leads
@@ -39,4 +39,5 @@ __all__ = [
     "ticks",
     "trade",
     "training_curves",
+    "worked",
 ]

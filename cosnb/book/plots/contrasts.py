@@ -126,6 +126,31 @@ def shares(values: Mapping[str, Mapping[str, float]], xlabel: str) -> Figure:
     return figure
 
 
+def worked(name: str, interval: Interval, claimed: float) -> Figure:
+    """Return one contrast as a lesson: its interval, zero, the claimed lead, and the names of the regions.
+
+    `interval` and `claimed` are in points.
+    """
+    with style():
+        figure = Picture(figsize=(5.0, 2.0))
+        axes = figure.subplots()
+        reach = 1.25 * max(abs(interval.low), abs(interval.high), abs(claimed), LEAST_EFFECT)
+        axes.axvspan(0, reach, color="#E6F2EC", zorder=0)
+        axes.axvspan(-reach, 0, color="#FBE9E7", zorder=0)
+        axes.axvline(0, color="0.3", linewidth=1.2, zorder=1)
+        axes.plot([interval.low, interval.high], [0, 0], color=_COLOR, linewidth=2.6)
+        axes.plot(interval.mean, 0, "o", color=_COLOR, markersize=7)
+        axes.plot(claimed, 0, "D", color=_CLAIM, markersize=7, markerfacecolor="white")
+        for place, words in ((-reach / 2, "the other side:\nrefuted"), (reach / 2, "the claimed side:\nconfirmed")):
+            axes.text(place, 0.62, words, ha="center", va="center")
+        axes.set(xlim=(-reach, reach), ylim=(-0.5, 1), xlabel=f"{name} (points of test accuracy)")
+        axes.set_yticks([])
+        axes.grid(visible=False)
+        keys = _keys("mean and interval", marker="o")[:2]
+        figure.legend(handles=keys, loc="outside upper center", ncols=2, **_SPACING)
+    return figure
+
+
 _SPACING = {"columnspacing": 1.2, "handlelength": 2}
 
 
