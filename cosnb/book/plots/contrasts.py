@@ -12,7 +12,7 @@ from cosnb.book.plots.style import Picture, looks, new_axes, style
 from cosnb.errors import CosnbError
 from cosnb.experiments.results.answer import Contrast
 from cosnb.experiments.results.summary import title
-from cosnb.experiments.statistics import LEAST_EFFECT, LOOKS, Comparison, t_interval
+from cosnb.experiments.statistics import LEAST_EFFECT, LOOKS, Comparison, Interval, t_interval
 
 _COLOR, _CLAIM, _BAND = "#D55E00", "0.25", "0.90"
 
