@@ -13,6 +13,7 @@ from cosnb.experiments.data import digits
 from cosnb.experiments.results import trained
 from cosnb.experiments.results.summary import title
 from cosnb.experiments.results.tables import ACTIVATIONS
+from cosnb.kernels.timing import one_thread
 
 Shares = Mapping[str, Mapping[float, Sequence[float]]]  # activation, learning rate: dead units (%) of each network
 STEPS, UNITS = 20, 64
@@ -24,6 +25,7 @@ _COLUMNS: dict[str, trained.Figure] = {
 RATES = (0.3, 1.0, 3.0, 10.0)
 
 
+@one_thread()  # small products: a second thread waits longer than it works
 def shares(normalised: bool = False, seeds: int = 3, names: Sequence[str] = ACTIVATIONS) -> Shares:
     """Return the dead units (%) of networks with one hidden layer of 64 units after 20 steps of plain descent.
 

@@ -17,6 +17,7 @@ from cosnb.experiments.data import digits
 from cosnb.experiments.results import measurements, trained
 from cosnb.experiments.results.summary import Record, by_activation, title
 from cosnb.experiments.statistics import t_interval
+from cosnb.kernels.timing import one_thread
 
 COLUMNS = {"roughness": lambda measured: measured["roughness"], "bend": lambda measured: measured["bend"]}
 
@@ -25,6 +26,7 @@ _IMAGES = 512
 _STEPS, _LR = 200, 0.01  # of Adam, each on all images
 
 
+@one_thread()  # small products: a second thread waits longer than it works
 def around_weights(name: str, reach: float = 1.0, points: int = 31) -> Plane:
     """Return the training loss of a small network in two random directions around its trained weights.
 
