@@ -141,12 +141,17 @@ def worked(name: str, interval: Interval, claimed: float) -> Figure:
         axes.plot([interval.low, interval.high], [0, 0], color=_COLOR, linewidth=2.6)
         axes.plot(interval.mean, 0, "o", color=_COLOR, markersize=7)
         axes.plot(claimed, 0, "D", color=_CLAIM, markersize=7, markerfacecolor="white")
-        for place, words in ((-reach / 2, "the other side:\nrefuted"), (reach / 2, "the claimed side:\nconfirmed")):
+        for place, words in (
+            (-reach / 2, "refuted, if the whole\ninterval lies here"),
+            (reach / 2, "confirmed, if the whole\ninterval lies here"),
+        ):
             axes.text(place, 0.62, words, ha="center", va="center")
         axes.set(xlim=(-reach, reach), ylim=(-0.5, 1), xlabel=f"{name} (points of test accuracy)")
         axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
         axes.grid(visible=False)
         keys = _keys("mean and interval", marker="o")[:2]
+        keys[1].set_label("the paper's lead")
         figure.legend(handles=keys, loc="outside upper center", ncols=2, **_SPACING)
     return figure
 
