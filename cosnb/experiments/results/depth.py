@@ -64,7 +64,7 @@ def opening(records: Sequence[Record], found: Mapping[str, Curve]) -> Markdown:
     means = [(fmean(curves.samples(curve)[depths[-1]]), title(name)) for name, curve in found.items()]
     told = ", ".join(f"{name} {mean:.1f} %" for mean, name in sorted(means, reverse=True))
     rest = "" if depths == _depths(found) else f" In deeper ones some fail; {constant}."
-    return Markdown(f"Up to {depths[-1]:g} blocks every run learns {short}; there test accuracy is {told}.{rest}")
+    return Markdown(f"At {depths[-1]:g} blocks every run learns {short}; there test accuracy is {told}.{rest}")
 
 
 def is_undecided(records: Sequence[Record]) -> bool:
