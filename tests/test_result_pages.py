@@ -51,7 +51,7 @@ class TestDepth:
     def test_the_opening_names_the_deepest_at_which_every_run_learnt(self):
         records = self.records()
         said = str(depth.opening(records, curves.curves(records, "depth")))
-        assert said.startswith("Up to 2 blocks every run learns in 2 epochs of ")
+        assert said.startswith("At 2 blocks every run learns in 2 epochs of ")
         assert "CoS 80.5 %, ReLU 80.5 %" in said or "ReLU 80.5 %, CoS 80.5 %" in said
         assert said.endswith("In deeper ones some fail; 2 of all 8 runs answer one digit for every image.")
 

@@ -79,7 +79,7 @@ def worked(evidence: claims.Evidence) -> tuple[str, Figure] | None:
     interval, claimed = judged.decisive, tables.claimed("squeezenet", "cos", "swish")
     sides = {interval.low > 0: "lies right of zero", interval.high < 0: "lies left of zero"}
     shown = answer.show(interval).replace("-", "−")
-    text = f"An example: CoS − Swish on [SqueezeNet](../notebooks/tables#table-3) is {shown} points in {judged.n} "
+    text = f"An example: CoS − Swish on [SqueezeNet](../notebooks/tables) is {shown} points in {judged.n} "
     text += f"pairs of runs. The interval {sides.get(True, 'holds zero')}; the paper's lead is {claimed:+.2f} points. "
     return f"{text}The verdict is **{verdict}**.", plots.worked("CoS − Swish", interval, claimed)
 
