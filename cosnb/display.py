@@ -32,7 +32,7 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 def typeset(text: str) -> str:
     """Return Markdown with numbers as in print; code, formulas and links stay the same.
 
-    Minus signs stand before numbers, 2.5e-07 is 2.5·10⁻⁷, C^∞ a formula, no line ends inside of p = 0.05, 400 × 400 or
+    Numbers get minus signs, 2.5e-07 is 2.5·10⁻⁷, C^∞ a formula, no line ends inside of p = 0.05, 400 × 400 or
     f′(0), and none begins with the minus of CoS − ReLU.
     """
     parts = _VERBATIM.split(text)

@@ -68,7 +68,7 @@ _VERDICTS = {
 
 
 def number(key: str, language: str = "en") -> str:
-    """Return the text that `key` stands for, in "en" or "ko"; CosnbError, which says what there is, for an unknown one.
+    """Return the text of `key`, in "en" or "ko"; CosnbError, which says what there is, for an unknown one.
 
     Records and verdicts are read once a process.
     """

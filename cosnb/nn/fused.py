@@ -209,7 +209,7 @@ def fuse_bn(model: nn.Module) -> Fused:
     `nn.Identity` in a Sequential, and elsewhere passes on what it gets from that normalisation, so one that is called
     after several, or after other things too, stays right. Indices and state_dict keys stay, and a state loads into the
     model before and after. What is left, `fuse_bn(model).left` names with the reason: a normalisation that is called
-    twice or stands at several places, modules with hooks, subclasses, what no cosnb activation follows. Convert to
+    twice or used in several places, modules with hooks, subclasses, what no cosnb activation follows. Convert to
     SyncBatchNorm, freeze or fold, if at all, before. Raises CosnbError where no pair is found, since that is most
     likely a slip.
     """

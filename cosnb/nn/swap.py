@@ -35,7 +35,7 @@ def swap(
     """Replace every module of class `old` (or of one of several) inside `model`, in place; return at how many places.
 
     `new` is a name of the catalogue, a formula as text, each with `parameters`, or an activation. Subclasses of `old`
-    stay. A module that stands at several places, also in a list, tuple, dict or functools.partial that a module holds,
+    stay. A module that is used in several places, also in a list, tuple, dict or functools.partial that a module holds,
     is replaced by one module at all of them, so it shares its parameters where they are `learnable`. The new module has
     the hooks and the mode (training or evaluation) of the old one; its parameters have the dtype and the device of the
     old one's, else of those around it.

@@ -12,7 +12,7 @@ _PICTURES = (".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
 def pages(site: Path) -> list[Path]:
-    """Return the site's pages, sorted: not templates of the theme in `_static`, nor what stands for missing pages."""
+    """Return the site's pages, sorted: without the theme's templates in `_static` and the page for missing pages."""
     found = (page for page in site.rglob("*.html") if "_static" not in page.relative_to(site).parts)
     return sorted(page for page in found if page.name != "404.html")
 

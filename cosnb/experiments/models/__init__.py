@@ -56,7 +56,7 @@ def input_shape(network: str) -> tuple[int, int, int]:
 
 
 def activation_name(network: str, name: str) -> str:
-    """Return the name in the catalogue of what stands for `name` in `network`: ReLU6 for relu in MobileNet v2."""
+    """Return the catalogue's name of what replaces `name` in `network`: ReLU6 for relu in MobileNet v2."""
     _check(network)
     return "relu6" if (network, name) == ("mobilenet_v2", "relu") else name
 

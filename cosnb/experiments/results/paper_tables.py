@@ -106,7 +106,7 @@ class PaperTables:
         return Table(["network", "data", "training images", "epochs", "precision", "runs"], rows)
 
     def three_ways(self) -> Table:
-        """Return the differences in accuracy and their verdicts by each way of reporting a run that differs."""
+        """Return the differences in accuracy and their verdicts by each convention of reporting a run that differs."""
         rows = []
         for table in self._tables.values():
             rows += [[network_title(table.network), *row] for row in table.three_ways()]
