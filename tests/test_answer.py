@@ -3,7 +3,6 @@
 import base64
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from cosnb.book.plots import forest, sequence, shares, ticks
 from cosnb.experiments import results
 from cosnb.experiments.results import answer, images
 from cosnb.experiments.statistics import t_interval
+from cosnb.paths import repository_root
 
 RATES = {"relu": 0.2, "swish": 0.3, "cos": 0.3, "mish": 0.3}
 
@@ -199,7 +199,7 @@ class TestRecords:
     def test_printed_intervals_are_those_that_numpy_alone_gives(self) -> None:
         """From the JSON files; the quantile of Student's t by integrating its density."""
         accuracies: dict[str, dict[int, float]] = {}
-        for path in (Path(results.__file__).parents[2] / "results" / answer.EXPERIMENT).glob("*.json"):
+        for path in (repository_root() / "results" / answer.EXPERIMENT).glob("*.json"):
             record = json.loads(path.read_text())
             config = record["config"]
             own = config["lr"] == answer.RATES.get(config["activation"])
@@ -207,6 +207,7 @@ class TestRecords:
                 last = record["epochs"][-1]
                 accuracies.setdefault(config["activation"], {})[record["seed"]] = 100 * last["mirrored_test_accuracy"]
         found = answer.runs(self.records, answer.RATES)
+        assert {name: len(runs) for name, runs in accuracies.items()} == {n: len(r) for n, r in found.items() if r}
         for first, second in answer.PAIRS:
             for comparison in answer.looks(found)[answer.tables.name_pair(first, second)]:
                 gaps = np.array([accuracies[first][s] - accuracies[second][s] for s in range(comparison.n)])
