@@ -72,7 +72,7 @@ def test_choosing_an_activation_by_its_letter_renames_the_sliders(page: Page) ->
     chart = open_chart(page, EXPLORER)
     press(page, chart, "first activation", "e")  # the next one that begins with an E
     assert chart.get_by_label("a = 5").count() == 0
-    name = {"elu": "alpha = 1", "eswish": "beta = 1.25"}[chart.get_by_label("first activation").input_value()]
+    name = {"elu": "α = 1", "eswish": "β = 1.25"}[chart.get_by_label("first activation").input_value()]
     assert chart.get_by_label(name).first.get_attribute("aria-valuetext") == name
 
 
