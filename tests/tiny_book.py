@@ -1,6 +1,7 @@
 """Small notebooks and books for the tests of notebooks, site and command line."""
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +68,9 @@ def copy_book(root: Path, pages: Sequence[str] = ()) -> Path:
     if pages:
         lines = ["format: jb-book", "root: book/references", "chapters:", *(f"- file: {page}" for page in pages)]
         (root / "_toc.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        references = root / "book" / "references.md"
+        links = re.compile(r"\[([^\]]+)\]\(\.\./notebooks/[^)]+\)")  # to pages that are not there
+        references.write_text(links.sub(r"\1", references.read_text(encoding="utf-8")), encoding="utf-8")
     return root
 
 
