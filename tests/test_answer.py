@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cosnb.book import answers
 from cosnb.book.plots import forest, sequence, shares, ticks
 from cosnb.experiments import results
 from cosnb.experiments.results import answer, images
@@ -239,3 +240,15 @@ def quantile(p: float, freedom: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if share(middle) < p else (low, middle)
     return low
+
+
+def test_the_worked_verdict_is_that_of_the_last_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer, "RATES", RATES)
+    assert answers.worked({answer.EXPERIMENT: experiment(0.5, 7)}) is None  # the first look takes 8
+    found = answers.worked({answer.EXPERIMENT: experiment(6.0, 8)})
+    assert found is not None
+    text, figure = found
+    assert text.startswith("An example: in 8 pairs of runs ")
+    assert "The interval lies right of zero; the paper's least lead is +0.38 points. The verdict: **lead**." in text
+    shown = [piece.get_text() for piece in figure.axes[0].texts]
+    assert [words.partition(",")[0] for words in shown] == ["refuted", "confirmed"]

@@ -6,7 +6,7 @@ derivative 0 in every order (sympy/sympy#11402). Here it is the limit, if there 
 
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -64,14 +64,14 @@ def derivative(expr: sympy.Expr, x: sympy.Symbol, order: int = 0) -> sympy.Expr:
     plain = _marked(_differentiated(whole, x, order) if order else expr)
     given = []
     for alike in surroundings(expr, x, points):
-        removable = lru_cache(partial(_is_removable, expr, x, alike[0]))
-        value = lru_cache(partial(_value, expr, plain, x, alike[0], order))
-        for point in alike:
-            if not point.is_Rational and not removable():
-                continue  # no number of a format is that point
+        reached = [point for point in alike if point.is_Rational]  # an irrational point is no number of a format
+        if reached != alike and _is_removable(expr, x, alike[0]):
+            reached = alike
+        value = _value(expr, plain, x, alike[0], order) if reached else None
+        for point in reached:
             own = value_at(plain, x, point)
-            if own is None or own != value():
-                given.append((value(), sympy.Eq(x, point)))
+            if own is None or own != value:
+                given.append((value, sympy.Eq(x, point)))
     return sympy.Piecewise(*given, (_without(plain, x, [condition for _, condition in given]), True))
 
 

@@ -72,16 +72,18 @@ def cost(evidence: claims.Evidence, korean: bool) -> str:
 
 
 def worked(evidence: claims.Evidence) -> tuple[str, Figure] | None:
-    """Return one recorded contrast, CoS − Swish on SqueezeNet, read in words, and its figure; None without records."""
-    judged, verdict = claims.tables.contrast(evidence, "squeezenet", "CoS − Swish")
-    if judged is None or judged.n < 2:
+    """Return a contrast, CoS − Swish in the small network, read in words, and its figure; None before a look."""
+    name = "CoS − Swish"
+    looks = answer.looks(answer.runs(evidence.get(answer.EXPERIMENT, ()), answer.RATES))[name]
+    if not looks:
         return None
-    interval, claimed = judged.decisive, tables.claimed("squeezenet", "cos", "swish")
-    sides = {interval.low > 0: "lies right of zero", interval.high < 0: "lies left of zero"}
-    shown = answer.show(interval).replace("-", "−")
-    text = f"An example: CoS − Swish on [SqueezeNet](../notebooks/tables) is {shown} points in {judged.n} "
-    text += f"pairs of runs. The interval {sides.get(True, 'holds zero')}; the paper's lead is {claimed:+.2f} points. "
-    return f"{text}The verdict is **{verdict}**.", plots.worked("CoS − Swish", interval, claimed)
+    last = looks[-1]
+    interval, claimed = last.decisive, answer.claimed("cos", "swish")
+    where = "right of zero" if interval.low > 0 else "left of zero" if interval.high < 0 else "on both sides of zero"
+    text = f"An example: in {last.n} pairs of runs of a small network ([Is CoS more accurate?]"
+    text += f"(../notebooks/is-cos-more-accurate)) {name} is {answer.show(interval).replace('-', '−')} points. The "
+    text += f"interval lies {where}; the paper's least lead is {claimed:+.2f} points. The verdict: "
+    return f"{text}**{answer.words(last)}**.", plots.worked(name, interval, claimed)
 
 
 KINDS: dict[str, Callable[[claims.Evidence, bool], str]] = {"accuracy": accuracy, "tables": full_tables, "cost": cost}

@@ -17,7 +17,7 @@ from mpmath import mp, mpf
 from cosnb.analysis.numeric import numeric
 from cosnb.analysis.special import barriers, near_limit, one_sided, special_points, surroundings
 from cosnb.analysis.taylor import BITS, KEPT, Series, taylor
-from cosnb.codegen.program import Program
+from cosnb.codegen.program import Program, single_holds
 from cosnb.host import numpy
 from cosnb.symbolic.functions import floor
 
@@ -173,7 +173,7 @@ def _away(program: Program, centre: sympy.Expr, x: int) -> int:
     """Emit x − centre; of π, which no format has, in two steps, for x − π may be all that counts."""
     if centre == 0:
         return x
-    if centre.is_Rational and sympy.Rational(float(numpy.float32(float(centre)))) == centre:
+    if centre.is_Rational and single_holds(centre):
         return program.add(x, program.neg(program.number(centre)))
     near = [sympy.Rational(float(dtype(float(centre)))) for dtype in (numpy.float32, numpy.float64)]
     rest = [sympy.N(centre - part, 40) for part in near]

@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 import sympy
 
+from cosnb.host import numpy
+
 EXPONENTIALS = frozenset(
     (
         "exp",
@@ -229,3 +231,8 @@ class Program:
             elif step.op not in (*LEAVES, "neg", "abs", *CONDITIONS):
                 counts["functions"] += 1
         return counts
+
+
+def single_holds(number: sympy.Rational) -> bool:
+    """Say whether a fraction is a float32 number."""
+    return bool(sympy.Rational(float(numpy.float32(float(number)))) == number)

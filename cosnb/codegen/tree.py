@@ -7,11 +7,11 @@ import sympy
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
-from cosnb.codegen.program import Program
+from cosnb.codegen.program import Program, single_holds
 from cosnb.errors import CosnbError
 from cosnb.host import numpy
 from cosnb.symbolic.functions import erfc, floor, ln, sigmoid, softplus
-from cosnb.symbolic.rewrites import with_roots_joined
+from cosnb.symbolic.stable import with_roots_joined
 from cosnb.symbolic.vocabulary import closed
 
 FUNCTIONS = {
@@ -240,13 +240,9 @@ def _line(expr: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:
     """Return (a, x + b/a) of a·x + b where float32 holds b/a and not a: next to −3 x/6 + 1/2 has no digits."""
     constant, rest = expr.as_coeff_Add()
     slope, symbol = rest.as_coeff_Mul()
-    if not (symbol.is_Symbol and constant.is_Rational and constant != 0 and slope.is_Rational) or _is_float(slope):
+    if not (symbol.is_Symbol and constant.is_Rational and constant != 0 and slope.is_Rational) or single_holds(slope):
         return None
-    return (slope, symbol + constant / slope) if _is_float(constant / slope) else None
-
-
-def _is_float(number: sympy.Rational) -> bool:
-    return bool(sympy.Rational(float(numpy.float32(float(number)))) == number)
+    return (slope, symbol + constant / slope) if single_holds(constant / slope) else None
 
 
 def _horner(tree: Tree, expr: sympy.Expr) -> int:

@@ -172,19 +172,3 @@ def _difference(first: sympy.Expr, second: sympy.Expr) -> sympy.Expr | None:
     if isinstance(first, sympy.atan):
         return sympy.Piecewise((sympy.atan(apart / (1 + a * b)), a * b > -_HALF), (first - second, True))
     return sympy.Piecewise((log1p(apart / b), sympy.Abs(apart) < sympy.Abs(b) / 2), (first - second, True))
-
-
-def with_roots_joined(product: sympy.Expr) -> sympy.Expr:
-    """Return a product with u^n taken into (±u)^a: the square in (−x)^(2/3)/x² overflows and underflows early."""
-    powers = [factor.as_base_exp() for factor in product.args]
-    roots = {b: e for b, e in powers if e.is_number and not e.is_Integer and not b.is_number}
-    joined, rest = dict(roots), sympy.Integer(1)
-    for base, exponent in powers:
-        if exponent.is_Integer and (base in roots or -base in roots):
-            joined[base if base in roots else -base] += exponent
-            rest *= 1 if base in roots else (-1) ** exponent
-        elif base not in roots:
-            rest *= base**exponent
-    if joined == roots:
-        return product
-    return sympy.Mul(rest, *(base**exponent for base, exponent in joined.items()))

@@ -200,6 +200,22 @@ def _tanh(g: sympy.Expr, degree: int, share: sympy.Expr) -> sympy.Expr | None:
     return {-1: -2 * sigmoid(-2 * g), 1: 2 * sigmoid(2 * g)}.get(share)
 
 
+def with_roots_joined(product: sympy.Expr) -> sympy.Expr:
+    """Return a product with u^n taken into (±u)^a: the square in (−x)^(2/3)/x² overflows and underflows early."""
+    powers = [factor.as_base_exp() for factor in product.args]
+    roots = {b: e for b, e in powers if e.is_number and not e.is_Integer and not b.is_number}
+    joined, rest = dict(roots), sympy.Integer(1)
+    for base, exponent in powers:
+        if exponent.is_Integer and (base in roots or -base in roots):
+            joined[base if base in roots else -base] += exponent
+            rest *= 1 if base in roots else (-1) ** exponent
+        elif base not in roots:
+            rest *= base**exponent
+    if joined == roots:
+        return product
+    return sympy.Mul(rest, *(base**exponent for base, exponent in joined.items()))
+
+
 def _only_minus(product: Callable[[sympy.Expr], sympy.Expr]) -> Callable[..., sympy.Expr | None]:
     return lambda g, degree, share: product(g) if degree == 1 and share == -1 else None
 

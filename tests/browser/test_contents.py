@@ -99,7 +99,7 @@ def test_every_page_gives_a_claim_the_verdict_of_the_page_of_verdicts() -> None:
             place = badge.find_parent(["li", "tr"])
             number = re.match(r"\s*([PB]\d+)(?![\d:])", place.get_text(" ", strip=True))  # a colon: of a part
             word = badge.get_text().partition("\u00a0")[2]
-            if number and word:  # a mark alone stands for a part
+            if number and word:  # without a word it is the mark of a part
                 assert word in (labels[number[1]], korean[number[1]]), f"{name}: {number[1]} {word}"
                 seen += 1
         for bold in article.find_all("strong"):
