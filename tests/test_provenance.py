@@ -61,7 +61,7 @@ def test_several_groups_and_none():
     said = str(provenance.provenance(RECORDS, [], other))
     assert said.count("\n\n") == 1
     assert "learning rate 0.01, 0.1" in said
-    assert str(provenance.provenance([])) == "*No records.*"
+    assert str(provenance.provenance([])) == ""
     assert [len(group) for group in provenance.split([*RECORDS, *other])] == [16, 2]
 
 

@@ -36,8 +36,8 @@ VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group 
 
 
 def provenance(*groups: Sequence[Record]) -> Markdown:
-    """Return what a table or figure must say of its records: a paragraph for each that `split` makes of a group."""
-    return Markdown("\n\n".join(_sentences(part) for records in groups for part in split(records)) or "*No records.*")
+    """Return what a table or figure must say of its records: a paragraph for each part of a group by `split`, if any."""
+    return Markdown("\n\n".join(_sentences(part) for records in groups for part in split(records)))
 
 
 def split(records: Iterable[Record]) -> list[list[Record]]:
