@@ -44,6 +44,7 @@ def execute(root: Path, times: dict[str, object], stderr: str) -> None:
         outputs = [
             {"name": "stderr", "output_type": "stream", "text": stderr},
             {"name": "stdout", "output_type": "stream", "text": f"result of {name}"},
+            {"output_type": "display_data", "metadata": {}, "data": {"text/markdown": [""], "text/plain": []}},
         ]
         formula = markdown(r"Inline $\frac{1}{2}$ {cite}`misra2019mish`.")
         cells = [{**code("count = 2", ["injected-parameters"], outputs[:1]), "id": stderr}]
@@ -83,6 +84,9 @@ def test_pages_show_executed_notebooks(book: Path) -> None:
     page = (book / "_build" / "site" / "notebooks" / "derive-cos.html").read_text()
     assert "result of derive-cos" in page
     assert "aa" not in json.loads((book / "_build/site/_sources/notebooks/derive-cos.ipynb").read_text())["cells"][3]
+    staged = json.loads((book / "_build/stage/notebooks/derive-cos.ipynb").read_text())["cells"]
+    shown = [output for cell in staged for output in cell.get("outputs", ())]
+    assert [output["output_type"] for output in shown] == ["stream", "execute_result"]  # no progress, no empty text
     assert build.check(book / "_build" / "site") == []
     assert (book / "_build" / "site" / "_static" / "mathjax.js").stat().st_size > 1_000_000
 

@@ -101,10 +101,16 @@ def _publish(notebook: dict) -> dict:
             cell["id"] = "injected-parameters"
             cell["metadata"]["tags"].append("hide-input")  # it repeats names of the cell above it
         if cell["cell_type"] == "code":
-            cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
+            cell["outputs"] = [output for output in cell["outputs"] if _shows(output)]
             for output in cell["outputs"]:
                 _publish_chart(output, cell["metadata"])
     return notebook
+
+
+def _shows(output: dict) -> bool:
+    """Say whether an output is one for readers: no progress bar, and no empty text, which is a grey box."""
+    texts = ("".join(value) if isinstance(value, list) else value for value in output.get("data", {}).values())
+    return output.get("name") != "stderr" and ("data" not in output or any(texts))
 
 
 def _publish_chart(output: dict, metadata: dict) -> None:

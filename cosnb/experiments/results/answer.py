@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from cosnb.display import Markdown, Table
@@ -175,7 +175,6 @@ def means(found: Runs) -> Table:
     for name, by_seed in in_order(found).items():
         records = list(by_seed.values())
         last = [record["epochs"][-1] for record in records]
-        minutes = [sum(e["train_seconds"] + e["test_seconds"] for e in record["epochs"]) / 60 for record in records]
         cells = [[100 * entry[key] for entry in last] for key in ("mirrored_test_accuracy", "test_accuracy")]
         spread = t_interval(cells[0]).sd
         row = [
@@ -185,9 +184,9 @@ def means(found: Runs) -> Table:
             f"{spread:.2f}" if len(records) > 1 else None,
         ]
         row += [format_mean(t_interval(cells[1]), 2)]
-        row += [format_mean(t_interval([entry["mirrored_test_loss"] for entry in last]), 4), f"{median(minutes):.1f}"]
+        row += [format_mean(t_interval([entry["mirrored_test_loss"] for entry in last]), 4)]
         rows.append(row)
-    heads = ["", "n", "accuracy (%)", "sd", "of the image alone (%)", "loss", "minutes a run (median)"]
+    heads = ["", "n", "accuracy (%)", "sd", "of the image alone (%)", "loss"]
     return Table(heads, rows)
 
 

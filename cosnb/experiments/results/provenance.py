@@ -36,7 +36,7 @@ VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group 
 
 
 def provenance(*groups: Sequence[Record]) -> Markdown:
-    """Return what a table or figure must say of its records: a paragraph for each part of a group by `split`, if any."""
+    """Return what a table or figure must say of its records: a paragraph for each part of a group by `split`."""
     return Markdown("\n\n".join(_sentences(part) for records in groups for part in split(records)))
 
 
