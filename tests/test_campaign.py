@@ -136,7 +136,7 @@ def notebooks_configurations(name: str, monkeypatch: pytest.MonkeyPatch, **given
         asked.setdefault(experiment, set()).add(digest)
         return {}  # there already
 
-    def load(name: str, count: int | None = None, held_out: int = 0) -> ImageData:
+    def load(name: str, count: int | None = None, held_out: int = 0, test_images: int | None = None) -> ImageData:
         images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(
             count or data.TRAIN_IMAGES[name] - held_out, 3, 32, 32
         )

@@ -169,6 +169,19 @@ def test_the_first_training_images_are_kept_and_the_digest_is_of_all(cifar: Path
     assert part.digest == whole.digest == expected.hexdigest()
 
 
+def test_the_first_test_images_are_kept(cifar: Path) -> None:
+    part, whole = load("cifar10", test_images=3), load("cifar10")
+    assert torch.equal(part.test_images, whole.test_images[:3])
+    assert torch.equal(part.test_labels, whole.test_labels[:3])
+    assert (part.tested, whole.tested) == (3, 0)
+    assert part.digest == whole.digest
+    held = load("cifar10", held_out=6, test_images=2)
+    assert torch.equal(held.test_images, whole.train_images[14:16])
+    for count in (0, -1, 5):
+        with pytest.raises(CosnbError, match=f"test_images is {count}, but cifar10 has 4: give a number from 1 to 4"):
+            load("cifar10", test_images=count)
+
+
 def test_to_moves_all_four_tensors(cifar: Path) -> None:
     there = load("cifar10").to("meta")
     tensors = (there.train_images, there.train_labels, there.test_images, there.test_labels)

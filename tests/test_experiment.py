@@ -10,6 +10,7 @@ from cosnb.errors import CosnbError
 from cosnb.experiments import Experiment, paired_difference, provenance, results
 from cosnb.experiments.results.frames import epoch_frame, run_frame
 from cosnb.experiments.results.summary import FIGURES, differences, summarize
+from cosnb.experiments.runner.runs import run_missing
 from cosnb.experiments.statistics import t_interval
 from cosnb.experiments.training.device import multiplies_bfloat16
 
@@ -34,6 +35,21 @@ def test_configurations_are_those_of_every_network_point_and_activation() -> Non
     by_point = [(0.1, 1.0, "relu"), (0.2, 1.0, "cos"), (0.001, 2.0, "relu"), (0.001, 2.0, "cos")]
     assert found == [(network, *rest) for network in ("squeezenet", "mobilenet_v2") for rest in by_point]
     assert {(c.dataset, c.train_images) for c in experiment.configs} == {("digits", 64)}
+
+
+def test_runs_on_part_of_the_test_images_are_runs_of_their_own(records_folder) -> None:
+    part, whole = small(activations="cos", test_images=30), small(activations="cos")
+    (mine,), (other,) = part.configs, whole.configs
+    assert (mine.test_images, other.test_images) == (30, 0)
+    assert "test_images" not in other.as_dict()  # so that the digests of all earlier records hold
+    assert mine.digest() != other.digest()
+    assert part.train([0]) == whole.train([0]) == 1
+    found = {record["config"].get("test_images"): record for record in whole.records}
+    assert {asked: record["data"]["test_images"] for asked, record in found.items()} == {30: 30, None: 360}
+    assert "Tested on the first 30 test images." in str(provenance([found[30]]))
+    assert "Tested on all 360 test images." in str(provenance([found[None]]))
+    with pytest.raises(CosnbError, match="asks for 64 images of digits, the data given are .*, tested on the first 30"):
+        run_missing("own", [other], [1], part.images, "cpu")
 
 
 def test_a_points_network_goes_before_the_experiments() -> None:

@@ -304,7 +304,8 @@ def test_a_cluster_that_cannot_do_it_is_refused(root: Path, monkeypatch: pytest.
 
 def test_other_images_and_other_code_are_refused() -> None:
     order = {"config": CONFIGS[0].as_dict(), "seed": 0, "identity": remote.identity(CONFIGS[0])}
-    order["data"] = {"name": "digits", "held_out": 0, **remote.images_identity(IMAGES), "digest": "of others"}
+    wanted = {"name": "digits", "held_out": 0, "tested": 0}
+    order["data"] = {**wanted, **remote.images_identity(IMAGES), "digest": "of others"}
     with pytest.raises(CosnbError, match=re.escape("the images of digits on ")):
         task.perform(order)
     with pytest.raises(CosnbError, match="another version of cosnb"):
@@ -322,7 +323,7 @@ def test_a_run_goes_on_from_the_workers_checkpoint(root: Path, monkeypatch: pyte
         runs.run("table", config, 0, IMAGES, "cpu", stop, checkpoint)
     assert checkpoint.path.exists()
     order = {"experiment": "table", "config": config.as_dict(), "seed": 0, "identity": remote.identity(config)}
-    order |= {"data": {"name": "digits", "held_out": 0, **remote.images_identity(IMAGES)}, "device": "cpu"}
+    order |= {"data": {"name": "digits", "held_out": 0, "tested": 0, **remote.images_identity(IMAGES)}, "device": "cpu"}
     (record,) = task.perform(order | {"resume": True, "loss_slice": None, "execution": "auto", "beside": 1})
     assert record["timing"]["resumed"]
     assert not checkpoint.path.exists()

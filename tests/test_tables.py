@@ -65,7 +65,7 @@ def test_whole_curves_are_judged_by_sign():
     assert [c.verdict for c in judged.values()] == ["confirmed", "confirmed"]
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 100}, {"train_images": 5_000}, {"dataset": "digits"}])
+@pytest.mark.parametrize("changes", [{"epochs": 100}, {"train_images": 5_000}, {"dataset": "digits"}, {"test_images": 500}])
 def test_only_full_length_answers_p(changes):
     records = full_table("squeezenet", **changes)
     table = PaperTable(records, "squeezenet")
@@ -91,6 +91,8 @@ def test_the_nearest_configuration_comes_first():
     digits = full_table("squeezenet", dataset="digits")
     groups = tables.configurations([*few, *digits, *many])
     assert [(s["dataset"], s["epochs"]) for s, _ in groups] == [("cifar10", 100), ("cifar10", 8), ("digits", 200)]
+    part = full_table("squeezenet", epochs=200, test_images=500)
+    assert [s["epochs"] for s, _ in tables.configurations([*part, *few])] == [8, 200]
 
 
 def test_selection_is_best_minus_last():

@@ -32,7 +32,7 @@ class Experiment:
     """An experiment: the networks that it trains, and the records of their runs.
 
     name: of the folder of its records. network and activations: names, listed or with commas between; an activation
-    may be formula text where they are listed. dataset, train_images (0: all) and held_out: see
+    may be formula text where they are listed. dataset, train_images, test_images (0: all) and held_out: see
     `cosnb.experiments.data.load`; read when first asked for. precision: "float32", "bfloat16", or "auto", by the
     device: bfloat16 on CUDA, and for protocol `speedrun` on every processor that multiplies it. points: settings that
     vary, a set of configurations each. settings: further fields of `TrainingConfig`. A setting that is a mapping has a
@@ -49,6 +49,7 @@ class Experiment:
         precision: str = "auto",
         points: Sequence[Mapping[str, Any]] = ({},),
         held_out: int = 0,
+        test_images: int = 0,
         **settings: Any,
     ) -> None:
         self.name = name
@@ -57,7 +58,8 @@ class Experiment:
         self.device, self._multiplies_bfloat16 = training_device()
         self._points = [settings | dict(point) for point in points]
         self._precision = precision
-        self._load = lambda: data.load(dataset, train_images or None, held_out=held_out)
+        counts = train_images or None, test_images or None
+        self._load = lambda: data.load(dataset, counts[0], held_out=held_out, test_images=counts[1])
         self._folder: Path | None = None  # of runs that are thrown away
 
     @cached_property

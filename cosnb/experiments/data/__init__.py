@@ -22,8 +22,8 @@ class ImageData:
 
     Images: uint8 (N, C, H, W), contiguous; labels: int64 (N,), indices into `classes`. digest: SHA-256 in hex over
     the bytes of training images, training labels (int64, little-endian), test images and test labels of the whole
-    set, in the order read, also where fewer training images were asked for. held_out: 0, or how many of the last
-    training images replace the test images, to choose settings by.
+    set, in the order read, also where fewer images were asked for. held_out: 0, or how many of the last training
+    images replace the test images, to choose settings by. tested: 0 for all test images, or how many were asked for.
     """
 
     name: str
@@ -34,6 +34,7 @@ class ImageData:
     test_labels: Tensor
     digest: str
     held_out: int = 0
+    tested: int = 0
 
     def to(self, device: torch.device | str) -> "ImageData":
         """Return the same data with all four tensors on `device`."""
@@ -46,13 +47,20 @@ class ImageData:
         )
 
 
-def load(name: str, train_images: int | None = None, download: bool = True, held_out: int = 0) -> ImageData:
+def load(
+    name: str,
+    train_images: int | None = None,
+    download: bool = True,
+    held_out: int = 0,
+    test_images: int | None = None,
+) -> ImageData:
     """Read a data set by name, verified, on the CPU.
 
     name: "cifar10" and "mnist" from the data folder (`COSNB_DATA`, else the user's cache), downloaded there where
     files are missing and `download` is True; "digits", bundled with scikit-learn; "auto", CIFAR-10 where all its
     files are in the data folder, else digits, never downloading. train_images: keep the first so many, all by None.
     held_out: take the last so many training images away from these, to be tested on in place of the test images.
+    test_images: keep the first so many of those tested on, all by None.
 
     Raises CosnbError on an unknown name, on counts outside 1 to N, and on missing, wrong or unreachable files.
     """
@@ -81,11 +89,20 @@ def load(name: str, train_images: int | None = None, download: bool = True, held
             test_labels=data.train_labels[count:],
             held_out=held_out,
         )
-    if train_images is None:
-        return data
-    if not 1 <= train_images <= count:
-        raise CosnbError(f"train_images is {train_images}, but {name} has {count:,}: give a number from 1 to {count}.")
-    return replace(data, train_images=data.train_images[:train_images], train_labels=data.train_labels[:train_images])
+    if test_images is not None:
+        kept = _first(test_images, "test", data.test_images, data.test_labels, name)
+        data = replace(data, test_images=kept[0], test_labels=kept[1], tested=test_images)
+    if train_images is not None:
+        kept = _first(train_images, "train", data.train_images, data.train_labels, name)
+        data = replace(data, train_images=kept[0], train_labels=kept[1])
+    return data
+
+
+def _first(asked: int, part: str, images: Tensor, labels: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    count = len(images)
+    if not 1 <= asked <= count:
+        raise CosnbError(f"{part}_images is {asked}, but {name} has {count:,}: give a number from 1 to {count}.")
+    return images[:asked], labels[:asked]
 
 
 def _digest(tensors: tuple[Tensor, ...]) -> str:

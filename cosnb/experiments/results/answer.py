@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results import tables
 from cosnb.experiments.results.paper import TABLES
-from cosnb.experiments.results.summary import LEARNT, Record, format_mean, network_title, title
+from cosnb.experiments.results.summary import LEARNT, Record, format_mean, is_tested_on_all, network_title, title
 from cosnb.experiments.statistics import (
     LOOKS,
     Comparison,
@@ -54,7 +54,7 @@ def runs(records: Iterable[Record], rates: Mapping[str, float], network: str = "
     for record in sorted(records, key=lambda record: record["seed"]):
         config = record["config"]
         full = FULL | {"network": network, "epochs": EPOCHS[network], "lr": rates.get(config["activation"])}
-        fits = "held_out" not in config and all(config[key] == value for key, value in full.items())
+        fits = is_tested_on_all(config) and all(config[key] == value for key, value in full.items())
         if fits and record["status"] == "ok" and accuracy(record) >= LEARNT:
             found.setdefault(config["activation"], {})[record["seed"]] = record
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from scipy.integrate import trapezoid
 
-from cosnb.experiments.results.summary import LEARNT, Record, figures, group
+from cosnb.experiments.results.summary import LEARNT, Record, extent, figures, group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +39,9 @@ def varied(records: Iterable[Record], parameter: str) -> list[Record]:
         rest = {key: value for key, value in settings.items() if key != parameter}
         sets.setdefault(repr(sorted(rest.items())), []).extend(found)
 
-    def size(found: Sequence[Record]) -> tuple[int, int, int]:
-        config = found[0]["config"]
+    def size(found: Sequence[Record]) -> tuple[int, tuple[bool, int], int]:
         values = {setting(record, parameter) for record in found}
-        return len(values), config["train_images"] * config["epochs"], len(found)
+        return len(values), extent(found[0]["config"]), len(found)
 
     return max(sets.values(), key=size, default=[])
 
@@ -50,7 +49,7 @@ def varied(records: Iterable[Record], parameter: str) -> list[Record]:
 def largest(records: Iterable[Record]) -> list[Record]:
     """Return the runs of the configuration with most images × epochs, finished ones; or none."""
     groups = [found for _, found in group(r for r in records if r["status"] == "ok" and "measured" not in r)]
-    return max(groups, key=lambda g: g[0]["config"]["train_images"] * g[0]["config"]["epochs"], default=[])
+    return max(groups, key=lambda g: extent(g[0]["config"]), default=[])
 
 
 def curves(records: Iterable[Record], parameter: str, metric: str = "accuracy") -> dict[str, Curve]:

@@ -7,13 +7,13 @@ import torch
 from cosnb.activations import activation
 from cosnb.display import Table
 from cosnb.experiments.results import curves
-from cosnb.experiments.results.summary import Record, group, title
+from cosnb.experiments.results.summary import Record, extent, group, title
 from cosnb.experiments.results.tables import ACTIVATIONS, describe
 
 
 def longest(records: Iterable[Record]) -> list[Record]:
     """Return the records of the configuration with most images × epochs, of equal ones the highest rate."""
-    return max(group(records), key=lambda g: (g[0]["train_images"] * g[0]["epochs"], g[0]["lr"]))[1]
+    return max(group(records), key=lambda g: (extent(g[0]), g[0]["lr"]))[1]
 
 
 def by_epoch(records: Iterable[Record]) -> dict[str, dict[float, list[float]]]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from cosnb.display import Markdown, Table
 from cosnb.experiments.results.paper import SMALLEST_LEAD
-from cosnb.experiments.results.summary import Record, figures, format_mean, title
+from cosnb.experiments.results.summary import Record, extent, figures, format_mean, title
 from cosnb.experiments.results.tables import ACTIVATIONS, is_cifar, name_pair
 from cosnb.experiments.statistics import LEAST_RUNS, Interval, Verdict, alike, more_runs_alike, t_interval
 from cosnb.experiments.training.config import PRECISIONS
@@ -27,9 +27,9 @@ def pairs(records: Iterable[Record]) -> list[Record]:
         if record["status"] == "ok":
             found.setdefault(json.dumps(rest, sort_keys=True), []).append(record)
 
-    def size(runs: list[Record]) -> tuple[bool, int, int]:
+    def size(runs: list[Record]) -> tuple[bool, tuple[bool, int], int]:
         config = runs[0]["config"]
-        return is_cifar(config), config["train_images"] * config["epochs"], len(runs)
+        return is_cifar(config), extent(config), len(runs)
 
     return max(filter(None, map(_in_both, found.values())), key=size, default=[])
 

@@ -172,14 +172,18 @@ def arms(records: Sequence[Record]) -> str:
     return ", ".join(f"{name} {count}" for name, count in named.items())
 
 
+def _tested(record: Record) -> str:
+    held_out, few = (record["config"].get(key) for key in ("held_out", "test_images"))
+    if held_out:
+        return (f"the first {few:,} of " if few else "") + f"the last {held_out:,} training images, held out"
+    return f"the first {few:,} test images" if few else f"all {record['data']['test_images']:,} test images"
+
+
 def _sentences(records: Sequence[Record]) -> str:
     first = records[0]
     shown = [f"{_capital(settings(records))}."]
     if first["data"]:
-        held_out = first["config"].get("held_out")
-        tested = f"the last {held_out:,} training images, held out" if held_out else None
-        every = f"all {first['data']['test_images']:,} test images"
-        shown.append(f"Tested on {tested or every}.")
+        shown.append(f"Tested on {_tested(first)}.")
     shown.append(f"{_capital(number(records))}.")
     commit = commits(records)
     at = f" at commit {commit}" if any(r.get("commit") for r in records) else f", commit {commit}"

@@ -91,6 +91,16 @@ def group(records: Iterable[Record]) -> list[tuple[dict[str, Any], list[Record]]
     return list(groups.values())
 
 
+def is_tested_on_all(settings: Mapping[str, Any]) -> bool:
+    """Say whether runs of these settings are tested on the data set's own test images, and on all of them."""
+    return not {"held_out", "test_images"} & settings.keys()
+
+
+def extent(settings: Mapping[str, Any]) -> tuple[bool, int]:
+    """Return what tells which runs are the nearest to a paper's: `is_tested_on_all`, training images × epochs."""
+    return is_tested_on_all(settings), settings.get("train_images", 0) * settings.get("epochs", 0)
+
+
 def by_activation(records: Iterable[Record]) -> dict[str, dict[int, Record]]:
     """Return {activation: {seed: record}} of one configuration, seeds ascending.
 

@@ -6,7 +6,16 @@ from typing import Any
 from cosnb.experiments import registry
 from cosnb.experiments.results.frames import epoch_frame
 from cosnb.experiments.results.paper import TABLES
-from cosnb.experiments.results.summary import Record, by_activation, differences, format_mean, group, title
+from cosnb.experiments.results.summary import (
+    Record,
+    by_activation,
+    differences,
+    extent,
+    format_mean,
+    group,
+    is_tested_on_all,
+    title,
+)
 from cosnb.experiments.statistics import Comparison, Direction, Verdict, alike, judge, more_runs_alike, t_interval
 
 EXPERIMENTS = registry.tables()  # by network
@@ -20,7 +29,7 @@ ALIKE = 0.05  # of cross-entropy
 def configurations(records: Iterable[Record]) -> list[tuple[dict[str, Any], list[Record]]]:
     """Return (settings, records) a configuration, the nearest to 50,000 images × 200 epochs of CIFAR-10 first."""
     groups = group(records)
-    return sorted(groups, key=lambda item: (not is_cifar(item[0]), -item[0]["train_images"] * item[0]["epochs"]))
+    return sorted(groups, key=lambda item: (is_cifar(item[0]), extent(item[0])), reverse=True)
 
 
 def is_cifar(settings: Mapping[str, Any]) -> bool:
@@ -30,7 +39,7 @@ def is_cifar(settings: Mapping[str, Any]) -> bool:
 
 def is_full(settings: Mapping[str, Any]) -> bool:
     """Say whether a configuration is protocol `paper` at full length, which alone answers P's tables."""
-    return all(settings[key] == value for key, value in FULL.items())
+    return is_tested_on_all(settings) and all(settings[key] == value for key, value in FULL.items())
 
 
 def judge_table(

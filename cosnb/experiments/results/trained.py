@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cosnb.display import Markdown, Table
-from cosnb.experiments.results.summary import Record, by_activation, group, network_title, title
+from cosnb.experiments.results.summary import Record, by_activation, extent, group, network_title, title
 from cosnb.experiments.results.tables import ACTIVATIONS, describe, is_cifar, is_full
 
 EXPERIMENT = "loss-surface"
@@ -15,10 +15,9 @@ Figure = Callable[[Mapping[str, Any]], float]  # of what was measured
 def longest(records: Iterable[Record], network: str = "squeezenet") -> list[Record]:
     """Return a network's measurements after its longest training, CIFAR-10 first, most records of equals; or none."""
 
-    def size(found: list[Record]) -> tuple[bool, int, int]:
+    def size(found: list[Record]) -> tuple[bool, tuple[bool, int], int]:
         config = found[0]["config"]
-        images, epochs = config.get("train_images", 0), config.get("epochs", 0)
-        return "dataset" in config and is_cifar(config), images * epochs, len(found)
+        return "dataset" in config and is_cifar(config), extent(config), len(found)
 
     groups = [found for settings, found in group(records) if settings.get("network", network) == network]
     return max(groups, key=size, default=[])

@@ -67,7 +67,15 @@ def task_of(configs: Iterable[TrainingConfig], data: ImageData, device: str | to
 
 def _kind(config: TrainingConfig) -> TrainingConfig:
     """Return the configuration without what no kernel depends on."""
-    free = {"dataset": "noise", "train_images": config.batch_size, "held_out": 0, "epochs": 1, "lr": 1.0, "gain": 1.0}
+    free = {
+        "dataset": "noise",
+        "train_images": config.batch_size,
+        "held_out": 0,
+        "test_images": 0,
+        "epochs": 1,
+        "lr": 1.0,
+        "gain": 1.0,
+    }
     return replace(config, **free)  # type: ignore[arg-type]
 
 

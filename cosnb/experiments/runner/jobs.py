@@ -30,11 +30,14 @@ def check(configs: Iterable[TrainingConfig], data: ImageData, device: str | torc
     resolve_execution(execution, device)
     seen = set()
     for config in configs:
-        asked = (config.train_images, config.dataset, config.held_out)
-        given = (len(data.train_images), data.name, data.held_out)
+        asked = (config.train_images, config.dataset, config.held_out, config.test_images)
+        given = (len(data.train_images), data.name, data.held_out, data.tested)
         if asked != given:
             said = [
-                f"{n} images of {name}" + (f" with {held} held out" if held else "") for n, name, held in (asked, given)
+                f"{n} images of {name}"
+                + (f" with {held} held out" if held else "")
+                + (f", tested on the first {tested}" if tested else "")
+                for n, name, held, tested in (asked, given)
             ]
             raise CosnbError(f"the configuration asks for {said[0]}, the data given are {said[1]}")
         fitted(data, config.network)

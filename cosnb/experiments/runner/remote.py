@@ -67,7 +67,7 @@ def on_cluster(
         "resume": resume,
         "beside": local or 1,
         "loss_slice": loss_slice,
-        "data": {"name": data.name, "held_out": data.held_out, **images_identity(data)},
+        "data": {"name": data.name, "held_out": data.held_out, "tested": data.tested, **images_identity(data)},
     }
     orders = [
         common | {"number": number, "config": config.as_dict(), "seed": seed, "identity": identity(config)}

@@ -26,7 +26,8 @@ def perform(order: dict[str, Any]) -> list[Record]:
     config, seed, wanted = TrainingConfig(**order["config"]), order["seed"], dict(order["data"])
     if identity(config) != order["identity"]:
         raise CosnbError(f"{platform.node()} has another version of cosnb than this machine: bring both to one commit")
-    images = data.load(wanted.pop("name"), wanted["train_images"], held_out=wanted.pop("held_out"))
+    limits = {"held_out": wanted.pop("held_out"), "test_images": wanted.pop("tested") or None}
+    images = data.load(wanted.pop("name"), wanted["train_images"], **limits)
     if images_identity(images) != wanted:
         raise CosnbError(f"the images of {images.name} on {platform.node()} are not those of this machine")
     return _train(order, config, seed, images)

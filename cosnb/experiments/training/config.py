@@ -15,13 +15,20 @@ from cosnb.symbolic import catalogue
 PRECISIONS = ("float32", "bfloat16")
 # Settings that came after the first records, each with what all had before: left out where they have that, so that old
 # digests hold.
-_LATER: dict[str, Any] = {"depth": 0, "gain": 1.0, "label_smoothing": 0.0, "probes": (), "held_out": 0}
+_LATER: dict[str, Any] = {
+    "depth": 0,
+    "gain": 1.0,
+    "label_smoothing": 0.0,
+    "probes": (),
+    "held_out": 0,
+    "test_images": 0,
+}
 _OF_PROTOCOL = ("epochs", "lr", "flip", "rotation", "batch_size", "label_smoothing")
 PROBES = ("dead_units", "gradient_norms")
 # {setting: (what holds of it, in words)}
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("epochs", "batch_size", "train_images"), (lambda n: n >= 1, "at least 1")),
-    "held_out": (lambda n: n >= 0, "at least 0"),
+    **dict.fromkeys(("held_out", "test_images"), (lambda n: n >= 0, "at least 0")),
     **dict.fromkeys(("lr", "gain"), (lambda x: 0 < x < float("inf"), "a positive number")),
     "flip": (lambda p: 0 <= p <= 1, "a probability from 0 to 1"),
     "rotation": (lambda angle: 0 <= angle <= 180, "an angle from 0 to 180 degrees"),
@@ -40,7 +47,8 @@ class TrainingConfig:
     label_smoothing is the protocol's. precision: "float32", or "bfloat16" for automatic mixed precision. depth: blocks
     of a depth network, 0 for the others. gain: factor on the initial weights of every convolution and linear layer that
     is learnt. probes: see `training.probes`. held_out: how many of the last training images are tested on in
-    place of the test images (see `cosnb.experiments.data.load`).
+    place of the test images. test_images: how many images are tested on, from the first, 0 for all (both: see
+    `cosnb.experiments.data.load`).
     """
 
     activation: str
@@ -59,6 +67,7 @@ class TrainingConfig:
     label_smoothing: float = _BY_PROTOCOL
     probes: tuple[str, ...] = ()
     held_out: int = 0
+    test_images: int = 0
 
     def __post_init__(self) -> None:
         _choice("protocol", self.protocol, tuple(PROTOCOLS))

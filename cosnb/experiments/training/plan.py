@@ -20,6 +20,7 @@ def configuration(
         dataset=images.name,
         train_images=len(images.train_images),
         held_out=images.held_out,
+        test_images=images.tested,
         precision=resolve_precision(precision, device),
         **settings,  # type: ignore[arg-type]
     )
