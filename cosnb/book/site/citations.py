@@ -1,8 +1,8 @@
 """Citations in notebooks: plain links, which any Jupyter shows, that become citations of the bibliography in the site.
 
 In a notebook one reads ([Misra, 2020](https://arxiv.org/abs/1908.08681)), with "; " between several. The text is the
-bibliography's label and the target the entry's own address. What the site alone knows is put in while a page is staged:
-such links become the role `cite`, and a solution in `<details>` the directive `dropdown`.
+bibliography's label and the target the entry's own address. When Sphinx reads a page, such links become the role
+`cite`, and a solution in `<details>` the directive `dropdown`, which no other reader of notebooks knows.
 """
 
 import re

@@ -7,7 +7,6 @@ written into it, so that Sphinx reads only those. Where anything else has change
 import json
 import shutil
 import sys
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import yaml
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from cosnb.book.notebooks import cache, executed_path
-from cosnb.book.site import charts, citations
+from cosnb.book.site import charts
 from cosnb.errors import CosnbError
 from cosnb.experiments.registry import FILE
 
@@ -47,11 +46,10 @@ def prepare(root: Path, stage: Path) -> dict[str, str]:
     if before.get(_ALL_ELSE) != state[_ALL_ELSE]:
         before = {}
         _copy(root, stage)
-    known = citations.sources(root)
     for name in state.keys() - {_ALL_ELSE}:
         if state[name] != before.get(name):
             notebook = json.loads(executed_path(name, "quick", root).read_text(encoding="utf-8"))
-            page = json.dumps(_publish(notebook, known), indent=1)
+            page = json.dumps(_publish(notebook), indent=1)
             (stage / "notebooks" / f"{name}.ipynb").write_text(page, encoding="utf-8")
     return state
 
@@ -91,11 +89,8 @@ def _copy(root: Path, stage: Path) -> None:
     (stage / "notebooks").mkdir()
 
 
-def _publish(notebook: dict, known: Mapping[str, citations.Source]) -> dict:
-    """Strip what differs from run to run: papermill's times, the injected cell's random id, progress bars.
-
-    Markdown gets what the site alone knows, see `citations`.
-    """
+def _publish(notebook: dict) -> dict:
+    """Strip what differs from run to run: papermill's times, the injected cell's random id, progress bars."""
     notebook["metadata"].pop("papermill", None)
     notebook["metadata"].pop(cache.KEY, None)
     notebook["metadata"].get("language_info", {}).pop("version", None)
@@ -105,8 +100,6 @@ def _publish(notebook: dict, known: Mapping[str, citations.Source]) -> dict:
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["id"] = "injected-parameters"
             cell["metadata"]["tags"].append("hide-input")  # it repeats names of the cell above it
-        if cell["cell_type"] == "markdown":
-            cell["source"] = citations.for_site("".join(cell["source"]), known)
         if cell["cell_type"] == "code":
             cell["outputs"] = [output for output in cell["outputs"] if _shows(output)]
             for output in cell["outputs"]:
