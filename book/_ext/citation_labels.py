@@ -8,7 +8,7 @@ from pybtex.plugin import register_plugin
 from pybtex.style.formatting.unsrt import Style
 from pybtex.style.labels import BaseLabelStyle
 
-from cosnb.book.site.citations import labels
+from cosnb.book.site.plain_markdown import labels
 
 
 class AuthorYear(BaseLabelStyle):

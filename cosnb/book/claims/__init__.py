@@ -107,7 +107,7 @@ def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
     for claim, parts in findings.items():
         if claim.startswith(letter):
             anchor = f'<a id="claim-{claim.lower()}"></a>'  # so that other pages can point at the answer
-            pages = ", ".join(f"[{page.replace('-', ' ')}]({page})" for page in PAGES[claim])
+            pages = ", ".join(f"[{page.replace('-', ' ')}]({page}.ipynb)" for page in PAGES[claim])
             answer = badge(overall(parts), label(parts))
             marks = "".join(badge(part.verdict, "") for part in parts)  # one a part, its verdict as a tooltip
             rows.append([anchor + claim, say(claim), answer, marks, ARGUMENTS[claim], pages])

@@ -1,8 +1,9 @@
-"""Citations in notebooks: plain links, which any Jupyter shows, that become citations of the bibliography in the site.
+"""Markdown of notebooks, plain for any Jupyter, as the site has it: links become citations of the bibliography.
 
 In a notebook one reads ([Misra, 2020](https://arxiv.org/abs/1908.08681)), with "; " between several. The text is the
 bibliography's label and the target the entry's own address. When Sphinx reads a page, such links become the role
-`cite`, and a solution in `<details>` the directive `dropdown`, which no other reader of notebooks knows.
+`cite`, a solution in `<details>` the directive `dropdown`, and an anchor the target of an equation, which no other
+reader of notebooks knows.
 """
 
 import re
@@ -17,6 +18,7 @@ from pybtex.database import Entry, Person, parse_file
 
 _LINK = r"\[[^\]]+\]\([^)\s]+\)"
 _CITED = re.compile(rf"\(({_LINK}(?:; {_LINK})*)\)")
+_ANCHOR = re.compile(r'^<a id="(eq-\d+)"></a>$', re.MULTILINE)
 _DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>\n\n(.*?)\n\n</details>", re.DOTALL)
 
 
@@ -58,7 +60,8 @@ def for_site(text: str, known: Mapping[str, Source]) -> str:
             return found[0]
         return "{cite}`" + ",".join(known[name].key for name in names) + "`"
 
-    return _DETAILS.sub(r"````{dropdown} \1\n\2\n````", _CITED.sub(cite, text))
+    text = _ANCHOR.sub(r"(\1)=", _CITED.sub(cite, text))
+    return _DETAILS.sub(r"````{dropdown} \1\n\2\n````", text)
 
 
 def _last(person: Person) -> str:

@@ -3,20 +3,20 @@
 import json
 from typing import Any
 
-from cosnb.book.site import citations
+from cosnb.book.site import plain_markdown
 from cosnb.paths import repository_root
 
 
 def setup(app: Any) -> dict[str, Any]:
     """Register with Sphinx."""
-    known = citations.sources(repository_root())
+    known = plain_markdown.sources(repository_root())
 
     def read(app: Any, name: str, source: list[str]) -> None:
         if name.startswith("notebooks/"):
             notebook = json.loads(source[0])
             for cell in notebook["cells"]:
                 if cell["cell_type"] == "markdown":
-                    cell["source"] = citations.for_site("".join(cell["source"]), known)
+                    cell["source"] = plain_markdown.for_site("".join(cell["source"]), known)
             source[0] = json.dumps(notebook)
 
     app.connect("source-read", read)

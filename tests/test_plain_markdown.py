@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cosnb.book.site.citations import Source, for_site, sources
+from cosnb.book.site.plain_markdown import Source, for_site, sources
 from cosnb.paths import repository_root
 
 ROOT = repository_root()
@@ -25,6 +25,10 @@ def test_details_become_a_dropdown() -> None:
     assert for_site(text, KNOWN) == "Why?\n\n````{dropdown} Solution\nSo:\n\n```python\n1\n```\n````"
 
 
+def test_an_anchor_becomes_a_target() -> None:
+    assert for_site('See <a id="x"></a>\n\n<a id="eq-5"></a>\n$$x$$', KNOWN) == 'See <a id="x"></a>\n\n(eq-5)=\n$$x$$'
+
+
 def test_sources_have_the_labels_and_addresses_of_the_bibliography() -> None:
     known = sources(ROOT)
     assert known["Han and Kang, 2021"] == Source("han2021cos", "https://doi.org/10.14801/jkiit.2021.19.1.1")
@@ -37,7 +41,7 @@ def test_sources_have_the_labels_and_addresses_of_the_bibliography() -> None:
 def test_a_notebook_reads_well_in_jupyter(path: Path) -> None:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    assert re.findall(r"\{[a-z:-]+\}`.*|^[`:]{3,}\{.*", text, re.MULTILINE) == []  # only the site knows these
+    assert re.findall(r"\{[a-z:-]+\}`.*|^[`:]{3,}\{.*|^\(.*\)=$", text, re.MULTILINE) == []  # only the site knows these
     known = sources(ROOT)
     addresses = {source.address for source in known.values()}
     links = re.findall(r"\[([^\]]+)\]\(([^)\s]+)\)", text)
