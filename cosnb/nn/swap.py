@@ -30,15 +30,15 @@ def swap(
     new: str | Activation,
     *,
     learnable: bool = False,
-    **parameters: float | str,
+    **parameters: Any,
 ) -> int:
     """Replace every module of class `old` (or of one of several) inside `model`, in place; return at how many places.
 
-    `new` is a name of the catalogue, a formula as text, each with `parameters`, or an activation. Subclasses of `old`
-    stay. A module that is used in several places, also in a list, tuple, dict or functools.partial that a module holds,
-    is replaced by one module at all of them, so it shares its parameters where they are `learnable`. The new module has
-    the hooks and the mode (training or evaluation) of the old one; its parameters have the dtype and the device of the
-    old one's, else of those around it.
+    `new` is a name of the catalogue, a formula as text, each with `parameters` or `precise=True`, or an activation.
+    Subclasses of `old` stay. A module that is used in several places, also in a list, tuple, dict or
+    functools.partial that a module holds, is replaced by one module at all of them, so it shares its parameters where
+    they are `learnable`. The new module has the hooks and the mode (training or evaluation) of the old one; its
+    parameters have the dtype and the device of the old one's, else of those around it.
 
     What a `forward` calls as a function, like torch.relu, is no module and stays: a warning says where, as far as
     torch.fx can trace the model's modules. Raises CosnbError where `model` holds none, since that is most likely a
