@@ -48,7 +48,9 @@ def test_runs_on_part_of_the_test_images_are_runs_of_their_own(records_folder) -
     assert {asked: record["data"]["test_images"] for asked, record in found.items()} == {30: 30, None: 360}
     assert "Tested on the first 30 test images." in str(provenance([found[30]]))
     assert "Tested on all 360 test images." in str(provenance([found[None]]))
-    with pytest.raises(CosnbError, match="asks for 64 images of digits, the data given are .*, tested on the first 30"):
+    with pytest.raises(
+        CosnbError, match=r"asks for 64 images of digits, the data given are .*, tested on the first 30"
+    ):
         run_missing("own", [other], [1], part.images, "cpu")
 
 

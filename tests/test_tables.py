@@ -65,7 +65,9 @@ def test_whole_curves_are_judged_by_sign():
     assert [c.verdict for c in judged.values()] == ["confirmed", "confirmed"]
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 100}, {"train_images": 5_000}, {"dataset": "digits"}, {"test_images": 500}])
+@pytest.mark.parametrize(
+    "changes", [{"epochs": 100}, {"train_images": 5_000}, {"dataset": "digits"}, {"test_images": 500}]
+)
 def test_only_full_length_answers_p(changes):
     records = full_table("squeezenet", **changes)
     table = PaperTable(records, "squeezenet")

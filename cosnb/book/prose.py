@@ -10,7 +10,8 @@
 - `paper/squeezenet.cos.accuracy`: what the paper reports; `paper/squeezenet.cos-relu.accuracy` its difference;
   `paper/epochs`, `paper/images`; `paper/times`: CoS's time an epoch over ReLU's.
 
-- `formula/cos.lipschitz`: a property of `cosnb.analysis.findings`; of an extremum `formula/cos.minimum` and `.at`.
+- `formula/cos.lipschitz`: a property of `cosnb.analysis.findings`; of an extremum `formula/cos.minimum`, its
+  place `.at`, and `.near`, the place as a decimal.
 
 - `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`: how many claims
   there are; `claims/counts`: how many have each verdict.
@@ -192,7 +193,7 @@ def _property(rest: str, language: str) -> str:
         raise CosnbError(f"{name} has no property {wanted!r}: there are {', '.join(found)}")
     value: Any = found[wanted].value
     if isinstance(value, Extremum):
-        value = value.at if part == "at" else value.value
+        value = {"at": value.at, "near": value.at.evalf()}.get(part, value.value)
     elif part:
         raise CosnbError(f"{name}.{wanted} has no part {part!r}: write formula/{name}.{wanted}")
     return ", ".join(map(_short, value)) if isinstance(value, tuple) else _short(value)

@@ -33,7 +33,7 @@ class Formula(Protocol):
     def derivative(self, n: int = 1) -> sympy.Expr: ...
 
 
-def _curve(
+def sample(
     formula: Formula, derivative: int, interval: tuple[float, float], breaks: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[float, float]]]:
     """Return x, y and the open ends (x, y) of jumps; y is NaN between the two ends of a jump."""
@@ -77,7 +77,7 @@ def _draw(
     look: Look,
 ) -> np.ndarray:
     """Draw one curve and return its y (NaN inside a jump)."""
-    x, y, open_ends = _curve(formula, derivative, interval, breaks)
+    x, y, open_ends = sample(formula, derivative, interval, breaks)
     axes.plot(x, y, color=look.color, linestyle=look.linestyle, label=label)
     for point in open_ends:
         face = look.color if not derivative and _takes(formula, point) else "white"
@@ -165,14 +165,14 @@ def expressions(
         others = looks(list(labelled)[2:])
         first = dict(zip(labelled, (Look(color, "solid"), Look(color, (0, (4, 2)))), strict=False))
         for label, expr in labelled.items():
-            _draw(axes, _Plain(label, x, expr), 0, interval, (), label, (first | others)[label])
+            _draw(axes, Plain(label, x, expr), 0, interval, (), label, (first | others)[label])
         axes.set_xlim(*interval)
         axes.legend(loc="best")
     return figure
 
 
 @dataclass(frozen=True)
-class _Plain:
+class Plain:
     """An expression under a label, as a Formula."""
 
     name: str
