@@ -1,5 +1,6 @@
 """Figures that argue: difference quotients at 0; a linear unit's gradient, and networks with and without a bend."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -51,7 +52,7 @@ def straight(w: np.ndarray, gradients: Line, slope: float, u: np.ndarray, answer
     with style():
         figure = Picture(figsize=(7.5, 3.3))
         left, right = figure.subplots(1, 2)
-        for shade, (example, values) in zip(_GREY, gradients.items(), strict=True):
+        for shade, (example, values) in zip(itertools.cycle(_GREY), gradients.items(), strict=False):
             left.plot(w, values, color=shade, linestyle="-", label=example)
         left.axhline(slope, color=LOOKS["cos"].color, linestyle=(0, (4, 2)), label="slope of the activation")
         left.set(xlabel="weight w", ylabel="∂L/∂w", title="one linear unit")

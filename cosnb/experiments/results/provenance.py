@@ -36,8 +36,23 @@ VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group 
 
 
 def provenance(*groups: Sequence[Record]) -> Markdown:
-    """Return what a table or figure must say of its records: a paragraph for each part of a group by `split`."""
-    return Markdown("\n\n".join(_sentences(part) for records in groups for part in split(records)))
+    """Return what a table or figure must say of its records: a line for all, and folded a paragraph for each part.
+
+    The line has the number of runs, the days, whether code has changed since, and links to the records; a part, by
+    `split`, its settings, seeds, device and commit.
+    """
+    parts = [part for records in groups for part in split(records)]
+    if not parts:
+        return Markdown("")
+    records = [record for part in parts for record in part]
+    noun = "measurement" if all("measured" in record for record in records) else "run"
+    experiments = dict.fromkeys(record.get("experiment", "") for record in records)
+    links = list(filter(None, map(address, experiments)))
+    line = f"*{_count(len(records), noun)}, recorded {days(records)}.*{_age(records)}"
+    line += f" {', '.join(f'[Records]({link})' for link in links)}." if links else ""
+    folded = "\n\n".join(map(_sentences, parts))
+    head = '<details class="provenance"><summary>Settings, seeds, device and commit</summary>'
+    return Markdown(f"{line}\n\n{head}\n\n{folded}\n\n</details>")
 
 
 def split(records: Iterable[Record]) -> list[list[Record]]:
@@ -188,11 +203,13 @@ def _sentences(records: Sequence[Record]) -> str:
     commit = commits(records)
     at = f" at commit {commit}" if any(r.get("commit") for r in records) else f", commit {commit}"
     shown.append(f"Device: {devices(records)}. Recorded {days(records)}{at}.")
+    return f"*{' '.join(shown)}*"
+
+
+def _age(records: Sequence[Record]) -> str:
     older, n = sum(map(is_older, records)), len(records)
     who = f"{older} of {n} were" if older < n else "All were" if n > 1 else "It was"
-    age = f" **{who} recorded with code that has changed since.**" if older else ""
-    link = address(first.get("experiment", ""))
-    return f"*{' '.join(shown)}*{age}" + (f" [Records]({link})." if link else "")
+    return f" **{who} recorded with code that has changed since.**" if older else ""
 
 
 def _share(part: int, whole: int) -> str:
