@@ -16,10 +16,11 @@ _GREY = ("0.1", "0.45", "0.65")
 
 
 def quotients(activations: Sequence[Formula], taken: Mapping[str, float], reach: float = 2.0) -> Figure:
-    """Return the figure of (f(h) − f(0)) / h for h from −`reach` to `reach`, whose limit at h = 0 is the slope there.
+    """Return the figure of (f(h) − f(0)) / h for h from −reach to reach; its limit for h → 0 is the slope at 0.
 
-    A filled circle marks a slope at 0, two open ones the limits from the left and the right where they differ. `taken`
-    {activation: slope} are what programs take where there is none, framed. CosnbError where one has a slope after all.
+    A filled circle is that slope. Where the limits from the left and from the right differ, both are open circles, and
+    a frame marks the value that programs take, `taken` {activation: value}. Raises CosnbError where one of these has a
+    slope at 0.
     """
     with style():
         figure, axes = new_axes("h", "(f(h) − f(0)) / h", zero_lines=True)
@@ -44,10 +45,11 @@ def quotients(activations: Sequence[Formula], taken: Mapping[str, float], reach:
 
 
 def straight(w: np.ndarray, gradients: Line, slope: float, u: np.ndarray, answers: Line) -> Figure:
-    """Return a linear unit's gradient over its weight, and beside it what networks of equal weights answer.
+    """Return a linear unit's gradient over its weight and, beside it, the output of networks with equal weights.
 
-    gradients: {example: ∂L/∂w at each weight of `w`}, drawn with the unit's constant `slope`. answers: {activation:
-    output at each input of `u`}; a name that is no activation's, as of a network without one, is a wide grey line.
+    `gradients`: {example: ∂L/∂w at each weight in `w`}, beside the constant `slope` of the activation. `answers`:
+    {activation: output at each input in `u`}; a name that is no activation's, for the network without one, is a wide
+    grey line.
     """
     with style():
         figure = Picture(figsize=(7.5, 3.3))

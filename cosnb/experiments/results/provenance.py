@@ -36,10 +36,10 @@ VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group 
 
 
 def provenance(*groups: Sequence[Record]) -> Markdown:
-    """Return what a table or figure must say of its records: a line for all, and folded a paragraph for each part.
+    """Return the origin of a table's or figure's records: a line for all, and folded a paragraph for each part.
 
-    The line has the number of runs, the days, whether code has changed since, and links to the records; a part, by
-    `split`, its settings, seeds, device and commit.
+    The line has the number of runs, the days, whether code has changed since, and links to the records. A part, made by
+    `split`, has its settings, seeds, device and commit.
     """
     parts = [part for records in groups for part in split(records)]
     if not parts:
@@ -65,7 +65,7 @@ def split(records: Iterable[Record]) -> list[list[Record]]:
 
 
 def table(evidence: Mapping[str, Sequence[Record]], link: Callable[[str], str] = str) -> Table:
-    """Return all that records say of their origin, a row a group of `split`; `link` writes an experiment's name."""
+    """Return the origin of all records, a row for each group of `split`; `link` links an experiment's name."""
     rows = []
     for experiment, records in evidence.items():
         for group in split(records):
