@@ -1,4 +1,4 @@
-"""The command `cosnb`: runs notebooks, builds the book, inspects data and records, measures and exports activations."""
+"""The command `cosnb`: runs notebooks, builds the book, inspects data and records, and exports activations."""
 
 import argparse
 import os
