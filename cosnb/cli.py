@@ -11,7 +11,7 @@ from cosnb.errors import CosnbError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 a notebook failed, 2 an error that the user can correct."""
+    """Run the command line and return its exit code: 0 done, 1 a notebook failed, 2 an error of the user."""
     try:
         options = _parser().parse_args(arguments)
         code: int = options.command(options)
