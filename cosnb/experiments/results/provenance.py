@@ -46,10 +46,13 @@ def provenance(*groups: Sequence[Record]) -> Markdown:
         return Markdown("")
     records = [record for part in parts for record in part]
     noun = "measurement" if all("measured" in record for record in records) else "run"
-    experiments = dict.fromkeys(record.get("experiment", "") for record in records)
-    links = list(filter(None, map(address, experiments)))
+    names = sorted({record.get("experiment", "") for record in records})
+    links = [(name, link) for name in names if (link := address(name))]
     line = f"*{_count(len(records), noun)}, recorded {days(records)}.*{_age(records)}"
-    line += f" {', '.join(f'[Records]({link})' for link in links)}." if links else ""
+    if len(links) == 1:
+        line += f" [Records]({links[0][1]})."
+    elif links:
+        line += f" Records: {', '.join(f'[{name}]({link})' for name, link in links)}."
     folded = "\n\n".join(map(_sentences, parts))
     head = '<details class="provenance"><summary>Settings, seeds, device and commit</summary>'
     return Markdown(f"{line}\n\n{head}\n\n{folded}\n\n</details>")
