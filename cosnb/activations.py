@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
 
+from cosnb.codegen.program import Program
 from cosnb.errors import CosnbError
 from cosnb.function import Function, exact, read
 from cosnb.kernels import operators
@@ -38,9 +39,10 @@ class Activation(Function):
     input's dtype; such a graph needs no cosnb and can be differentiated once.
     """
 
-    def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> None:
+    def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr], precise: bool = False) -> None:
         super().__init__(formula, parameters)
-        self._key = (formula.name, formula.title, formula.expr, frozenset(parameters.items()))
+        self.precise = precise
+        self._key = (formula.name, formula.title, formula.expr, frozenset(parameters.items()), precise)
         self._kernels: dict[int, operators.Kernel] = {}
         self._orders = Orders(self.kernel)
         self.traced: AutogradFunction | None = None  # these two are made when torch.compile or torch.export ask
@@ -50,7 +52,7 @@ class Activation(Function):
 
     def __repr__(self) -> str:
         values = "".join(f", {symbol}={value}" for symbol, value in self.parameters.items())
-        return f"activation({self.name!r}{values})"
+        return f"activation({self.name!r}{values}{', precise=True' * self.precise})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Activation) and self._key == other._key
@@ -58,10 +60,10 @@ class Activation(Function):
     def __hash__(self) -> int:
         return hash(self._key)
 
-    def __reduce__(self) -> tuple[Callable[..., "Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Expr]]]:
+    def __reduce__(self) -> tuple[Callable[..., "Activation"], tuple[Formula, dict[sympy.Symbol, sympy.Expr], bool]]:
         # Kernels are no importable names, so another process makes its own. What is read ten times is one, for
         # torch.compile asks whether an activation is the very object that it has compiled.
-        return _made, (self.formula, self.parameters)
+        return _made, (self.formula, self.parameters, self.precise)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Activation":
         return self  # it never changes, so copies of a network share what has been compiled
@@ -90,12 +92,18 @@ class Activation(Function):
         if getattr(input, "dtype", None) not in FORMATS:
             raise CosnbError(f"{self.name} expects {refusal(input)}")
 
-    def _spelling(self) -> tuple[str, dict[str, str]]:
-        """Return what `activation` makes this of: a name or a text, and values of parameters."""
+    def program(self, order: int = 0, product: bool = False) -> Program:
+        """Return the intermediate form of the `order`-th derivative, or of dy times it: operations, counts, note."""
+        found = super().program(order, product)
+        return found.precise() if self.precise else found
+
+    def _spelling(self) -> tuple[str, dict[str, Any]]:
+        """Return what `activation` makes this of: a name or a text, and what goes with it."""
+        precise: dict[str, Any] = {"precise": True} if self.precise else {}
         if catalogue.CATALOGUE.get(self.name) == self.formula or self.formula.source == parsing.TYPED:
             text = self.name if self.name in catalogue.CATALOGUE else self.formula.title
-            return text, {symbol.name: str(value) for symbol, value in self.parameters.items()}
-        return formula_text(self.expr), {}
+            return text, {symbol.name: str(value) for symbol, value in self.parameters.items()} | precise
+        return formula_text(self.expr), precise
 
     def elementwise(self, order: int = 0) -> Callable[[Tensor], Tensor]:
         """Return the `order`-th derivative as a function of a tensor, in PyTorch operations and outside autograd."""
@@ -104,7 +112,8 @@ class Activation(Function):
     def kernel(self, order: int = 0) -> operators.Kernel:
         """Return the compiled `order`-th derivative, with `dy` times the next one; it is compiled at the first call."""
         if order not in self._kernels:
-            key = hashlib.sha256(sympy.srepr(self.expr).encode()).hexdigest()[:16]
+            told = sympy.srepr(self.expr) + " precise" * self.precise
+            key = hashlib.sha256(told.encode()).hexdigest()[:16]
             name = f"{self.name}_{key}_{order}"
             self._kernels[order] = operators.register(
                 name, lambda: self.program(order), lambda: self.program(order + 1, product=True)
@@ -200,24 +209,28 @@ def _prepare(act: Activation, learnable: bool = False) -> bool:
 
 # Inside a compiled function Dynamo would trace the parser, and fail somewhere in it.
 @untraced("make the activation outside of the compiled function, which may call it")
-def activation(formula: str, /, **parameters: float | str) -> Activation:
+def activation(formula: str, /, *, precise: bool = False, **parameters: Any) -> Activation:
     """Return an activation by its name in the catalogue, or by its formula as text; "exp" is "exp(x)".
 
     `activation("cos", a=5, c="1/2")` and `activation("x*sigmoid(x) + (sigmoid(a*x) - c)**2", a=5, c=0.5)` are the same
-    function. Parameters take the exact values of the decimals or fractions as written. Raises CosnbError for an unknown
-    name or parameter, for text that is not a formula, and for a value that is not a finite number.
+    function. Parameters take the exact values of the decimals or fractions, numbers or text, as written. `precise`:
+    where terms cancel, float32 code of the C compiler computes in double, for an error of 0.5 ulp in up to four times
+    the time. Raises CosnbError for an unknown name or parameter, for text that is not a formula, and for a value that
+    is not a finite number.
     """
     if not isinstance(formula, str):
         raise CosnbError(f"an activation is given by its name or its formula as text, got {type(formula).__name__}")
-    return _read(formula, tuple(exact(parameters).items()))
+    if not isinstance(precise, bool):
+        raise CosnbError(f"precise is True or False, and no formula's parameter has that name; got {precise!r}")
+    return _read(formula, tuple(exact(parameters).items()), precise)
 
 
-def apply(input: Tensor, formula: str, /, **parameters: float | str) -> Tensor:
+def apply(input: Tensor, formula: str, /, **parameters: Any) -> Tensor:
     """Return `activation(formula, **parameters)(input)`: what a graph of torch.fx calls."""
     return activation(formula, **parameters)(input)
 
 
-def apply_learnable(input: Tensor, formula: str | Activation, /, *values: Tensor, **parameters: str) -> Tensor:
+def apply_learnable(input: Tensor, formula: str | Activation, /, *values: Tensor, **parameters: Any) -> Tensor:
     """Return the formula with `values` for its parameters, in their order: what a graph of torch.fx calls."""
     act = formula if isinstance(formula, Activation) else activation(formula, **parameters)
     if isinstance(input, Proxy):
@@ -227,15 +240,15 @@ def apply_learnable(input: Tensor, formula: str | Activation, /, *values: Tensor
 
 
 @lru_cache(maxsize=256)
-def _read(text: str, values: tuple[tuple[str, sympy.Rational], ...]) -> Activation:
-    return _made(*read(text, dict(values)))
+def _read(text: str, values: tuple[tuple[str, sympy.Rational], ...], precise: bool) -> Activation:
+    return _made(*read(text, dict(values)), precise)
 
 
 # An activation lives as long as someone holds it or the caches above do.
 _MADE: WeakValueDictionary[tuple[Any, ...], Activation] = WeakValueDictionary()
 
 
-def _made(formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr]) -> Activation:
+def _made(formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr], precise: bool = False) -> Activation:
     """Return the one activation of a formula and values of its parameters."""
-    made = Activation(formula, parameters)
+    made = Activation(formula, parameters, precise)
     return _MADE.setdefault(made._key, made)

@@ -1,27 +1,22 @@
 """Labels of the bibliography as citations in the text have them: "Han and Kang, 2021"."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pybtex.database import Entry, Person
+from pybtex.database import Entry
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.unsrt import Style
 from pybtex.style.labels import BaseLabelStyle
 
+from cosnb.book.site.plain_markdown import labels
+
 
 class AuthorYear(BaseLabelStyle):
-    """Last names of one or two authors, "et al." after the first of more, and the year."""
+    """Last names and the year."""
 
     def format_labels(self, entries: Sequence[Entry]) -> Iterator[str]:
-        """Return the label of each entry; of equal ones the second gets a b, and so on."""
-        seen: Counter[str] = Counter()
-        for entry in entries:
-            names = [_last(person) for person in entry.persons.get("author") or entry.persons.get("editor") or []]
-            shown = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
-            label = f"{shown}, {entry.fields['year']}"
-            yield label + (chr(ord("a") + seen[label]) if seen[label] else "")
-            seen[label] += 1
+        """Return the label of each entry."""
+        return labels(entries)
 
 
 class Labelled(Style):
@@ -29,10 +24,6 @@ class Labelled(Style):
 
     default_sorting_style = "author_year_title"
     default_label_style = "cosnb_author_year"
-
-
-def _last(person: Person) -> str:
-    return " ".join(str(name) for name in [*person.rich_prelast_names, *person.rich_last_names])
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -101,6 +101,12 @@ def lost_digits(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> int:
     return lost
 
 
+def largest_term(expr: sympy.Expr, x: sympy.Symbol, points: numpy.ndarray) -> numpy.ndarray:
+    """Return the size of the largest term of a sum at float64 numbers."""
+    terms = [_float64(term, x)(points) for term in expr.as_ordered_terms()]
+    return numpy.max([numpy.abs(numpy.broadcast_to(term, points.shape)) for term in terms], axis=0)
+
+
 def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, float]:
     """Return the largest errors of a float32 evaluation by NumPy for 2⁻²⁰ ≤ |x| ≤ 16, against float64.
 
@@ -111,16 +117,14 @@ def errors(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> tuple[float, 
     points = numpy.concatenate([-half, half]).astype(numpy.float32)
     exact = trial(program, numpy.float64)(points)
     with numpy.errstate(all="ignore"):  # f or a term may underflow or overflow: sigmoid(50*x), tanh(1e30*x)
-        terms = [_float64(term, x)(points.astype(float)) for term in expr.as_ordered_terms()]
-        reference = numpy.abs(exact)
-        largest = numpy.max([numpy.abs(numpy.broadcast_to(term, points.shape)) for term in terms], axis=0)
+        reference, largest = numpy.abs(exact), largest_term(expr, x, points.astype(float))
         error = numpy.abs(trial(program, numpy.float32)(points) - exact)
         by_class = numpy.where(reference >= largest / 64, reference, largest)
-        first, second = (_in_ulp(error, size) for size in (by_class, numpy.maximum(reference, largest)))
+        first, second = (in_ulp(error, size) for size in (by_class, numpy.maximum(reference, largest)))
     return first, second
 
 
-def _in_ulp(error: numpy.ndarray, size: numpy.ndarray) -> float:
+def in_ulp(error: numpy.ndarray, size: numpy.ndarray) -> float:
     """Return the largest error in ulp of numbers of the given sizes, at least those of subnormal floats."""
     unit = numpy.exp2(numpy.floor(numpy.log2(numpy.maximum(size, _TINIEST))) - 23)
     ratio = error / unit

@@ -13,8 +13,9 @@ from cosnb.codegen.guards import TYPES, lost_digits, lost_values, missed, repair
 from cosnb.codegen.open_points import add_points
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import is_odd, lower_form
+from cosnb.codegen.roots import LOST, single
 from cosnb.codegen.tree import Tree
-from cosnb.symbolic.normal_form import normal_form
+from cosnb.symbolic.normal_form import NormalForm, normal_form
 from cosnb.symbolic.rewrites import rewritten
 from cosnb.symbolic.stable import stable
 
@@ -33,15 +34,21 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
         return lower(expr, x).times("dy")
     form = normal_form(expr, x)
     if form is not None:
-        plain = _with_zero(lower_form(form, expr, x), expr, x)
-        signed = with_odd_zeros(plain)
-        if signed is plain or not is_odd(form):
-            return signed
-        odd = _with_zero(lower_form(form, expr, x, odd=True), expr, x)  # a selection less
-        return odd if with_odd_zeros(odd) is odd else signed
+        found = _of_form(form, expr, x)
+        found.single = single(found, expr, x) if found.error > LOST else None
+        return found
     program = Program(note=FALLBACK)
     program.result = _fallback(program, expr, x)
     return with_odd_zeros(program)
+
+
+def _of_form(form: NormalForm, expr: sympy.Expr, x: sympy.Symbol) -> Program:
+    plain = _with_zero(lower_form(form, expr, x), expr, x)
+    signed = with_odd_zeros(plain)
+    if signed is plain or not is_odd(form):
+        return signed
+    odd = _with_zero(lower_form(form, expr, x, odd=True), expr, x)  # a selection less
+    return odd if with_odd_zeros(odd) is odd else signed
 
 
 def _with_zero(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Program:

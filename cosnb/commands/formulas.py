@@ -81,7 +81,8 @@ def _export(options: argparse.Namespace) -> int:
     from cosnb.book.parameters import parse_values
     from cosnb.export import export
 
-    act = activation(options.formula, **parse_values(options.parameter))
+    values: dict[str, Any] = dict(parse_values(options.parameter))
+    act = activation(options.formula, **values)
     for path in export(act, Path(options.output), options.name, options.force):
         print(path)
     return 0

@@ -30,15 +30,15 @@ def swap(
     new: str | Activation,
     *,
     learnable: bool = False,
-    **parameters: float | str,
+    **parameters: Any,
 ) -> int:
     """Replace every module of class `old` (or of one of several) in `model`, in place; return at how many places.
 
-    `new` is a name in the catalogue or a formula as text, either with `parameters`, or an activation. Subclasses of
-    `old` are left. A module that is used in several places, also in a list, tuple, dict or functools.partial that a
-    module holds, is replaced by one module in all of them, whose learnable parameters they share. The new module keeps
-    the hooks and the mode (training or evaluation) of the old one; its parameters have the dtype and the device of the
-    old one's, or else of those around it.
+    `new` is a name in the catalogue or a formula as text, either with `parameters` or `precise=True`, or an activation.
+    Subclasses of `old` are left. A module that is used in several places, also in a list, tuple, dict or
+    functools.partial that a module holds, is replaced by one module in all of them, whose learnable parameters they
+    share. The new module keeps the hooks and the mode (training or evaluation) of the old one; its parameters have the
+    dtype and the device of the old one's, or else of those around it.
 
     A function called in `forward`, such as torch.relu, is not a module and is left: a warning names the place, as far
     as torch.fx can trace the model's modules. Raises CosnbError where `model` holds no such module, which is most

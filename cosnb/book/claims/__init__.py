@@ -3,6 +3,7 @@
 One function a claim, `p0(evidence)` to `b11(evidence)`, returns its parts; `evidence` is {experiment: its records}.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -94,8 +95,10 @@ def say(claim: str) -> str:
 
 
 def tiles(findings: Mapping[str, Sequence[Finding]]) -> Markdown:
-    """Return every claim's topic and label in three columns; see `overview.tiles`."""
-    return overview.tiles(findings, say)
+    """Return how many claims have each label, and every claim's topic and label in columns; see `overview.tiles`."""
+    counts = Counter(map(label, findings.values())).most_common()
+    said = f"{len(findings)} claims: {'; '.join(f'{number} {word}' for word, number in counts)}."
+    return Markdown(f"{said}\n\n{overview.tiles(findings, say)}")
 
 
 def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
@@ -107,7 +110,7 @@ def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
     for claim, parts in findings.items():
         if claim.startswith(letter):
             anchor = f'<a id="claim-{claim.lower()}"></a>'  # so that other pages can point at the answer
-            pages = ", ".join(f"[{page.replace('-', ' ')}]({page})" for page in PAGES[claim])
+            pages = ", ".join(f"[{page.replace('-', ' ')}]({page}.ipynb)" for page in PAGES[claim])
             answer = badge(overall(parts), label(parts))
             marks = "".join(badge(part.verdict, "") for part in parts)  # one a part, its verdict as a tooltip
             rows.append([anchor + claim, say(claim), answer, marks, ARGUMENTS[claim], pages])

@@ -23,7 +23,7 @@ NOTEBOOK = "your-own-activation"
 
 
 def report(
-    formula: str, values: Mapping[str, str], output: Path | None = None, settings: Mapping[str, Any] | None = None
+    formula: str, values: Mapping[str, Any], output: Path | None = None, settings: Mapping[str, Any] | None = None
 ) -> Path:
     """Write the report on an activation (a catalogue's name or formula text) as one HTML file and return its path.
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from cosnb.book.claims import experiments, label
 from cosnb.display import Markdown, Table
-from cosnb.experiments import Experiment
+from cosnb.experiments import Experiment, results
 from cosnb.experiments.diagnostics import landscape
 from cosnb.experiments.results import measurements
 from cosnb.experiments.results.summary import Record, format_mean, title
 from cosnb.experiments.results.tables import ACTIVATIONS
 from cosnb.experiments.statistics import Comparison, Interval, t_interval
 
+EXPERIMENT = "figure-16-landscape"
 JUDGED = ("mean_turn", "largest_turn", "kinks")
 _WORDS = {
     "mean_turn": "mean change of direction (°)",
@@ -27,6 +28,18 @@ Views = Mapping[str, landscape.View]  # by activation
 def views(seed: int, points: int) -> dict[str, landscape.View]:
     """Return each activation's output and slopes of one random network on a grid of `points` a side."""
     return {name: landscape.look(name, seed, points) for name in ACTIVATIONS}
+
+
+def opening() -> Markdown:
+    """Return how far the gradient changes between neighbouring points, by the records of this page."""
+    records = measurements.largest(results.read(EXPERIMENT))
+    if not records:
+        return Markdown("No network is recorded yet; the cells below measure some.")
+    relu, swish, cos = (_three_digits(_intervals(records, "kinks")[name]) for name in ("relu", "swish", "cos"))
+    return Markdown(
+        f"Between neighbouring points of a grid the gradient changes by up to {relu} of its largest size with ReLU, "
+        f"{swish} with Swish and {cos} with CoS (means over random networks)."
+    )
 
 
 def fineness_table(coarse: Views, fine: Views, points: int) -> Table:
@@ -81,7 +94,7 @@ def judged_table(records: Sequence[Record], moving: bool = False) -> Table:
 
 def conclusion(records: Sequence[Record]) -> Markdown:
     """Return the verdict on P18 and on its parts."""
-    parts = experiments.p18({"figure-16-landscape": records})
+    parts = experiments.p18({EXPERIMENT: records})
     lines = [f"{part.part}: {part.verdict}" for part in parts]
     return Markdown(f"**P18: {label(parts)}** ({'; '.join(lines)}).")
 

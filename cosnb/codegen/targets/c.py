@@ -15,11 +15,11 @@ from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, SEL
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import COMPARISONS, Program, Step
 from cosnb.codegen.ranges import unlimited
+from cosnb.codegen.roots import LOST
 from cosnb.host import numpy
 
 _SUFFIX = {"float": "f", "double": ""}
 _BITS = {"float": "uint32_t", "double": "uint64_t"}
-_ENOUGH = 8.0  # ulp by NumPy, which rounds each product: about 4 in C
 _AFFORDABLE = (12, 18)  # multiplications and additions in double, forward and backward
 
 
@@ -69,12 +69,15 @@ def literal(value: sympy.Expr, dtype: str) -> str:
 def computes_in_double(program: Program, format: str) -> bool:
     """Say whether the function for "f32" or "f16" computes in double: where terms cancel, float has too few digits.
 
-    For float16 always, so that its result is the nearest there is; for float32 where that takes at most 3 × the time of
-    PyTorch's SiLU (measured on one core: Swish′ 2.4, Mish′ 3.0; not CoS 3.1, CoS′ 3.6).
+    For float16 always, so that its result is the nearest there is; for float32 where that is asked for, or where no
+    polynomial next to a root keeps the digits (see `roots`) and that takes at most 3 × the time of PyTorch's SiLU
+    (measured on one core: not CoS 3.1, CoS′ 3.6).
     """
-    if format not in ("f32", "f16") or program.error <= _ENOUGH:
+    if format not in ("f32", "f16") or program.error <= LOST:
         return False
     counts = program.operations()
+    if format == "f32" and (program.single is not None or program.in_double):
+        return program.in_double
     limit = _AFFORDABLE["dy" in program.inputs()]
     return format == "f16" or counts["multiplications"] + counts["additions"] <= limit
 
@@ -104,6 +107,10 @@ def reaches_far(program: Program) -> bool:
     return bool(unlimited(program))
 
 
+def _of_type(program: Program, dtype: str) -> Program:
+    return program.single or program if dtype == "float" else program
+
+
 def _with_signs(program: Program) -> Program:
     """Return the program with "signed", two operations on bits, for each choice of −a where x has a sign and else a."""
     steps = list(program.steps)
@@ -116,7 +123,7 @@ def _with_signs(program: Program) -> Program:
 
 
 def _function(program: Program, name: str, dtype: str, returned: str, target: Target) -> str:
-    program = _with_signs(program)
+    program = _with_signs(_of_type(program, dtype))
     lines, result = assignments(program, target)
     inputs = ["dy", "x"] if "dy" in program.inputs() else ["x"]
     used = {program.steps[index].name for index in program.live()}
@@ -128,7 +135,8 @@ def _function(program: Program, name: str, dtype: str, returned: str, target: Ta
 
 def helpers(programs: Sequence[Program], dtype: str) -> str:
     """Return the definitions of all functions that the programs call."""
-    ops = {program.steps[index].op for program in map(_with_signs, programs) for index in program.live()}
+    of_type = [_of_type(program, dtype) for program in programs]
+    ops = {program.steps[index].op for program in map(_with_signs, of_type) for index in program.live()}
     ops |= {"mask"} if ops & COMPARISONS.keys() else set()
     ops |= {"choose"} if "where" in ops else set()
     ops |= {DEFINED_BY[op] for op in ops & DEFINED_BY.keys()}

@@ -88,7 +88,7 @@ def opening(found: Nearest, figure: str) -> Markdown:
     network, records = most(found)
     one, lead = draw(records, claimed(network, "cos", "relu"), figure=figure), claimed(network, "cos", "relu")
     if one.order is None or one.gap is None:
-        return Markdown("No runs to draw from are here yet: train those of [Tables 1 to 3](tables) first.")
+        return Markdown("No runs to draw from are here yet: train those of [Tables 1 to 3](tables.ipynb) first.")
     images, epochs = _size(found[network][0])
     short = "" if (images, epochs) == (FULL["train_images"], FULL["epochs"]) else " Runs so short show how a lottery "
     short += "works, not what the paper's would give." if short else ""

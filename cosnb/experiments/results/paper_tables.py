@@ -91,6 +91,7 @@ class PaperTables:
                 (apart if groups else even).append(f"{groups} in {where}" if groups else where)
         short = [*apart, *([f"in {' and '.join(even)} no group of activations is clearly ahead"] if even else [])]
         if short:
+            full = full or ["None of the three has been run again at its full length yet."]
             full.append(
                 f"In the shorter runs recorded so far, {'; '.join(short)}. Short runs show how the activations "
                 "differ early in training; they decide nothing about the paper's tables."
