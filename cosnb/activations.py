@@ -29,14 +29,14 @@ PREPARES = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 
 
 
 class Activation(Function):
-    """An elementwise activation function made from a formula.
+    """An elementwise activation function, made from a formula.
 
-    `expr` is a SymPy expression in the real symbol `x`, parameters filled in. Calling the object applies it to a
-    floating-point tensor of any shape, dtype and device and returns one like it; only the input is kept for backward.
-    Activations of one formula with the same parameters are equal.
+    `expr` is a SymPy expression in the real symbol `x`, with the parameters filled in. The object is called with a
+    floating-point tensor of any shape, dtype and device and returns a tensor like it. For the backward pass only the
+    input is kept. Activations of one formula with equal parameters are equal.
 
-    torch.fx takes it for one operation. torch.jit.trace and torch.onnx.export record PyTorch's operations, for the
-    input's dtype: such a graph needs no cosnb, and is differentiated once.
+    torch.fx treats it as one operation. torch.jit.trace and torch.onnx.export record PyTorch's own operations for the
+    input's dtype; such a graph needs no cosnb and can be differentiated once.
     """
 
     def __init__(self, formula: Formula, parameters: dict[sympy.Symbol, sympy.Expr], precise: bool = False) -> None:
@@ -69,7 +69,7 @@ class Activation(Function):
         return self  # it never changes, so copies of a network share what has been compiled
 
     def __call__(self, input: Tensor) -> Tensor:
-        """Apply the activation to `input`: same shape, strides kept where PyTorch keeps them, same dtype and device."""
+        """Return f(`input`): its shape, dtype and device, and its strides where PyTorch keeps them."""
         if isinstance(input, Proxy):
             text, values = self._spelling()
             return input.tracer.create_proxy("call_function", apply, (input, text), values)
@@ -88,7 +88,7 @@ class Activation(Function):
         return self._orders.value(0).apply(input)
 
     def check(self, input: Tensor) -> None:
-        """Raise CosnbError for what is no tensor of float64, float32, float16 or bfloat16."""
+        """Raise CosnbError unless `input` is a tensor of float64, float32, float16 or bfloat16."""
         if getattr(input, "dtype", None) not in FORMATS:
             raise CosnbError(f"{self.name} expects {refusal(input)}")
 
@@ -106,11 +106,11 @@ class Activation(Function):
         return formula_text(self.expr), precise
 
     def elementwise(self, order: int = 0) -> Callable[[Tensor], Tensor]:
-        """Return the `order`-th derivative as a plain function of a tensor in PyTorch operations, outside autograd."""
+        """Return the `order`-th derivative as a function of a tensor, in PyTorch operations and outside autograd."""
         return self.kernel(order).forward_operations
 
     def kernel(self, order: int = 0) -> operators.Kernel:
-        """Return the compiled code of the `order`-th derivative and of dy times the next, made when first called."""
+        """Return the compiled `order`-th derivative, with `dy` times the next one; it is compiled at the first call."""
         if order not in self._kernels:
             told = sympy.srepr(self.expr) + " precise" * self.precise
             key = hashlib.sha256(told.encode()).hexdigest()[:16]
@@ -122,13 +122,13 @@ class Activation(Function):
 
     @cached_property
     def open_function(self) -> OpenFunction:
-        """Return the formula as a function of x and of its parameters, for parameters that learn."""
+        """Return the formula as a function of `x` and of its parameters, for parameters that are learnt."""
         return OpenFunction(self.formula.expr, self.x, tuple(self.parameters))
 
     def module(self, learnable: bool = False) -> "ActivationModule | LearnableModule":
-        """Return an `nn.Module` that applies this activation; with `learnable` one whose parameters learn.
+        """Return an nn.Module that applies this activation; with `learnable`, one whose parameters are learnt.
 
-        Each learnable module has parameters of its own, which begin at this activation's values.
+        Each learnable module has its own parameters, which start from this activation's values.
         """
         return LearnableModule(self) if learnable else ActivationModule(self)
 
@@ -151,13 +151,15 @@ class ActivationModule(nn.Module):
 
 
 class LearnableModule(nn.Module):
-    """A module that applies an activation whose parameters learn, beginning at the values that it was made with.
+    """A module that applies an activation whose parameters are learnt, starting from the activation's values.
 
-    Each parameter is a float32 `nn.Parameter` without dimensions, named as in the formula, with an underscore after it
-    where `nn.Module` has the name already. It takes the fallback (PyTorch operations, several times slower in eager
-    mode than the activation itself, which is compiled for its numbers; under torch.compile it is fused as well).
-    A parameter in a condition alone (`theta` of threshold) gets the gradient 0 and never moves. At ±inf gradients may
-    be NaN, as in PyTorch's own functions. Raises CosnbError for an activation without parameters.
+    Each parameter is a float32 nn.Parameter without dimensions. It has the name of the formula's parameter, followed by
+    an underscore where nn.Module has an attribute of that name. The module computes by PyTorch operations. In eager
+    mode they are several times slower than the activation itself, which is compiled for fixed values; under
+    torch.compile they are fused as well.
+
+    A parameter that occurs only in a condition (theta of threshold) gets the gradient 0 and is never changed. At ±inf
+    gradients may be NaN, as in PyTorch's own functions. Raises CosnbError for an activation without parameters.
     """
 
     def __init__(self, activation: Activation) -> None:
@@ -211,10 +213,10 @@ def activation(formula: str, /, *, precise: bool = False, **parameters: Any) -> 
     """Return an activation by its name in the catalogue, or by its formula as text; "exp" is "exp(x)".
 
     `activation("cos", a=5, c="1/2")` and `activation("x*sigmoid(x) + (sigmoid(a*x) - c)**2", a=5, c=0.5)` are the same
-    function. Parameter values, numbers or text, are taken as the exact decimals or fractions that they are written as.
-    precise: where terms cancel, float32 code of the C compiler computes in double, for an error of 0.5 ulp in up to
-    four times the time. Raises CosnbError for an unknown name or parameter, a text that is no formula, and a value that
-    is no finite number.
+    function. Parameters take the exact values of the decimals or fractions, numbers or text, as written. `precise`:
+    where terms cancel, float32 code of the C compiler computes in double, for an error of 0.5 ulp in up to four times
+    the time. Raises CosnbError for an unknown name or parameter, for text that is not a formula, and for a value that
+    is not a finite number.
     """
     if not isinstance(formula, str):
         raise CosnbError(f"an activation is given by its name or its formula as text, got {type(formula).__name__}")

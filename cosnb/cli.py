@@ -1,4 +1,4 @@
-"""The command `cosnb`: run notebooks, build the book, look at data and records, export and measure activations."""
+"""The command `cosnb`: runs notebooks, builds the book, inspects data and records, and exports activations."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from cosnb.errors import CosnbError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 a notebook failed, 2 a mistake the user can mend."""
+    """Run the command line and return its exit code: 0 done, 1 a notebook failed, 2 an error of the user."""
     try:
         options = _parser().parse_args(arguments)
         code: int = options.command(options)
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cosnb",
-        description="Run the book's notebooks, build its site, look at data and recorded runs, export code.",
+        description="Run the book's notebooks, build its site, inspect data and records, and measure and export "
+        "activations.",
     )
     parser.add_argument("--version", action="version", version=f"cosnb {cosnb.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

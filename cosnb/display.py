@@ -8,7 +8,7 @@ import sympy
 
 
 class Markdown:
-    """Text that a notebook renders as Markdown."""
+    """Text that a notebook displays as Markdown."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -30,10 +30,10 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def typeset(text: str) -> str:
-    """Return Markdown with numbers as in print; code, formulas and links stay the same.
+    """Return Markdown with numbers as in print; code, formulas and links are left alone.
 
-    Numbers get minus signs, 2.5e-07 is 2.5·10⁻⁷, C^∞ a formula, no line ends inside of p = 0.05, 400 × 400 or
-    f′(0), and none begins with the minus of CoS − ReLU.
+    Minus signs replace hyphens before numbers, 2.5e-07 becomes 2.5·10⁻⁷ and C^∞ a formula. No line breaks inside p =
+    0.05, 400 × 400 or f′(0), nor before the minus of CoS − ReLU.
     """
     parts = _VERBATIM.split(text)
     for place in range(0, len(parts), 2):
@@ -54,14 +54,14 @@ def _power(found: re.Match[str]) -> str:
 
 
 def p_value(p: float) -> str:
-    """Return a p-value with three decimals; one that would be 0.000 is "< 0.001"."""
+    """Return a p-value with three decimals; "< 0.001" where they would be 0.000."""
     return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
 class Table(Markdown):
-    """A table of rows; SymPy expressions become formulas, booleans ✓ and ✗, None nothing, a list lines, all else text.
+    """A table that a notebook displays: SymPy expressions as formulas, booleans as ✓ and ✗, None as an empty cell.
 
-    Text is typeset as `typeset` says.
+    A list becomes several lines, anything else text; text is set as by `typeset`.
     """
 
     def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

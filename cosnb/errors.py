@@ -2,4 +2,4 @@
 
 
 class CosnbError(Exception):
-    """A mistake the user can mend; its message is one sentence: the thing, what was expected, what to do."""
+    """An error that the user can correct; its message is one sentence: what is wrong, what was expected, what to do."""

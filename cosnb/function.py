@@ -34,29 +34,30 @@ class Function:
             raise CosnbError(f"{self.name} is no real number for any x with {values}: give it other parameters")
 
     def derivative(self, n: int = 1) -> sympy.Expr:
-        """Return the n-th symbolic derivative, defined on the whole line; of order 0 the formula with its limits.
+        """Return the `n`-th symbolic derivative, defined on the whole line; for n = 0 the formula with its limits.
 
-        Where the formula is 0/0 or a piece holds at one number alone, it has its limit there. At a kink it has the
-        value of the piece that holds there (ReLU and abs(x): 0, as PyTorch's), at a pole ±oo, or NaN where the two
-        sides differ. A value apart, 5 of where(x == 0, 5, x), leaves the derivatives as they are.
+        Where the formula is 0/0, or a piece holds at a single number, the value is the limit. At a kink it is the value
+        of the piece that holds there, as in PyTorch (0 for ReLU and abs(x)); at a pole it is ±oo, or NaN where the two
+        sides differ. An isolated value, such as the 5 in where(x == 0, 5, x), does not affect the derivatives.
         """
         if n < 0:
             raise CosnbError(f"the order of a derivative must be 0 or more, got {n}")
         return special.derivative(self.expr, self.x, n)
 
     def properties(self, order: int = 0) -> Properties:
-        """Return what is found out about f, or about its `order`-th derivative: a table in a notebook.
+        """Return the properties of f, or of its `order`-th derivative; a notebook shows them as a table.
 
-        Limits, asymptotes, roots, extrema, smoothness and more, each with how it was found: see `findings.Properties`.
+        They are limits, asymptotes, roots, extrema, smoothness and more, each with how it was found: see
+        `findings.Properties`.
         """
         return calculus.properties(self.expr, self.x, order)
 
     def program(self, order: int = 0, product: bool = False) -> Program:
-        """Return the intermediate form of the `order`-th derivative, or of dy times it: operations, counts, note."""
+        """Return the intermediate form of the `order`-th derivative, or of `dy` times it: operations and note."""
         return lower(self.derivative(order), self.x, product)
 
     def operations(self, order: int = 0) -> dict[str, dict[str, int]]:
-        """Return the operations of the `order`-th derivative: "before", as the formula is written, and "after"."""
+        """Return the number of each operation in the `order`-th derivative: "before" and "after" it is rewritten."""
         before = lower_directly(self.derivative(order), {self.x: "x"})
         return {"before": before.operations(), "after": self.program(order).operations()}
 

@@ -88,7 +88,7 @@ def test_kept_runs_are_trained_once_and_shown_before_others() -> None:
     assert experiment.unkept == []
     assert experiment.training_losses() == ""
     assert experiment.records == results.read("own")
-    assert str(provenance(experiment.records)).startswith("*Protocol `depth`")
+    assert str(provenance(experiment.records)).startswith("*4 runs, recorded 20")
 
 
 def test_a_frame_holds_every_epoch() -> None:

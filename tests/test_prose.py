@@ -63,6 +63,8 @@ NUMBERS = {
     "formula/cos.lipschitz": ("1.1218", "1.1218"),
     "formula/cos.minimum": ("−0.037573", "−0.037573"),
     "formula/cos.minimum.at": ("−0.16715", "−0.16715"),
+    "formula/swish.minimum.at": ("−1 − W(1/e)", "−1 − W(1/e)"),
+    "formula/swish.minimum.near": ("−1.2785", "−1.2785"),
     "formula/cos.asymptotes": ("1/4, x + 1/4", "1/4, x + 1/4"),
     "formula/relu.lipschitz": ("1", "1"),
     "claims/B6": ("right, with a slip", "맞으나 사소한 오류 있음"),

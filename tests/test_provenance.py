@@ -59,7 +59,9 @@ def test_several_groups_and_none():
     for record, lr in zip(other, (0.1, 0.01), strict=True):
         record["config"] |= {"epochs": 1, "lr": lr}
     said = str(provenance.provenance(RECORDS, [], other))
-    assert said.count("\n\n") == 1
+    line, head, *parts, end = said.split("\n\n")
+    assert line.startswith("*18 runs, recorded 2026-01-02.* **All were recorded")
+    assert (head.partition("><")[0], len(parts), end) == ('<details class="provenance"', 2, "</details>")
     assert "learning rate 0.01, 0.1" in said
     assert str(provenance.provenance([])) == ""
     assert [len(group) for group in provenance.split([*RECORDS, *other])] == [16, 2]

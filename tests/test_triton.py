@@ -275,6 +275,9 @@ def test_every_c_function_can_be_translated(dtype: str) -> None:
         (1 / 3, "0.33333334", "real(0.3333333333333333)"),
         (1e300, "float('inf')", "real(1e+300)"),
         (-INF, "float('-inf')", "real(float('-inf'))"),
+        (2.0**-100, "2.0**-100", "2.0**-100"),
+        (-(2.0**50), "-2.0**50", "-2.0**50"),
+        (2.0**-1000, "0.0", "real(9.332636185032189e-302)"),
     ],
 )
 def test_numbers_keep_their_format(value: float, single: str, double: str) -> None:

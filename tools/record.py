@@ -1,4 +1,4 @@
-"""Record a campaign in the background: at low priority, from a worktree of its own at one commit, commit by commit.
+"""Record a campaign in the background, at low priority, from a worktree at one commit, and commit new records.
 
     python tools/record.py answer [--commit HASH] [--max-parallel 2] [--every 30] [--minutes 120]
 
@@ -25,11 +25,13 @@ RUN = "import sys; from cosnb.cli import main; sys.exit(main())"
 def main() -> int:
     """Run the campaign and commit its records; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("campaign", help="for example answer")
-    parser.add_argument("--commit", help="the code that records (default: that of the newest record, else HEAD)")
-    parser.add_argument("--max-parallel", "--together", default="2", help="runs at once (default: 2)")
+    parser.add_argument("campaign", help="the campaign, such as answer")
+    parser.add_argument(
+        "--commit", help="the commit whose code records (default: that of the newest record, else HEAD)"
+    )
+    parser.add_argument("--max-parallel", "--together", default="2", help="runs trained at the same time (default: 2)")
     parser.add_argument("--every", type=float, default=30, help="minutes between two commits of records (default: 30)")
-    parser.add_argument("--minutes", help="stop after so many (default: when all is done)")
+    parser.add_argument("--minutes", help="stop after so many minutes (default: when everything is done)")
     options = parser.parse_args()
     results = Path(os.environ.setdefault("COSNB_RESULTS", str(ROOT / "results")))
     commit = git("rev-parse", "--verify", f"{options.commit or newest(results) or 'HEAD'}^{{commit}}")

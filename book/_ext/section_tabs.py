@@ -34,9 +34,13 @@ class TabSections(SphinxPostTransform):
 
 
 def tab(section: nodes.section) -> nodes.container:
-    """Return a section as a tab."""
+    """Return a section as a tab; what its title has before a colon is left out of the label on a narrow screen."""
     title = section[section.first_child_matching_class(nodes.title)]
     label = nodes.rubric("", "", *(child.deepcopy() for child in title), classes=["sd-tab-label"])
+    before, colon, name = title.astext().partition(": ")
+    if colon and len(title) == 1:
+        label.clear()
+        label += [nodes.inline("", before + colon, classes=["on-wide-screens"]), nodes.Text(name)]
     content = create_component("tab-content", classes=["sd-tab-content"], children=[section])
     item: nodes.container = create_component("tab-item", classes=["sd-tab-item"], children=[label, content])
     return item

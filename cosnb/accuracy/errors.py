@@ -42,12 +42,13 @@ class Largest:
 
 @dataclass
 class Errors:
-    """What `add` and `decide` find; `lost` finite true values came out as NaN or inf, the first of them at `lost_at`.
+    """The errors found by `add` and `decide`.
 
-    `undecided`: inputs whose truth neither float64 nor mpmath's share of the time could settle; 0 but for odd formulas.
-    `bins`: the largest error for each stretch of x, negative x first, by |x|; −1 where there is no input.
-    `histogram`: the number of inputs whose error is at most `HISTOGRAM`'s entry and above the one before; the last
-    number counts those above all. Where float64's own error decides, the bound of the error counts.
+    `lost`: how many finite true values came out as NaN or infinite; `lost_at`: the first of these inputs. `undecided`:
+    how many inputs have a true value that neither float64 nor mpmath in its share of the time could settle; 0 except
+    for unusual formulas. `bins`: the largest error (ulp) for each stretch of x by |x|, negative x first; −1 without an
+    input. `histogram`: the number of inputs whose error is at most an entry of HISTOGRAM and above the one before it;
+    the last number counts those above all entries. Where the error of float64 itself decides, its bound is counted.
     """
 
     dtype: torch.dtype

@@ -22,10 +22,11 @@ _CHUNK = {"cpu": 1 << 16, "cuda": 1 << 22}
 
 @dataclass(frozen=True)
 class Measurement:
-    """The errors of one derivative in one target and format, and how the truth was checked.
+    """The errors of one derivative in one target and format, and the check of the true values.
 
-    `checked` inputs, the worst ones too, were worked out in mpmath as well; the float64 truth was off by at most
-    `tightness` of its bound there. `every` says that all numbers of the format were inputs, or every stride-th.
+    `checked`: how many inputs were also computed in mpmath, the worst ones among them; the true values from float64
+    erred there by at most `tightness` times their bound. `every`: whether all numbers of the format were inputs, or
+    every stride-th.
     """
 
     order: int
@@ -46,10 +47,11 @@ def measure(
     progress: Callable[[str], None] = lambda line: None,
     stride: int | None = None,
 ) -> list[Measurement]:
-    """Return the measurements, by order, format and target; by default all targets that run here, and all formats.
+    """Return measurements by order, format and target; by default all targets available here and all formats.
 
-    16-bit formats: every number. float32: 2¹⁸ inputs, with `full` 2²⁴, on CUDA every number, and with a `stride` every
-    stride-th one on each device; float64: 2¹² or 2¹⁶.
+    Inputs: every number of a 16-bit format; of float32 2¹⁸, with `full` 2²⁴, on CUDA every number, and with `stride`
+    every stride-th one on each device; of float64 2¹², with `full` 2¹⁶. `progress` is called with a line of text after
+    each.
     """
     chosen = tuple(target_names) or targets.available(full)
     names = tuple(formats) or tuple(targets.FORMATS)
@@ -84,9 +86,9 @@ def _check_names(target_names: Sequence[str], formats: Sequence[str]) -> None:
 def measure_own(
     activation: Activation, formats: Sequence[str] = ("bfloat16",), orders: Sequence[Literal[0, 1]] = (0, 1)
 ) -> list[Measurement]:
-    """Return the measurements of what runs here on a CPU, C where there is a compiler, and of PyTorch's own, "own".
+    """Return measurements of the code that runs on a CPU (C where there is a compiler) and of PyTorch's own, "own".
 
-    Inputs are those of `measure`. Raises CosnbError where torch.nn has no such function.
+    The inputs are those of `measure`. Raises CosnbError where torch.nn has no such function.
     """
     own, ours = targets.own(activation), targets.available()[0]
     measurements = []

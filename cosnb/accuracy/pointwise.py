@@ -14,11 +14,12 @@ Function = Callable[[Tensor], Tensor]
 
 
 def ulp_errors(function: Function, expr: sympy.Expr, x: sympy.Symbol, points: Tensor) -> Tensor:
-    """Return |function(points) − expr| in ulp of the true value's place, float64, shaped like `points`.
+    """Return |function(points) − expr| in ulp, a float64 tensor of the shape of `points`.
 
-    `points`: finite, float64, float32, float16 or bfloat16. The truth is `Truth.exact`, whose precision is doubled
-    until it settles, so this takes about 0.2 ms a point. One ulp is the spacing of `points.dtype` at the true value, at
-    least that of its subnormals. Raises CosnbError for a point that is not finite or where `expr` has no real value.
+    `points`: finite, float64, float32, float16 or bfloat16. One ulp is the spacing of that format at the true value,
+    and at least that of its subnormal numbers. The true value is `Truth.exact`, computed in mpmath with a precision
+    that is doubled until the result is certain: about 0.2 ms a point. Raises CosnbError for a point that is not finite,
+    and where `expr` has no real value.
     """
     if not torch.isfinite(points).all():
         raise CosnbError("ulp_errors expects finite points: at ±inf and NaN compare with the limits instead")

@@ -16,7 +16,7 @@ _UNITS = {"1": "ulp of f", "2": "ulp of the largest term", "subnormal": "subnorm
 
 
 def table(measurements: Sequence[Measurement]) -> str:
-    """Return a Markdown table: for each class the number of inputs, the largest error and where it occurs."""
+    """Return a Markdown table with the number of inputs of each class, the largest error (ulp) and where it occurs."""
     rows: list[tuple[str, ...]] = [_HEAD]
     for measured in measurements:
         head = [f"f{chr(8242) * measured.order}", measured.target, measured.format]
@@ -43,7 +43,7 @@ def table(measurements: Sequence[Measurement]) -> str:
 
 
 def record(activation: Activation, measurements: Sequence[Measurement]) -> dict[str, Any]:
-    """Return what JSON keeps: formula, versions, and each measurement with its largest errors and its bins over x."""
+    """Return a JSON object: formula, versions, and each measurement with its largest errors and its bins over x."""
     return {
         "schema": 1,
         "name": activation.name,

@@ -23,11 +23,11 @@ _ORDER: tuple[How, ...] = ("proven", "certified", "numerical")
 
 @dataclass(frozen=True)
 class Finding:
-    """`value` and how it was found.
+    """A value and how it was found.
 
-    "proven": by algebra, exact. "certified": an exact count and digits that interval arithmetic vouches for.
-    "numerical": by a search that could have missed something. `digits` are those of the decimal numbers in `value`
-    (None where it has none).
+    "proven": by exact algebra. "certified": an exact count, and digits guaranteed by interval arithmetic. "numerical":
+    by a search, which could have missed something. `digits` is how many digits of the decimal numbers in `value` are
+    correct (None where it has none).
     """
 
     value: Any
@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Point:
-    """A place: `value` is x, good to 15 digits, `f` is f there; `exact` is x where it is known exactly."""
+    """A point: `value` is x to 15 digits, `f` is f(x), and `exact` is x where it is known exactly."""
 
     value: sympy.Float
     f: sympy.Float
@@ -51,7 +51,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Extremum:
-    """The infimum or supremum `value`: of f `at` a number or on an interval where `attained`, else approached there."""
+    """The infimum or supremum `value` of f: where `attained`, it is f `at` a number or interval; else a limit there."""
 
     value: sympy.Expr
     at: sympy.Basic
@@ -124,7 +124,7 @@ class Properties(Mapping[str, Finding]):
         return "\n".join([f"f = {self.expr}", *lines])
 
     def rows(self) -> list[list[str]]:
-        """Return property, value, how and why of each finding that a table shows."""
+        """Return a list [property, value, how, why] for each finding that a table shows."""
         shown = {key: f for key, f in self.items() if key not in _SEEN_ELSEWHERE and (f.value or key not in _IF_ANY)}
         return [[TITLES[key], _text(f.value), _how(f), _SEARCHED.sub(r"\1", f.reason)] for key, f in shown.items()]
 

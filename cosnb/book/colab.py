@@ -16,9 +16,9 @@ RECORDS, IMAGES = "cosnb-records", "cosnb-data"
 def setup(notebook: str) -> None:
     """Print device, profile and folders on Colab; in any kernel, have the notebook check its parameters.
 
-    notebook: its name in the registry, whose full profile is suggested where there is a GPU. Records go to a mounted
-    drive, unless COSNB_RESULTS says where; images are read from its folder cosnb-data, where there is one, unless
-    COSNB_DATA says where.
+    `notebook` is its name in the registry; where there is a GPU, its full profile is suggested. Records go to a mounted
+    drive unless COSNB_RESULTS names a folder. Images are read from the drive's folder `cosnb-data`, where it exists,
+    unless COSNB_DATA names one.
     """
     if "IPython" in sys.modules:
         check_injected(notebook)

@@ -21,9 +21,9 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 def read_defaults(notebook: Path) -> dict[str, Any]:
     """Return the parameters of a notebook with their default values, in the order written.
 
-    Raises CosnbError where the file is missing or no notebook, where it was saved from an executed copy, where not
-    exactly one code cell is tagged `parameters`, and where that cell holds anything but lines `name: type = literal`,
-    of which the type may be left out.
+    Raises CosnbError where the file is missing or not a notebook, where it was saved from an executed copy, where the
+    number of code cells tagged `parameters` is not one, and where that cell has anything but lines `name: type =
+    literal`, in which the type is optional.
     """
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -91,11 +91,11 @@ def check_injected(notebook: str) -> None:
 
 
 def check_parameters(notebook: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `given` as the defaults' types.
+    """Return `given` with the types of the defaults. Raises CosnbError with the parameter, what it takes and its value.
 
-    notebook: its name, for messages. Taken are whole numbers and text like "1e-3", which YAML does not know as one, for
-    a number, whole numbers for text, and "True" for True; bool is no number, and a default of None takes any value.
-    Raises CosnbError naming the parameter, what was expected and what was given.
+    `notebook`: its name, for messages. Accepted are whole numbers and text such as "1e-3", which YAML reads as text,
+    for a number, whole numbers for text, and "True" for True. A bool is not a number, and a default of None takes any
+    value.
     """
     checked = {}
     for name, value in given.items():
@@ -130,9 +130,9 @@ def _as_kind(value: Any, kind: type) -> Any:
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Return name and value of `name=value`; a value that is no TOML number, boolean, string or array is text.
+    """Return the name and value in `name=value`; a value that is no TOML number, boolean, string or array is text.
 
-    Raises CosnbError where there is no `=` or no name before it.
+    Raises CosnbError without an = or without a name before it.
     """
     name, literal = split_setting(text, "name=value, for example -p epochs=2.")
     try:

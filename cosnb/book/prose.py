@@ -10,7 +10,8 @@
 - `paper/squeezenet.cos.accuracy`: what the paper reports; `paper/squeezenet.cos-relu.accuracy` its difference;
   `paper/epochs`, `paper/images`; `paper/times`: CoS's time an epoch over ReLU's.
 
-- `formula/cos.lipschitz`: a property of `cosnb.analysis.findings`; of an extremum `formula/cos.minimum` and `.at`.
+- `formula/cos.lipschitz`: a property of `cosnb.analysis.findings`; of an extremum `formula/cos.minimum`, its
+  place `.at`, and `.near`, the place as a decimal.
 
 - `claims/P12`: the verdict on a claim, "confirmed in part" where a part is not testable; `claims/all`: how many claims
   there are; `claims/counts`: how many have each verdict.
@@ -68,9 +69,9 @@ _VERDICTS = {
 
 
 def number(key: str, language: str = "en") -> str:
-    """Return the text of `key`, in "en" or "ko"; CosnbError, which says what there is, for an unknown one.
+    """Return the text of `key` in "en" or "ko". Raises CosnbError, which says what keys there are, for another.
 
-    Records and verdicts are read once a process.
+    Records and verdicts are read once for each process.
     """
     if language not in LANGUAGES:
         raise CosnbError(f"there are no words in {language!r}: choose one of {', '.join(LANGUAGES)}")
@@ -90,17 +91,17 @@ def evidence() -> claims.Evidence:
 
 @cache
 def findings() -> Mapping[str, list[claims.Finding]]:
-    """Return every claim's parts, P0 to P21 and B1 to B11."""
+    """Return the parts of every claim, P0 to P21 and B1 to B11."""
     return claims.examine(evidence(), claims.DEFINITIONS | claims.CLAIMS)
 
 
 def verdict_word(verdict: Verdict, language: str = "en") -> str:
-    """Return a verdict's word in a language."""
+    """Return the word for a verdict in a language."""
     return _VERDICTS.get(language, {}).get(verdict, str(verdict))
 
 
 def shown_records(experiment: str) -> list[Record]:
-    """Return the records of the configuration that an experiment's page shows; CosnbError where there are none."""
+    """Return the records of the configuration shown on an experiment's page. Raises CosnbError where there are none."""
     found = evidence().get(experiment, ())
     if not found:
         raise CosnbError(f"{experiment} has no records: there are some of {', '.join(evidence()) or 'nothing'}")
@@ -192,7 +193,7 @@ def _property(rest: str, language: str) -> str:
         raise CosnbError(f"{name} has no property {wanted!r}: there are {', '.join(found)}")
     value: Any = found[wanted].value
     if isinstance(value, Extremum):
-        value = value.at if part == "at" else value.value
+        value = {"at": value.at, "near": value.at.evalf()}.get(part, value.value)
     elif part:
         raise CosnbError(f"{name}.{wanted} has no part {part!r}: write formula/{name}.{wanted}")
     return ", ".join(map(_short, value)) if isinstance(value, tuple) else _short(value)

@@ -141,10 +141,14 @@ def python_number(value: sympy.Expr, module: str) -> str:
     if value.is_infinite:
         return f"{module}.inf" if value > 0 else f"-{module}.inf"
     nearest = float(value)
-    mantissa, exponent = math.frexp(nearest)
-    if abs(mantissa) == 0.5 and abs(exponent) > _SHORT:  # 2.0**-100 says more than 7.888609052210118e-31
-        return f"{'-' * (nearest < 0)}2.0**{exponent - 1}"
-    return str(int(nearest)) if nearest.is_integer() and abs(nearest) < 1e6 else repr(nearest)
+    integer = nearest.is_integer() and abs(nearest) < 1e6
+    return power_of_two(nearest) or (str(int(nearest)) if integer else repr(nearest))
+
+
+def power_of_two(value: float) -> str:
+    """Return 2.0**-100, which says more than 7.888609052210118e-31; "" for what is none, or is short as a decimal."""
+    mantissa, exponent = math.frexp(value)
+    return f"{'-' * (value < 0)}2.0**{exponent - 1}" if abs(mantissa) == 0.5 and abs(exponent) > _SHORT else ""
 
 
 class _Argument(NamedTuple):

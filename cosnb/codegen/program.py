@@ -60,7 +60,7 @@ class Step(NamedTuple):
 
 @dataclass
 class Program:
-    """Steps in order; `result` is the index of the last; `note` says how the formula was compiled."""
+    """Steps in order; `result` is the index of the last one, `note` a sentence on how the formula was compiled."""
 
     steps: list[Step] = field(default_factory=list)
     result: int = -1

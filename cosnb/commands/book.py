@@ -14,10 +14,10 @@ def add_to(commands: Any) -> None:
     run = commands.add_parser(
         "run",
         help="run notebooks with papermill",
-        description="Run notebooks with papermill; executed copies go to _build/notebooks. "
-        "With the profile full, a notebook trains what has no record yet, then shows all records.",
+        description="Run notebooks with papermill and write the executed copies to _build/notebooks. With --profile "
+        "full, a notebook first trains the runs that have no record yet and then shows all records.",
     )
-    run.add_argument("name", metavar="NAME", nargs="+", help="a notebook, for example derive-cos")
+    run.add_argument("name", metavar="NAME", nargs="+", help="a notebook, such as derive-cos")
     run.add_argument("--profile", default="quick", help="quick (CPU, minutes; the default) or full (GPU, hours)")
     run.add_argument(
         "-p",
@@ -25,53 +25,60 @@ def add_to(commands: Any) -> None:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="set a parameter, over the profile's value; a TOML number, boolean or array, anything else is text",
+        help="set a parameter instead of the profile's value: a TOML number, boolean or array; anything else is text",
     )
-    run.add_argument("--seeds", metavar="SEEDS", help="the parameter of that name, for example 0:20 (0 to 19) or 0,4,7")
-    run.add_argument("--activations", metavar="NAMES", help="the parameter of that name, for example relu,cos")
+    run.add_argument("--seeds", metavar="SEEDS", help="set the parameter seeds, such as 0:20 (0 to 19) or 0,4,7")
+    run.add_argument("--activations", metavar="NAMES", help="set the parameter activations, such as relu,cos")
     run.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="train the missing runs on this Dask cluster (tcp://host:8786), one task a configuration and seed; those "
-        "on a GPU go to workers started with --resources GPU=1; local:4 is four processes of this machine",
+        help="train the missing runs on the Dask cluster at this address (tcp://host:8786), one task for each "
+        "configuration and seed; runs on a GPU go to workers started with --resources GPU=1; local:4 "
+        "starts four processes on this machine",
     )
     run.set_defaults(command=_run)
 
     book = commands.add_parser(
         "book",
         help="run the notebooks' quick profile, then build the site",
-        description="Run the quick profile of every notebook that is a page, except where source, parameters, code and "
-        "records are as they were, then build the site and print the path of its first page.",
+        description="Run the quick profile of every notebook that is a page and has changed in source, parameters, "
+        "code or records. Then build the site and print the path of its first page.",
     )
     which = book.add_mutually_exclusive_group()
-    which.add_argument("--all", action="store_true", help="run every notebook, changed or not")
-    which.add_argument("--reuse", action="store_true", help="build from the notebooks executed last, running none")
+    which.add_argument("--all", action="store_true", help="run every notebook, whether changed or not")
+    which.add_argument("--reuse", action="store_true", help="run no notebook; use the copies executed last")
     book.set_defaults(command=_book)
     for command in (run, book):
-        command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: 2, 1 on one core)")
+        command.add_argument(
+            "--jobs", type=int, metavar="N", help="notebooks run at a time (default: 2; 1 on a single core)"
+        )
 
     serve = commands.add_parser(
         "serve",
         help="serve the built site on this machine",
-        description="Serve _build/site on this machine alone and print its address, until Ctrl-C. The page that "
-        "computes with a reader's own formula needs it; the others can be opened as files.",
+        description="Serve _build/site to this machine only and print its address; Ctrl-C ends it. The page “Try your"
+        " own formula” needs a server; the others can be opened as files.",
     )
-    serve.add_argument("--port", type=int, default=0, help="the port (default: a free one)")
+    serve.add_argument("--port", type=int, default=0, help="the port (default: any free one)")
     serve.set_defaults(command=_serve)
 
     report = commands.add_parser(
         "report",
-        help="write a page about an activation of your own",
-        description="Run the notebook your-own-activation for a formula and write one HTML page that needs no network: "
-        "formula, derivatives, properties, comparison, code, accuracy, speed and a short training, in about a minute "
-        "and a half; print its path and open it in the browser.",
+        help="write a page about your own activation",
+        description="Run the notebook your-own-activation for a formula, write one HTML page that needs no network, "
+        "print its path and open it in the browser. The page has derivatives, properties, a comparison, "
+        "code, accuracy, speed and a short training; it takes about a minute and a half.",
     )
-    report.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example mish, or 'x*tanh(exp(x))'")
     report.add_argument(
-        "-p", "--parameter", metavar="NAME=VALUE", action="append", default=[], help="set a parameter, for example a=5"
+        "formula",
+        metavar="NAME_OR_FORMULA",
+        help="a catalogue name such as mish, or a formula such as 'x*tanh(exp(x))'",
     )
-    report.add_argument("--output", metavar="FILE", help="the page's file (default: NAME.html in this folder)")
-    report.add_argument("--no-open", dest="open", action="store_false", help="do not open it in the browser")
+    report.add_argument(
+        "-p", "--parameter", metavar="NAME=VALUE", action="append", default=[], help="set a parameter, such as a=5"
+    )
+    report.add_argument("--output", metavar="FILE", help="the file to write (default: NAME.html in this folder)")
+    report.add_argument("--no-open", dest="open", action="store_false", help="do not open the page in the browser")
     report.set_defaults(command=_make_report)
 
 

@@ -11,7 +11,8 @@ def add_to(commands: Any, parser: argparse.ArgumentParser) -> None:
     completion = commands.add_parser(
         "completion",
         help="print a script that completes commands and names in your shell",
-        description='Print the script; bash reads it from eval "$(cosnb completion bash)" in ~/.bashrc, others alike.',
+        description='Print a completion script. In bash, put eval "$(cosnb completion bash)" into ~/.bashrc; other '
+        "shells likewise.",
     )
     completion.add_argument("shell", choices=_SHELLS)
     completion.set_defaults(command=lambda options: _print(options.shell, parser, commands.choices))

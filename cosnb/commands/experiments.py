@@ -12,43 +12,52 @@ def add_to(commands: Any) -> None:
     campaign = commands.add_parser(
         "campaign",
         help="train the runs of a campaign that have no record yet",
-        description="Train, or measure, what has no record yet of a campaign, in order of priority; repeated, "
-        "the command goes on where it stopped. Then print what is left.",
+        description="Train or measure what has no record yet in a campaign, in order of priority, then print what is "
+        "left. Run again, the command resumes where it stopped.",
     )
     campaign.add_argument(
         "name",
         metavar="NAME",
         help="answer, tables, depth, sensitivity, probes, modern, trained, precision, cost or wide",
     )
-    campaign.add_argument("--minutes", type=float, metavar="M", help="stop after so many (default: when all is done)")
     campaign.add_argument(
-        "--max-parallel", "--together", type=int, default=1, metavar="N", help="runs trained at once (default: 1)"
+        "--minutes", type=float, metavar="M", help="stop after M minutes (default: when everything is done)"
     )
     campaign.add_argument(
-        "--executor", help="how they are trained at once: streams (the default on a GPU) or processes (on a CPU)"
+        "--max-parallel",
+        "--together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs trained at the same time (default: 1)",
     )
-    campaign.add_argument("--device", help="cuda, cuda:1, cpu (default: the GPU where there is one)")
+    campaign.add_argument(
+        "--executor",
+        help="how several are trained at the same time: streams (the default on a GPU) or processes (the "
+        "default on a CPU)",
+    )
+    campaign.add_argument("--device", help="cuda, cuda:1 or cpu (default: the GPU if there is one)")
     action = campaign.add_mutually_exclusive_group()
-    action.add_argument("--list", action="store_true", help="train nothing: print what is recorded and what is left")
+    action.add_argument("--list", action="store_true", help="train nothing; print what is recorded and what is left")
     action.add_argument(
-        "--rehearse", action="store_true", help="one epoch of a few digits for each stage, recorded nowhere"
+        "--rehearse", action="store_true", help="train one epoch on a few digits for each stage and record nothing"
     )
     campaign.set_defaults(command=_campaign)
 
     data = commands.add_parser(
         "data",
-        help="say which data sets are there, or download one",
-        description="Say where the data folder is (COSNB_DATA, else the user's cache) and what is in it, verified.",
+        help="show which data sets are there, or download one",
+        description="Print the data folder (COSNB_DATA, else the user's cache) and the data sets in it, verified.",
     )
     actions = data.add_subparsers(metavar="ACTION")
-    download = actions.add_parser("download", help="download a data set into the data folder, verified")
+    download = actions.add_parser("download", help="download a data set into the data folder and verify it")
     download.add_argument("download", metavar="NAME", help="cifar10 or mnist")
     data.set_defaults(command=_data, download=None)
 
     results = commands.add_parser(
         "results",
         help="list recorded runs",
-        description="List the experiments that have records (COSNB_RESULTS, else results/), with every configuration "
+        description="List the experiments that have records in COSNB_RESULTS, else results/, with each configuration "
         "and its number of runs.",
     )
     results.set_defaults(command=_results)

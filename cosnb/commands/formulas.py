@@ -13,50 +13,66 @@ def add_to(commands: Any) -> None:
     export = commands.add_parser(
         "export",
         help="write an activation as files that need no cosnb",
-        description="Write an activation as one Python file for PyTorch and one C header that need no cosnb, each with "
-        "its formula, derivative, error and speed (measured now) in its head, and print their paths.",
+        description="Write an activation as a Python file for PyTorch and a C header, neither of which needs cosnb, "
+        "and print their paths. The head of each gives formula, derivative, error and speed, measured "
+        "now.",
     )
-    export.add_argument("formula", metavar="NAME_OR_FORMULA", help="for example cos, or 'x*sigmoid(a*x)'")
-    export.add_argument("--output", metavar="DIR", default=".", help="the folder to write into (default: this one)")
-    export.add_argument("--name", metavar="FILE", help="the files' and functions' name (default: the activation's)")
     export.add_argument(
-        "-p", "--parameter", metavar="NAME=VALUE", action="append", default=[], help="set a parameter, for example a=5"
+        "formula", metavar="NAME_OR_FORMULA", help="a catalogue name such as cos, or a formula such as 'x*sigmoid(a*x)'"
     )
-    export.add_argument("--force", action="store_true", help="write over files that are there")
+    export.add_argument("--output", metavar="DIR", default=".", help="the folder to write to (default: this one)")
+    export.add_argument("--name", metavar="FILE", help="the name of files and functions (default: the activation's)")
+    export.add_argument(
+        "-p", "--parameter", metavar="NAME=VALUE", action="append", default=[], help="set a parameter, such as a=5"
+    )
+    export.add_argument("--force", action="store_true", help="overwrite existing files")
     export.set_defaults(command=_export)
 
     accuracy = commands.add_parser(
         "accuracy",
         help="measure the error of an activation's code in ulp",
-        description="Measure f, f' and f'' of every target and number format that runs here against high precision: "
-        "every 16-bit number, 2^18 float32 ones (with --full 2^24, on CUDA all), 2^12 float64 ones (2^16). Class 1: "
-        "|f| is at least 2^-6 of its largest term, error in ulp of f; class 2: elsewhere, in ulp of the largest term. "
-        "The table is Markdown. With --record every float32, bfloat16 and float16 number is tried, on CUDA with the "
-        "Triton kernels and Inductor's, and each activation is kept under results/; repeated, it goes on with those "
-        "that have no record.",
+        description="Measure the error of f, f' and f'' against high precision, for every target and number format "
+        "available here, and print a Markdown table. Inputs: all 16-bit numbers, 2^18 float32 numbers "
+        "(with --full 2^24, on CUDA all), 2^12 float64 numbers (with --full 2^16). Class 1: |f| is at "
+        "least 2^-6 of its largest term; the error is in ulp of f. Class 2: all other inputs; the error "
+        "is in ulp of the largest term. With --record, all float32, bfloat16 and float16 numbers are "
+        "inputs, on CUDA also for the Triton kernels and those of Inductor, and each activation is "
+        "recorded under results/. Run again, it continues with those that have no record.",
     )
     accuracy.add_argument(
         "formula",
         metavar="NAME_OR_FORMULA",
         nargs="+",
-        help="for example cos, or 'x*sigmoid(2*x)'; with --record several, or all for the catalogue",
+        help="a catalogue name such as cos, or a formula such as 'x*sigmoid(2*x)'; with --record several, or "
+        "all for the whole catalogue",
     )
     accuracy.add_argument(
         "--target",
         action="append",
-        help="c, pytorch, compiled, numpy, triton (CUDA) or inductor (CUDA, compiled); may be repeated (default: all, "
-        "those compiled with --full only)",
+        help="c, pytorch, compiled, numpy, triton (CUDA) or inductor (CUDA, compiled); may be repeated "
+        "(default: all, the compiled ones only with --full)",
     )
-    accuracy.add_argument("--format", action="append", help="float32, float64, bfloat16 or float16; may be repeated")
-    accuracy.add_argument("--order", type=int, choices=(0, 1, 2), help="of the derivative (default: all three)")
-    accuracy.add_argument("--full", action="store_true", help="many more inputs: minutes instead of one")
     accuracy.add_argument(
-        "--stride", type=int, metavar="N", help="of float32 every N-th number, on a CPU too (--record: 1, all)"
+        "--format", action="append", help="float32, float64, bfloat16 or float16; may be repeated (default: all)"
     )
-    accuracy.add_argument("--record", action="store_true", help="measure what has no record yet, and keep it")
-    accuracy.add_argument("--minutes", type=float, metavar="M", help="with --record: begin no activation after so many")
-    accuracy.add_argument("--json", metavar="FILE", help="write the figures, the largest error along x too")
-    accuracy.add_argument("--plot", metavar="FILE", help="draw the largest error along x, as SVG")
+    accuracy.add_argument(
+        "--order", type=int, choices=(0, 1, 2), help="the order of the derivative (default: all three)"
+    )
+    accuracy.add_argument(
+        "--full", action="store_true", help="use many more inputs, which takes minutes instead of one"
+    )
+    accuracy.add_argument(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="use every N-th float32 number, also on a CPU (default with --record: 1, all)",
+    )
+    accuracy.add_argument("--record", action="store_true", help="measure what has no record yet, and record it")
+    accuracy.add_argument(
+        "--minutes", type=float, metavar="M", help="with --record: start no activation after M minutes"
+    )
+    accuracy.add_argument("--json", metavar="FILE", help="write the numbers as JSON, with the largest error along x")
+    accuracy.add_argument("--plot", metavar="FILE", help="draw the largest error along x as SVG")
     accuracy.set_defaults(command=_accuracy)
 
 

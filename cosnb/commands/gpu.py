@@ -56,13 +56,14 @@ def add_to(commands: Any) -> None:
     gpu = commands.add_parser(
         "gpu",
         help="do all work that needs a GPU, within a time limit",
-        description="Run the device tests, measure bandwidth, accuracy and training steps, and train recorded runs, in "
-        "this order, within the minutes. What would not end in time is not begun; repeated, the command goes on. After "
-        "each step DIR/records.tar.gz is written: unpacked in a clone it adds the new records to results/.",
+        description="Run the device tests, measure bandwidth, accuracy and training steps, and train runs to record, "
+        "in this order and within the time given. What would not end in time is not started; run again, "
+        "the command continues. After each step it writes DIR/records.tar.gz, which adds the new records "
+        "to results/ when unpacked in a clone.",
     )
-    gpu.add_argument("--minutes", type=float, metavar="M", help="end after so many")
+    gpu.add_argument("--minutes", type=float, metavar="M", help="end after M minutes")
     gpu.add_argument("--out", type=Path, default=PLACE, metavar="DIR", help=f"folder of the archive (default: {PLACE})")
-    gpu.add_argument("--list", action="store_true", help="run nothing: print the steps, their limits and what is done")
+    gpu.add_argument("--list", action="store_true", help="run nothing; print the steps, their limits and what is done")
     for hidden, default in (("--step", None), ("--device", "cuda")):  # of the processes that this command starts
         gpu.add_argument(hidden, default=default, help=argparse.SUPPRESS)
     gpu.set_defaults(command=_gpu)

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 class Experiment:
     """An experiment: the networks that it trains, and the records of their runs.
 
-    name: of the folder of its records. network and activations: names, listed or with commas between; an activation
-    may be formula text where they are listed. dataset, train_images, test_images (0: all) and held_out: see
-    `cosnb.experiments.data.load`; read when first asked for. precision: "float32", "bfloat16", or "auto", by the
-    device: bfloat16 on CUDA, and for protocol `speedrun` on every processor that multiplies it. points: settings that
-    vary, a set of configurations each. settings: further fields of `TrainingConfig`. A setting that is a mapping has a
+    `name`: the folder of its records. `network` and `activations`: names, in a list or separated by commas; in a list
+    an activation may be formula text. `dataset`, `train_images`, `test_images` (0: all) and `held_out`: see
+    `cosnb.experiments.data.load`; the data are read when first needed. `precision`: "float32", "bfloat16", or "auto":
+    bfloat16 on CUDA, and for protocol `speedrun` on every processor that multiplies it. `points`: settings that vary, a
+    set of configurations for each. `settings`: further fields of TrainingConfig. A setting that is a mapping has a
     value for each activation.
     """
 
@@ -69,9 +69,9 @@ class Experiment:
 
     @property
     def configs(self) -> list[TrainingConfig]:
-        """The configurations: network by network, point by point, activation by activation; CosnbError if one is wrong.
+        """The configurations by network, point and activation. Raises CosnbError if one is wrong.
 
-        A point's own network replaces the experiment's.
+        A point's own `network` replaces the experiment's.
         """
         points = [{"network": network} | point for network in self.networks for point in self._points]
         return [self._config(name, point) for point in points for name in self.activations]
@@ -87,9 +87,10 @@ class Experiment:
     def train(self, seeds: str | Iterable[int], keep: bool = True, scheduler: str = "") -> int:
         """Train every (configuration, seed) that has no record yet; return how many were trained.
 
-        seeds: numbers, or text such as "0:20". keep: whether to record the runs; else they last as long as this object,
-        in a temporary folder. scheduler: the address of a Dask scheduler that shares the runs out; `device` and the
-        precision "auto" are then its workers'. Raises as `cosnb.experiments.runner.run_missing` does.
+        `seeds`: numbers, or text such as "0:20". `keep`: whether to record the runs; otherwise they are kept in a
+        temporary folder as long as this object exists. `scheduler`: the address of a Dask scheduler, to whose workers
+        the runs are sent; the device and the precision "auto" are then theirs. Raises CosnbError as
+        `cosnb.experiments.runner.run_missing` does.
         """
         self.device, self._multiplies_bfloat16 = training_device(scheduler)
         root = self._root(keep)
@@ -100,7 +101,7 @@ class Experiment:
     ) -> int:
         """Train and measure every (configuration, seed) that has no measurement yet; return how many were measured.
 
-        See `cosnb.experiments.runner.study.study_missing`, and `train` for the rest.
+        See `cosnb.experiments.runner.study.study_missing`; the other arguments are those of `train`.
         """
         self.device, self._multiplies_bfloat16 = training_device(scheduler)
         root = self._root(keep)
@@ -117,36 +118,36 @@ class Experiment:
         keep: bool = True,
         device: str = "cpu",
     ) -> int:
-        """Record `measure(settings, seed)`, done on `device`, for every pair without a record; return their number.
+        """Record `measure(settings, seed)`, computed on `device`, for every pair without a record; return their number.
 
-        See `cosnb.experiments.records.measurement.measure_missing`, and `train` for the rest.
+        See `cosnb.experiments.records.measurement.measure_missing`; the other arguments are those of `train`.
         """
         root = self._root(keep)
         return measurement.measure_missing(self.name, settings, _listed(seeds), measure, code, device, root)
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """All records of the experiment; where there are none, those that were not kept."""
+        """All records of the experiment; where there are none, those of runs that were not kept."""
         return results.read(self.name) or self.unkept
 
     @property
     def unkept(self) -> list[dict[str, Any]]:
-        """The records that `train` made and did not keep."""
+        """The records of runs that `train` made without keeping them."""
         return results.read(self.name, self._folder) if self._folder else []
 
     def training_losses(self) -> str:
-        """Return the last training loss of each run that was not kept, a line each."""
+        """Return the last training loss of each run that was not kept, one a line."""
         ends = [(record["config"]["activation"], record["epochs"][-1]["train_loss"]) for record in self.unkept]
         return "\n".join(f"{title(name)}: training loss {loss:.3f}" for name, loss in ends)
 
     @staticmethod
     def loop() -> Markdown:
-        """Return the code that trains, printed from its own source, so that what is shown is what runs."""
+        """Return the training code as Markdown, printed from its own source: what is shown is what runs."""
         parts = (loop.train_epoch, loop.Run, loop.training_step, loop.epoch_batches)
         return Markdown("```python\n" + "\n\n\n".join(inspect.getsource(part).rstrip() for part in parts) + "\n```")
 
     def frame(self) -> "DataFrame":
-        """Return the runs' epochs, one a row; see `cosnb.experiments.results.frames.epoch_frame`."""
+        """Return a data frame with a row for each epoch of each run; see `results.frames.epoch_frame`."""
         return frames.epoch_frame(self.records)
 
     def _root(self, keep: bool) -> Path | None:

@@ -19,10 +19,10 @@ _OPTIONAL = {"settings": dict, "notebook": str}
 
 @dataclass(frozen=True)
 class Run:
-    """One entry: `timeout` in seconds and `parameters` by profile; gpu: whether a full run wants one.
+    """One entry of the registry: `timeout` in seconds and parameters by profile; `gpu`: whether a full run needs one.
 
-    notebook: the one that runs, of the entry's own name where it gives none. settings: fields of the experiment's
-    `TrainingConfig` that are no parameters of the notebook.
+    `notebook`: the notebook that runs, by default the one with the entry's name. `settings`: fields of the experiment's
+    TrainingConfig that are not parameters of the notebook.
     """
 
     name: str
@@ -36,8 +36,8 @@ class Run:
     def points(self, **changes: Any) -> tuple[dict[str, Any], ...]:
         """Return the settings of each configuration that the full profile trains with every activation.
 
-        A network of `networks` and a depth of `depths` make one each, or a rate of `rates` and then a gain of `gains`
-        but 1. changes: other parameters, or settings, than the registry's.
+        There is one for each network in `networks` and each depth in `depths`; or one for each rate in `rates`, then
+        one for each gain in `gains` but 1. `changes`: parameters or settings that replace the registry's.
         """
         full = self.settings | self.parameters["full"] | changes
         names = ("network", "protocol", "depth", "epochs", "batch_size", "lr", "precision", "probes")
@@ -52,10 +52,10 @@ class Run:
 
 
 def read_runs(root: Path | None = None) -> dict[str, Run]:
-    """Return the registry's entries by name, in the order written; `root`: another repository's.
+    """Return the registry's entries by name, in the order written; `root`: of another repository.
 
-    An entry that names another's `notebook` has that entry's values and parameters where it gives none. Raises
-    CosnbError where the file is missing, is no TOML, or has an unknown, missing or ill-typed key.
+    An entry that names another's notebook takes that entry's values and parameters where it has none of its own. Raises
+    CosnbError where the file is missing or not TOML, and for an unknown, missing or ill-typed key.
     """
     path = (root or repository_root()) / FILE
     try:

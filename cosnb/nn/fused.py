@@ -196,22 +196,22 @@ _FUSED: dict[type[nn.Module], type[_BatchNormActivation]] = {
 
 
 class Fused(int):
-    """The number of pairs that were joined; `left`: {name of each other batch normalisation: why it is as it was}."""
+    """The number of pairs joined; `left`: {name of each batch normalisation that was not: the reason}."""
 
     left: dict[str, str]
 
 
 def fuse_bn(model: nn.Module) -> Fused:
-    """Join every batch normalisation with the cosnb activation that follows it, in place; return how many were joined.
+    """Join each batch normalisation with the cosnb activation that follows it, in place; return how many were joined.
 
-    A pair is two neighbours in an `nn.Sequential`, or two modules that a forward calls one after the other, as torch.fx
-    finds in training and in evaluation. The normalisation computes both from then on; the activation becomes
-    `nn.Identity` in a Sequential, and elsewhere passes on what it gets from that normalisation, so one that is called
-    after several, or after other things too, stays right. Indices and state_dict keys stay, and a state loads into the
-    model before and after. What is left, `fuse_bn(model).left` names with the reason: a normalisation that is called
-    twice or used in several places, modules with hooks, subclasses, what no cosnb activation follows. Convert to
-    SyncBatchNorm, freeze or fold, if at all, before. Raises CosnbError where no pair is found, since that is most
-    likely a slip.
+    A pair is two neighbours in an nn.Sequential, or two modules that `forward` calls one after the other, as torch.fx
+    finds in training and in evaluation. The normalisation then computes both. In a Sequential the activation becomes
+    nn.Identity; elsewhere it passes on what that normalisation has computed, so that an activation called after several
+    modules stays right. Indices and the keys of state_dict stay, and a state loads into the model before and after.
+
+    `fuse_bn(model).left` names what was not joined, with the reason: a normalisation that is called twice or used in
+    several places, modules with hooks, subclasses, or no cosnb activation after it. Convert to SyncBatchNorm, freeze or
+    fold before the call, not after it. Raises CosnbError where no pair is found, which is most likely a mistake.
     """
     pairs, left = find_pairs(model, tuple(_FUSED))
     for bn, activation, place in pairs:

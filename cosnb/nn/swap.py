@@ -32,21 +32,21 @@ def swap(
     learnable: bool = False,
     **parameters: Any,
 ) -> int:
-    """Replace every module of class `old` (or of one of several) inside `model`, in place; return at how many places.
+    """Replace every module of class `old` (or of one of several) in `model`, in place; return at how many places.
 
-    `new` is a name of the catalogue, a formula as text, each with `parameters` or `precise=True`, or an activation.
-    Subclasses of `old` stay. A module that is used in several places, also in a list, tuple, dict or
-    functools.partial that a module holds, is replaced by one module at all of them, so it shares its parameters where
-    they are `learnable`. The new module has the hooks and the mode (training or evaluation) of the old one; its
-    parameters have the dtype and the device of the old one's, else of those around it.
+    `new` is a name in the catalogue or a formula as text, either with `parameters` or `precise=True`, or an activation.
+    Subclasses of `old` are left. A module that is used in several places, also in a list, tuple, dict or
+    functools.partial that a module holds, is replaced by one module in all of them, whose learnable parameters they
+    share. The new module keeps the hooks and the mode (training or evaluation) of the old one; its parameters have the
+    dtype and the device of the old one's, or else of those around it.
 
-    What a `forward` calls as a function, like torch.relu, is no module and stays: a warning says where, as far as
-    torch.fx can trace the model's modules. Raises CosnbError where `model` holds none, since that is most likely a
-    slip.
+    A function called in `forward`, such as torch.relu, is not a module and is left: a warning names the place, as far
+    as torch.fx can trace the model's modules. Raises CosnbError where `model` holds no such module, which is most
+    likely a mistake.
 
-    A model of Hugging Face is saved without what was swapped: its `from_pretrained` builds the activation that its
-    configuration names. Swap again after it, or, where parameters are learnable, make the model from the configuration,
-    swap, and then load the saved weights by `load_state_dict`.
+    A Hugging Face model is saved without the swap: its `from_pretrained` builds the activation that its configuration
+    names. Swap again after loading. Where parameters are learnable, make the model from the configuration, swap, and
+    then load the saved weights by load_state_dict.
     """
     classes = _classes(old)
     if isinstance(new, Activation) and parameters:

@@ -77,7 +77,7 @@ CLAIMS: dict[str, Callable[[Evidence], list[Finding]]] = {
 
 
 def gather(root: Path | None = None, only: Iterable[str] | None = None) -> Evidence:
-    """Return all recorded runs by experiment, or those of the experiments `only`."""
+    """Return all recorded runs by experiment, or those of the experiments in `only`."""
     if only is None:
         record.note_read("*")
         only = record.experiments(root)
@@ -90,7 +90,7 @@ def examine(evidence: Evidence, claims: Iterable[str] = tuple(CLAIMS)) -> dict[s
 
 
 def say(claim: str) -> str:
-    """Return what a claim says, in one sentence."""
+    """Return a claim in one sentence."""
     return ((DEFINITIONS | CLAIMS)[claim].__doc__ or "").strip().rstrip(".")
 
 
@@ -102,7 +102,10 @@ def tiles(findings: Mapping[str, Sequence[Finding]]) -> Markdown:
 
 
 def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
-    """Return one row a claim that begins with `letter` ("P" or "B"): number, sentence, verdict, parts, why, pages."""
+    """Return a table with a row for each claim whose number begins with `letter` ("P" or "B").
+
+    Its columns: number, sentence, verdict, parts, why, pages.
+    """
     rows = []
     for claim, parts in findings.items():
         if claim.startswith(letter):
@@ -115,13 +118,13 @@ def summary(findings: dict[str, list[Finding]], letter: str) -> Table:
 
 
 def details(findings: Mapping[str, list[Finding]], claims: Sequence[str] | None = None) -> Table:
-    """Return one row a part of `claims`, of all by default: verdict and evidence."""
+    """Return a table with a row for each part of `claims`, by default of all: verdict and evidence."""
     rows = [part.row() for claim in (findings if claims is None else claims) for part in findings[claim]]
     return Table(["claim", "verdict", "evidence"], rows)
 
 
 def verdict_line(findings: Mapping[str, list[Finding]], end: str = ".") -> Markdown:
-    """Return the verdict on each claim in one line, in bold, which ends as given; a mixed one with its parts."""
+    """Return the verdict on each claim in one bold line that closes with `end`; a mixed verdict with its parts."""
     lines = []
     for claim, parts in findings.items():
         mixed = f" ({count(parts)})" if overall(parts) == Verdict.MIXED else ""

@@ -28,7 +28,7 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One part of a claim: its number (as "P7"), what this part says, the verdict, and what decided it."""
+    """One part of a claim: the claim's number (as "P7"), what the part says, the verdict, and what decided it."""
 
     claim: str
     part: str
@@ -36,7 +36,7 @@ class Finding:
     evidence: str
 
     def row(self) -> list[str]:
-        """Return the cells of a table: claim and part, verdict, evidence."""
+        """Return the part as the cells of a table: claim and part, verdict, evidence."""
         return [f"{self.claim}: {self.part}", badge(self.verdict, str(self.verdict)), self.evidence]
 
 
@@ -55,7 +55,8 @@ def overall(findings: Iterable[Finding]) -> Verdict:
     """Return the verdict on a claim as a whole: that of its parts where they agree, else "mixed".
 
     Parts that are not testable or exploratory decide nothing. A slip or an incomplete reason qualifies a claim that is
-    otherwise confirmed, and changes no other verdict. Parts that are smaller than claimed make confirmed ones that.
+    otherwise confirmed and changes no other verdict. Where some parts are smaller than claimed and the others
+    confirmed, the claim is smaller than claimed.
     """
     verdicts = {finding.verdict for finding in findings} - {Verdict.NOT_TESTABLE, Verdict.EXPLORATORY}
     decided = verdicts - {Verdict.CONFIRMED, Verdict.REASON, Verdict.SLIP}
@@ -76,7 +77,7 @@ def together(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def label(findings: Iterable[Finding]) -> str:
-    """Return the words for a claim's verdict wherever it is shown: "confirmed in part" where a part is not testable."""
+    """Return the words for a claim's verdict, the same everywhere; "in part" where a part cannot be tested."""
     parts = list(findings)
     return f"{overall(parts)}{' in part' if in_part(parts) else ''}"
 
@@ -88,7 +89,7 @@ def count(findings: Iterable[Finding]) -> str:
 
 
 def in_part(findings: Iterable[Finding]) -> bool:
-    """Say whether a claim is confirmed in those parts alone that something could decide."""
+    """Return whether a claim is confirmed, and some part of it cannot be tested."""
     parts = list(findings)
     untested = any(finding.verdict == Verdict.NOT_TESTABLE for finding in parts)
     return untested and overall(parts) == Verdict.CONFIRMED

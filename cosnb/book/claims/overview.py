@@ -78,7 +78,7 @@ def tiles(findings: Mapping[str, Sequence[Finding]], say: Callable[[str], str]) 
 
 
 def legend(findings: Mapping[str, Sequence[Finding]]) -> Markdown:
-    """Return what each label of a claim or part that is there means, one a line."""
+    """Return the meaning of each label in use, one a line."""
     there = {part.verdict for parts in findings.values() for part in parts} | set(map(overall, findings.values()))
     lines = [
         f'- <span class="{style(verdict)}">{MARKS[verdict]}\u00a0{verdict}</span>: {meaning}.'

@@ -28,10 +28,11 @@ _lock = threading.Lock()  # between looking at the order to stop with a start af
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook to run: `timeout` in seconds for the whole notebook; exclusive: it takes a GPU.
+    """One notebook to run: `timeout` in seconds for the whole notebook; `exclusive`: it takes a GPU.
 
-    shares: its runs may be trained on a cluster, that of its parameter `scheduler`. environment: set over this
-    process's. fingerprint, records: digests for the stamp (see `cosnb.book.notebooks.cache`).
+    `shares`: its runs may be trained on the cluster at the address in its parameter `scheduler`. `environment`:
+    variables set in addition to this process's. `fingerprint`, `records`: digests for the stamp (see
+    `cosnb.book.notebooks.cache`).
     """
 
     name: str
@@ -48,7 +49,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Failure:
-    """What stopped a notebook: `cell` counts its code cells from 1 and `line` is that cell's first line."""
+    """The failure of a notebook: `cell` counts its code cells from 1, `line` is the first line of that cell."""
 
     name: str
     error: str

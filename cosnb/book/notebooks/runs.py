@@ -16,7 +16,7 @@ from cosnb.paths import build_dir, notebooks_dir, repository_root, results_dir
 
 
 def executed_path(name: str, profile: str, root: Path | None = None) -> Path:
-    """Return where the executed notebook of a profile goes."""
+    """Return the path of the executed notebook of a profile."""
     return build_dir(root or repository_root()) / "notebooks" / profile / f"{name}.ipynb"
 
 
@@ -28,10 +28,10 @@ def available_cores() -> int:
 def plan(
     names: Sequence[str], profile: str, overrides: Mapping[str, Any] | None = None, root: Path | None = None
 ) -> list[Job]:
-    """Return the jobs for `names`, all parameters checked; `overrides` win over the profile's parameters.
+    """Return the jobs for `names` with all parameters checked; `overrides` replace parameters of the profile.
 
-    Raises CosnbError on an unknown name or profile, on an unknown or ill-typed parameter, and on overrides of seeds and
-    activations that name none.
+    Raises CosnbError for an unknown name or profile, for an unknown or ill-typed parameter, and for overrides of
+    `seeds` and `activations` that name none.
     """
     root = root or repository_root()
     _check_lists(overrides or {})
@@ -82,11 +82,11 @@ def run(
 ) -> list[Failure]:
     """Run notebooks with papermill and return the failures; one notebook's failure does not stop the others.
 
-    They run on this machine, `jobs` at a time (default: two, or one on a single core, or as many as there are GPUs).
-    Those that record runs train them on the Dask cluster that `scheduler` names, an address or "local:N" (see
-    `runner.run_missing`); without one, where several may be trained at a time here, as many side by side, one notebook
-    at a time. With `reuse`, executed notebooks that would come out of what they came out of before are kept. Raises
-    CosnbError as `plan` does.
+    They run on this machine, `jobs` at a time (default: two; one on a single core; as many as there are GPUs).
+    Notebooks that record runs train them on the Dask cluster that `scheduler` names, an address or "local:N" (see
+    `runner.run_missing`). Without one, where several runs can be trained at a time, that many are trained side by side,
+    one notebook at a time. `reuse`: keep executed notebooks whose sources, parameters, code and records are unchanged.
+    Raises CosnbError as `plan` does.
     """
     if jobs is not None and jobs < 1:
         raise CosnbError(f"jobs is {jobs}: give a number from 1 on.")

@@ -1,5 +1,6 @@
 """Figures of the book, drawn from formulas or from records, never from training."""
 
+from cosnb.book.plots.arguments import quotients, straight
 from cosnb.book.plots.contrasts import forest, sequence, shares, ticks, worked
 from cosnb.book.plots.draws import histograms
 from cosnb.book.plots.formulas import expressions, function_and_derivative, several
@@ -29,12 +30,14 @@ __all__ = [
     "planes",
     "printed_leads",
     "profiles",
+    "quotients",
     "ratios",
     "save_svg",
     "sequence",
     "several",
     "shares",
     "stacked",
+    "straight",
     "style",
     "ticks",
     "trade",

@@ -18,11 +18,11 @@ _COLOR, _CLAIM, _BAND = "#D55E00", "0.25", "0.90"
 
 
 def forest(rows: Sequence[Contrast], xlabel: str = "difference in test accuracy (points)") -> Figure:
-    """Return the forest plot of contrasts, first on top: each pair of runs a tick, the mean and its interval below.
+    """Return the forest plot of contrasts, the first on top: a tick for each pair of runs, mean and interval below.
 
-    Where there is no interval yet, the pairs are drawn alone. The primary ones have the book's colour of CoS, the
-    others are grey; the claimed differences are open diamonds, and a grey band shows ± 0.3 points, within which a lead
-    is not worth naming. Raises CosnbError without a row.
+    A contrast without an interval shows its pairs only. Primary contrasts have the colour of CoS, others are grey; open
+    diamonds are the claimed differences, and a grey band marks ± 0.3 points, within which no lead is worth naming.
+    Raises CosnbError without a row.
     """
     if not rows:
         raise CosnbError("There is no contrast to draw: run the experiment first.")
@@ -53,8 +53,8 @@ def forest(rows: Sequence[Contrast], xlabel: str = "difference in test accuracy 
 def sequence(contrasts: Mapping[str, tuple[Sequence[float], Sequence[Comparison], float]]) -> Figure:
     """Return the figure of {name: (differences by seed, judgement at each look reached, claimed difference)}.
 
-    A panel a contrast: each pair a small mark over its seed's place, the running mean a line, the intervals at the
-    looks, which the axis marks, vertical bars at the looks' levels; the claimed lead and ± 0.3 points as in `forest`.
+    In each panel small marks are pairs in the order of their seeds, a line their running mean, and vertical bars the
+    intervals at the looks, at the looks' levels. The claimed lead and ± 0.3 points are marked as in `forest`.
     """
     if not any(len(gaps) for gaps, *_ in contrasts.values()):
         raise CosnbError("There is no pair of runs to draw: run the experiment first.")
@@ -85,7 +85,7 @@ def sequence(contrasts: Mapping[str, tuple[Sequence[float], Sequence[Comparison]
 
 
 def ticks(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
-    """Return the figure of {activation: a number a run}: each run a tick, their mean a dot with its 95 % interval."""
+    """Return the figure of {activation: a number for each run}: runs as ticks, and a dot with a 95 % interval."""
     if not any(len(sample) for sample in values.values()):
         raise CosnbError("There is no run to draw: run the experiment first.")
     with style():
@@ -105,7 +105,7 @@ def ticks(values: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
 
 
 def shares(values: Mapping[str, Mapping[str, float]], xlabel: str) -> Figure:
-    """Return the figure of {kind: {pair: share}}: a row a kind, each pair a dot, in percent, named at its dot's row."""
+    """Return the figure of {kind: {pair: share}}: a row for each kind, a named dot in percent for each pair."""
     if not any(values.values()):
         raise CosnbError("There is no pair of runs to draw: run the experiment first.")
     with style():

@@ -16,9 +16,9 @@ _BINS = 15
 
 
 def histograms(gaps: Mapping[str, tuple[Sequence[float], float]], xlabel: str = "points") -> Figure:
-    """Return the figure of {difference: (its value in each draw, the claimed one)}, a panel each.
+    """Return the figure of {difference: (its value in each draw, the claimed value)}, a panel each.
 
-    Draws above 0 have the colour of CoS, the others are grey; the claimed difference is a dashed line, and a title says
+    Draws above 0 have the colour of CoS, others are grey. A dashed line is the claimed difference, and the title says
     how many draws reach it. The panels share their bins, which have an edge at 0. Raises CosnbError without a draw.
     """
     values = [np.asarray(found, dtype=float) for found, _ in gaps.values()]

@@ -33,7 +33,7 @@ class Formula(Protocol):
     def derivative(self, n: int = 1) -> sympy.Expr: ...
 
 
-def _curve(
+def sample(
     formula: Formula, derivative: int, interval: tuple[float, float], breaks: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[float, float]]]:
     """Return x, y and the open ends (x, y) of jumps; y is NaN between the two ends of a jump."""
@@ -77,7 +77,7 @@ def _draw(
     look: Look,
 ) -> np.ndarray:
     """Draw one curve and return its y (NaN inside a jump)."""
-    x, y, open_ends = _curve(formula, derivative, interval, breaks)
+    x, y, open_ends = sample(formula, derivative, interval, breaks)
     axes.plot(x, y, color=look.color, linestyle=look.linestyle, label=label)
     for point in open_ends:
         face = look.color if not derivative and _takes(formula, point) else "white"
@@ -102,9 +102,9 @@ def function_and_derivative(
 ) -> Figure:
     """Return the figure of f (solid) and f′ (dashed) on `interval`.
 
-    `breaks` are the points where f or f′ may jump: the line is interrupted there, its two ends marked, filled where f
-    has that value and open where not. Where f still grows at an end of the interval it may leave the picture, so that
-    f′ fills about 40 % of the `height`, in inches.
+    `breaks`: the points where f or f′ may jump. The line is interrupted there, and its ends are marked: filled where f
+    has that value, open where it has not. `height` is in inches. Where f still grows at an end of the interval it may
+    leave the figure, so that f′ fills about 40 % of the height. Raises CosnbError as `expressions` does.
     """
     with style():
         figure, axes = new_axes("x", f"{_order(0)}, {_order(1)}", zero_lines=True)
@@ -137,9 +137,9 @@ def several(
     interval: tuple[float, float] = (-6, 6),
     breaks: Mapping[str, Sequence[float]] | None = None,
 ) -> Figure:
-    """Return the figure of several activations' n-th derivatives (0: the functions) on `interval`.
+    """Return the figure of the `derivative`-th derivatives of several activations on `interval` (0: the functions).
 
-    `breaks` gives, by activation name, the points where its line may jump.
+    `breaks`: {activation: points where its line may jump}. Raises CosnbError as `expressions` does.
     """
     with style():
         figure, axes = new_axes("x", _order(derivative), zero_lines=True)
@@ -155,9 +155,10 @@ def several(
 def expressions(
     labelled: Mapping[str, sympy.Expr], x: sympy.Symbol, like: str, interval: tuple[float, float] = (-6, 6)
 ) -> Figure:
-    """Return the figure of smooth expressions in `x` by label: the first in the colour of the activation `like`.
+    """Return the figure of smooth expressions in `x` by label, the first in the colour of the activation `like`.
 
-    The others have the same colour dashed, then grey line styles; CosnbError as in the other figures.
+    The second has the same colour, dashed; the others are grey, in different line styles. Raises CosnbError for free
+    symbols, an empty interval and an expression without finite values there.
     """
     with style():
         figure, axes = new_axes("x", "", zero_lines=True)
@@ -165,14 +166,14 @@ def expressions(
         others = looks(list(labelled)[2:])
         first = dict(zip(labelled, (Look(color, "solid"), Look(color, (0, (4, 2)))), strict=False))
         for label, expr in labelled.items():
-            _draw(axes, _Plain(label, x, expr), 0, interval, (), label, (first | others)[label])
+            _draw(axes, Plain(label, x, expr), 0, interval, (), label, (first | others)[label])
         axes.set_xlim(*interval)
         axes.legend(loc="best")
     return figure
 
 
 @dataclass(frozen=True)
-class _Plain:
+class Plain:
     """An expression under a label, as a Formula."""
 
     name: str

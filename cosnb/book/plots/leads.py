@@ -21,10 +21,10 @@ _DIAMOND: Any = {"marker": "D", "color": _CLAIM, "markersize": 6, "markerfacecol
 
 
 def leads(found: Sequence[Lead]) -> Figure:
-    """Return the forest plot of leads by network, a panel a pair: our interval, and the paper's lead as a diamond.
+    """Return the forest plot of leads by network, a panel for each pair: our interval, the paper's lead a diamond.
 
-    Intervals of runs that decide nothing are grey, the others in the colour of CoS. A network without two pairs of runs
-    has the paper's lead alone.
+    Intervals of runs that decide nothing are grey, others have the colour of CoS. A network with fewer than two pairs
+    of runs shows the paper's lead alone.
     """
     with style():
         figure, panels, names = _panels([lead.network for lead in found], whole=True)
@@ -46,7 +46,7 @@ def leads(found: Sequence[Lead]) -> Figure:
 
 
 def printed_leads(found: Sequence[PrintedLead], errors: float = 2) -> Figure:
-    """Return the paper's leads by table, a panel a pair: each a diamond with ± so many standard errors of sampling."""
+    """Return the paper's leads by table, a panel for each pair: diamonds ± `errors` standard errors of sampling."""
     with style():
         figure, panels, names = _panels([lead.network for lead in found], whole=False)
         for lead in found:

@@ -26,11 +26,12 @@ def against(
     formula: Mapping[str, Mapping[float, float]] | None = None,
     size: tuple[float, float] = SIZE,
 ) -> Figure:
-    """Return the figure of {activation: {x: values over seeds}}: a mean line each, with its t interval as a band.
+    """Return the figure of {activation: {x: values over seeds}}: a line of means each, with its t interval as a band.
 
-    For fewer than 3 values at a place each is a small mark in place of the band. `log` names the logarithmic axes ("x",
-    "y" or "xy"); on a logarithmic y the mean and band are those of the logarithms. `ticks` {x: label} sets the marks of
-    the x axis. `formula` {activation: {x: y}} are drawn as thin black lines. `size`: in inches.
+    Fewer than 3 values at an x are drawn as small marks instead of a band. `log` names the logarithmic axes ("x", "y"
+    or "xy"); on a logarithmic y, mean and band are those of the logarithms. `ticks` {x: label} sets the ticks of the x
+    axis. `formula` {activation: {x: y}} is drawn as thin black lines. `size` is in inches. Raises CosnbError without a
+    value.
     """
     with style():
         figure, axes = new_axes(xlabel, ylabel)
@@ -75,7 +76,7 @@ def _mean_line(
 
 
 def profiles(values: Mapping[str, Sequence[float]], reach: float, xlabel: str, ylabel: str) -> Figure:
-    """Return the figure of {activation: values at equally spaced places from −reach to reach}, a line each."""
+    """Return the figure of {activation: values at equally spaced x from −`reach` to `reach`}, a line each."""
     with style():
         figure, axes = new_axes(xlabel, ylabel)
         for name, look in looks(list(values)).items():
@@ -86,9 +87,10 @@ def profiles(values: Mapping[str, Sequence[float]], reach: float, xlabel: str, y
 
 
 def pictures(images: Mapping[str, np.ndarray], extent: tuple[float, float], label: str, columns: int = 2) -> Figure:
-    """Return one panel an activation of {name: heights (rows y, columns x)} over a square, one colour scale for all.
+    """Return a panel for each {name: heights (rows y, columns x)} over the square `extent`, (low, high).
 
-    `columns`: how many are beside one another; more than two make a wider figure.
+    `label`: of the colour bar, which is the same for all. `columns`: how many panels are beside one another; more than
+    two widen the figure.
     """
     low = min(float(image.min()) for image in images.values())
     high = max(float(image.max()) for image in images.values())
@@ -122,10 +124,11 @@ def ratios(
     xlabel: str,
     reported: Mapping[tuple[str, str], Mapping[str, float]] | None = None,
 ) -> Figure:
-    """Return {(row, column): {kind: {activation: (low, middle, high)}}} as points with bars, an activation a line.
+    """Return the figure of {(row, column): {kind: {activation: (low, middle, high)}}}: points with bars around 1.
 
-    A panel each, those of a row beside one another; 1 is marked. At most two kinds: the first has open marks, the
-    second filled ones. `reported` {(row, column): {activation: ratio}} are the paper's numbers, diamonds.
+    There is a panel for each (row, column) and a line for each activation; 1 is marked. There are at most two kinds,
+    the first with open marks, the second with filled ones. `reported` {(row, column): {activation: ratio}} are the
+    paper's numbers, as diamonds.
     """
     rows, columns = (list(dict.fromkeys(key[place] for key in panels)) for place in (0, 1))
     kinds = list(dict.fromkeys(kind for panel in panels.values() for kind in panel))

@@ -26,12 +26,12 @@ def training_curves(
     first_epoch: int = 1,
     level: float = 0.95,
 ) -> Figure:
-    """Return the figure of a test metric over epochs: a mean line an activation, with its t interval as a band.
+    """Return the figure of a test metric over epochs: a line of means for each activation, its t interval as a band.
 
-    The records are of one configuration; only finished runs are drawn, and the legend has their number n. For n = 2,
-    where the interval is 13 times as wide as the runs lie apart, the two runs are drawn thinly in place of a band.
-    Epochs before `first_epoch` are left out. The height is that of single runs after the first tenth of the epochs, so
-    that the start does not flatten the rest. Raises CosnbError without a finished run to draw.
+    `records` are of one configuration. Only finished runs are drawn; the legend has their number n. For n = 2, whose
+    interval is 13 times as wide as the runs lie apart, the two runs are thin lines instead of a band. Epochs before
+    `first_epoch` are left out. The y axis spans single runs after the first tenth of the epochs, so that the start does
+    not flatten the rest. Raises CosnbError without a finished run.
     """
     _check(metric)
     if first_epoch < 1:
@@ -84,10 +84,11 @@ def _mean_curve(axes: Axes, values: np.ndarray, first_epoch: int, label: str, lo
 def comparison(
     rows: Sequence[Row], paper_values: Mapping[str, float] | None = None, metric: str = "accuracy", of: str = ""
 ) -> Figure:
-    """Return the figure of a table: an activation's runs, their mean and interval, and the paper's number beside.
+    """Return the figure of a table: the runs of each activation, their mean with its interval, and the paper's number.
 
-    `paper_values` {activation: number} are drawn as open diamonds. A row without runs is written "missing";
-    diverged and failed runs are counted under the activation's name. `of` says at the x axis whose runs they are.
+    `paper_values` {activation: number} are open diamonds. A row without runs says "missing"; diverged and failed runs
+    are counted below the activation's name. `metric`: "accuracy" (%) or "loss". `of`: whose runs they are, for the x
+    axis.
     """
     _check(metric)
     with style():

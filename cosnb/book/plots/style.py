@@ -33,8 +33,8 @@ _RC: Any = {
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.7,
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same glyphs on every machine
-    "font.size": 10,  # 9 pixels on a telephone, which shows 5 inches at 0.7 of their size
-    "legend.fontsize": 9.5,
+    "font.size": 10.1,  # 10 pixels on a telephone, which shows 5 inches at 0.75 of their size
+    "legend.fontsize": 10.1,
     "legend.frameon": True,
     "legend.framealpha": 0.9,
     "legend.edgecolor": "none",
@@ -49,7 +49,7 @@ _RC: Any = {
 
 @dataclass(frozen=True)
 class Look:
-    """Colour (Okabe and Ito) and line style of an activation."""
+    """The colour (from the palette of Okabe and Ito) and line style of an activation."""
 
     color: str
     linestyle: str | tuple[float, tuple[float, ...]]
@@ -69,7 +69,7 @@ _OTHER_DASHES = ((0, (10, 2)), (0, (3, 3)), (0, (9, 2, 3, 2)), (0, (2, 4)))
 
 
 class Picture(Figure):
-    """A Matplotlib figure that notebooks show as the SVG that `save_svg` writes."""
+    """A Matplotlib figure that notebooks display as the SVG written by `save_svg`."""
 
     def _repr_svg_(self) -> str:
         buffer = io.StringIO()
@@ -78,7 +78,7 @@ class Picture(Figure):
 
 
 def style() -> AbstractContextManager[None]:
-    """Return the context of the book's figures, for `with style():` around drawing and saving."""
+    """Return a context in which figures have the book's style: `with style():` around drawing and saving."""
     return matplotlib.rc_context(_RC)
 
 
@@ -92,7 +92,7 @@ def save_svg(figure: Figure, target: str | Path | io.StringIO) -> None:
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """Return each name's Look; names outside the catalogue are grey, with line styles in the order given."""
+    """Return {name: Look}; names outside the catalogue are grey, with different line styles in the order given."""
     others = [name for name in names if name not in LOOKS]
     return {
         name: LOOKS[name] if name in LOOKS else Look("0.45", _OTHER_DASHES[others.index(name) % len(_OTHER_DASHES)])

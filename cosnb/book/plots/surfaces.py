@@ -19,7 +19,10 @@ _LABELLED = 4  # every so many of them have their height written on
 
 @dataclass(frozen=True)
 class Plane:
-    """Heights over a grid of two weights (rows: the second one), the grid's places, ways (steps, 2) and their goal."""
+    """Heights over a grid of two weights (rows: the second one) and the values of either weight, `places`.
+
+    `ways`: paths, each (steps, 2); `goal`: where they should lead.
+    """
 
     heights: np.ndarray
     places: np.ndarray
@@ -35,11 +38,11 @@ def stacked(
     breaks: Mapping[tuple[str, str], Sequence[float]] | None = None,
     whole: bool = False,
 ) -> Figure:
-    """Return one panel a row of {label of y: {activation: y}} over the same `x`, one above another.
+    """Return a panel for each {label of y: {activation: y}} over the same `x`, one above another.
 
-    Where `log`, y is logarithmic, and what is not above 0 is not drawn. `breaks` {(label of y, activation): places} are
-    the jumps at which a line is interrupted; such a line is drawn through, since dots look like gaps. `whole`: x is a
-    count, with ticks at whole numbers only. Raises CosnbError for lengths that differ.
+    `log`: y is logarithmic, and values that are not above 0 are not drawn. `breaks` {(label of y, activation): places}:
+    the jumps at which a line is interrupted; such a line is solid, since dots look like gaps. `whole`: x is a count,
+    with ticks at whole numbers only. Raises CosnbError where lengths differ.
     """
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     jumps = breaks or {}
@@ -69,9 +72,9 @@ def stacked(
 
 
 def planes(panels: Mapping[str, Plane], xlabel: str, ylabel: str) -> Figure:
-    """Return a panel a name of contour lines, the same levels in all, with each way as a line of dots from its ring.
+    """Return a panel of contour lines for each {name: Plane}, with the same levels and each path as dots from its ring.
 
-    A cross marks the goal. Names of activations give the ways their colours. Levels are quantiles of all heights,
+    A cross marks the goal. Paths have the colours of activations by name. The levels are quantiles of all heights,
     since a loss has few low places and many high ones.
     """
     heights = np.concatenate([plane.heights.ravel() for plane in panels.values()])
@@ -101,10 +104,11 @@ def caught(
     spans: Mapping[str, tuple[Values, Values]],
     places: Sequence[tuple[float, float, str]],
 ) -> Figure:
-    """Return losses over the steps, and beside them where the unit of one activation is caught on its curve.
+    """Return losses over the steps and, beside them, where the unit of one activation is caught on its curve.
 
-    losses: {activation: loss after each step}. name: whose (x, y) `curve` is. spans: {"start" and "end": the parts
-    (x, y) of the curve that the unit's inputs reach}. places: (x, y, word) of each zero of the slope.
+    `losses`: {activation: loss after each step}. `name`: the activation whose curve (x, y) is drawn. `spans`: {label:
+    the part (x, y) of the curve that the unit's inputs reach}, at the start and at the end. `places`: (x, y, word) of
+    each zero of the slope.
     """
     with style():
         figure = Picture(figsize=(7.5, 3.5))

@@ -11,9 +11,9 @@ from cosnb.experiments.results.summary import title
 
 
 def trade(values: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str) -> Figure:
-    """Return the figure of {activation: (costs, accuracies)}: a dot at their means, a tick a cost and an accuracy each.
+    """Return the figure of {activation: (costs, accuracies)}: a dot at the means, and a tick for each value.
 
-    Raises CosnbError without an activation to draw.
+    Raises CosnbError without an activation.
     """
     if not values:
         raise CosnbError("There is no activation to draw: run the experiments first.")

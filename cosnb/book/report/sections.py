@@ -203,25 +203,32 @@ def verdict_table(judged: Mapping[str, Comparison]) -> Table:
     return Table(head, rows)
 
 
+def shape(own: Curve) -> Markdown:
+    """Return what the function is, approaches, and how low and steep it gets, each with how it was found."""
+    found = own.activation.properties()
+    smoothness, lowest, slope = found["smoothness"], found["minimum"], found["lipschitz"]
+    smooth = {"C^∞": r"smooth ($C^\infty$)"}.get(smoothness.value, smoothness.value)
+    turns = "monotone" if found["monotone"].value != "no" else "not monotone"
+    said = [f"The function is {smooth} ({smoothness.how}) and {turns} ({found['monotone'].how})."]
+    lines = found["asymptotes"]
+    if None not in lines.value:
+        left, right = map(show, lines.value)
+        said.append(f"It approaches {left} on the left and {right} on the right ({lines.how}).")
+    if lowest.value.attained and lowest.value.value.is_finite:
+        said.append(f"Its minimum is {show(lowest.value.value)}, at {show(lowest.value.at)} ({lowest.how}).")
+    elif not found["bounded_below"].value:
+        said.append("It has no bound below.")
+    steep = f"largest slope is {show(slope.value)} ({slope.how})" if slope.value.is_finite else "slope has no bound"
+    return Markdown(f"{' '.join(said)} Its {steep}.".replace(" -", " −"))
+
+
 def summary(
     own: Curve, times: Mapping[str, Mapping[str, list[float]]], judged: Mapping[str, Comparison], where: str
 ) -> Markdown:
     """Return the report in a few sentences; `where` says on what the networks were trained."""
-    found = own.activation.properties()
-    words = {"C^∞": r"smooth ($C^\infty$)"}
-    smoothness = found["smoothness"].value
-    shape = [f"is {words.get(smoothness, smoothness)}"]
-    shape.append("monotone" if found["monotone"].value != "no" else "not monotone")
-    lowest = found["minimum"].value
-    if lowest.attained and lowest.value.is_finite:
-        shape.append(f"has its minimum {show(lowest.value)} at {show(lowest.at)}")
-    elif not found["bounded_below"].value:
-        shape.append("has no bound below")
-    slope = found["lipschitz"]
-    steep = f"Its largest slope is {show(slope.value)} ({slope.how})"
     key = f"{own.name}, cosnb"
     ratios = [timing.quartiles(taken[key], taken["swish"]) for taken in times.values()]
-    lines = [f"The function {', '.join(shape)}. {steep if slope.value.is_finite else 'Its slope has no bound'}."]
+    lines = [str(shape(own))]
     if all(high <= _BUSY * low for low, _, high in ratios):
         lines.append(
             f"Compiled by cosnb it takes {ratios[0][1]:.2f} times as long as PyTorch's SiLU, {ratios[1][1]:.2f} times "

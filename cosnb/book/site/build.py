@@ -44,9 +44,9 @@ _MOST_JOBS = 4  # 0.4 GB each
 
 
 class Builder:
-    """Builds the site, with a process that gets ready to, from `with` on, while something else is done.
+    """A builder of the site, used as a context manager: a process prepares the build while other work goes on.
 
-    jobs: processes that read and write pages (default: one a core, at most 4).
+    `jobs`: processes that read and write pages (default: one for each core, at most 4).
     """
 
     def __init__(self, root: Path | None = None, jobs: int | None = None) -> None:
@@ -76,12 +76,12 @@ class Builder:
         self._process.communicate()
 
     def build(self) -> Path:
-        """Build the site from the executed quick notebooks, once, and return the path of its `index.html`.
+        """Build the site from the executed quick notebooks, once, and return the path of its index.html.
 
-        The site is built aside and takes the place of `_build/site` when it is whole and checked; until then, and for
-        good where this fails, the previous site stays. Notebooks that are as they were in the last good build are not
-        read again. Equal inputs give equal bytes, also then, and for any number of processes. Raises CosnbError with
-        Sphinx's warnings, which are errors here, and with what `check` finds.
+        The site is built aside and replaces `_build/site` when it is complete and checked; until then, and where the
+        build fails, the previous site remains. Notebooks unchanged since the last successful build are not read again.
+        Equal inputs give equal bytes, for any number of processes. Raises CosnbError with Sphinx's warnings, which are
+        errors here, and with the faults that `check` finds.
         """
         staged, site = self._folder / "stage", self._folder / "site"
         state = stage.prepare(self.root, staged)
@@ -103,7 +103,7 @@ class Builder:
 
 
 def build(root: Path | None = None, jobs: int | None = None) -> Path:
-    """Build the site as `Builder.build` does."""
+    """Build the site as `Builder.build` does and return the path of its index.html."""
     with Builder(root, jobs) as builder:
         return builder.build()
 

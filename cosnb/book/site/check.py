@@ -12,17 +12,17 @@ _PICTURES = (".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
 def pages(site: Path) -> list[Path]:
-    """Return the site's pages, sorted: without the theme's templates in `_static` and the page for missing pages."""
+    """Return the site's pages, sorted, without the theme's templates in _static and the page for missing pages."""
     found = (page for page in site.rglob("*.html") if "_static" not in page.relative_to(site).parts)
     return sorted(page for page in found if page.name != "404.html")
 
 
 def check(site: Path) -> list[str]:
-    """Return the faults of a built site's pages, a line each.
+    """Return the faults of a built site's pages, one a line.
 
-    A page may load nothing from the network and only files that are there; a link inside the site must lead to a file,
-    and to an anchor in it; an image needs an alternative text, which only outside the article may be empty, and which
-    a file's name is not.
+    A page may load nothing from the network and only files that exist. A link inside the site must lead to a file and
+    to an anchor in it. An image needs an alternative text, which may be empty only outside the article and may not be a
+    file's name.
     """
     faults = []
     read = lru_cache(maxsize=None)(_Page)

@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Iterable
 
 from cosnb.codegen.elementary import REACH, definitions
+from cosnb.codegen.printing import power_of_two
 from cosnb.errors import CosnbError
 
 # Triton takes a bare number for a float32 where both would fit, so float64 kernels name the type of what that rounds.
@@ -68,9 +69,12 @@ def functions(names: Iterable[str], dtype: str, quotients: bool = False) -> str:
 def literal(value: float, dtype: str) -> str:
     """Return a number as Triton text; in float64 arithmetic what float32 cannot hold becomes `real(…)`, see REAL.
 
-    In float32 arithmetic it is the shortest decimal whose nearest float32 is the nearest to `value`.
+    In float32 arithmetic it is the shortest decimal whose nearest float32 is the nearest to `value`. A large or small
+    power of two is written as such, which Triton works out when it compiles.
     """
     single = _single(value)
+    if (dtype == "float" or single == value) and (power := power_of_two(single)):
+        return power
     if dtype == "double":
         return repr(value) if single == value and math.isfinite(value) else f"real({_decimal(value)})"
     digits = (f"{single:.{count}g}" for count in range(1, 18))

@@ -114,7 +114,7 @@ def cosnb_exp_nonpositive(y):
     "exp_scaled": """# 2^100 e^y for y in [-110, 0], 2^100 where y vanishes.
 @triton.jit
 def cosnb_exp_scaled(y):
-    return cosnb_max(cosnb_exp2(tl.fma(y, 1.442695, 100.0)), tl.fma(y, 1.2676506e30, 1.2676506e30))
+    return cosnb_max(cosnb_exp2(tl.fma(y, 1.442695, 100.0)), tl.fma(y, 2.0**100, 2.0**100))
 """,
 }
 _NEGATED = "_of_negative"  # ends the name of an exponential that negates its argument

@@ -20,10 +20,10 @@ TRAIN_IMAGES = {"cifar10": 50_000, "mnist": 60_000, "digits": 1_437}  # known be
 class ImageData:
     """A data set in memory.
 
-    Images: uint8 (N, C, H, W), contiguous; labels: int64 (N,), indices into `classes`. digest: SHA-256 in hex over
-    the bytes of training images, training labels (int64, little-endian), test images and test labels of the whole
-    set, in the order read, also where fewer images were asked for. held_out: 0, or how many of the last training
-    images replace the test images, to choose settings by. tested: 0 for all test images, or how many were asked for.
+    Images: uint8 (N, C, H, W), contiguous; labels: int64 (N,), indices into `classes`. `digest`: hexadecimal SHA-256 of
+    the bytes of training images, training labels (int64, little-endian), test images and test labels of the whole set,
+    in the order read, even where fewer images were asked for. `held_out`: how many of the last training images take the
+    place of the test images, to choose settings; 0 for none. `tested`: how many test images were asked for; 0 for all.
     """
 
     name: str
@@ -56,13 +56,14 @@ def load(
 ) -> ImageData:
     """Read a data set by name, verified, on the CPU.
 
-    name: "cifar10" and "mnist" from the data folder (`COSNB_DATA`, else the user's cache), downloaded there where
-    files are missing and `download` is True; "digits", bundled with scikit-learn; "auto", CIFAR-10 where all its
-    files are in the data folder, else digits, never downloading. train_images: keep the first so many, all by None.
-    held_out: take the last so many training images away from these, to be tested on in place of the test images.
-    test_images: keep the first so many of those tested on, all by None.
+    `name`: "cifar10" or "mnist", from the data folder (COSNB_DATA, else the user's cache), to which missing files are
+    downloaded if `download` is True; "digits", bundled with scikit-learn; "auto", CIFAR-10 where all its files are in
+    the data folder and digits otherwise, without a download. `train_images`: the first so many training images, None
+    for all. `held_out`: the last so many training images, taken away from these and tested on in place of the test
+    images. `test_images`: the first so many of the images tested on, None for all.
 
-    Raises CosnbError on an unknown name, on counts outside 1 to N, and on missing, wrong or unreachable files.
+    Raises CosnbError for an unknown name, for counts outside 1 to N, and for files that are missing, wrong or
+    unreachable.
     """
     if name not in NAMES:
         raise CosnbError(f"There is no data set {name!r}: choose one of {', '.join(NAMES)}.")

@@ -30,10 +30,10 @@ _DEPTH = ("depth_mlp", "depth_conv")
 
 
 def build(network: str, activation: nn.Module, classes: int = 10, depth: int = 0) -> nn.Module:
-    """Return the network called `network` with `activation` (one module, used at every place) and fresh weights.
+    """Return the network called `network` with fresh weights and `activation`, one module used at every place.
 
-    Input float (B, *input_shape(network)), output logits (B, classes). `depth` is the number of blocks of depth_mlp
-    and depth_conv, and 0 for the others. Raises CosnbError for an unknown name and for a depth that does not fit.
+    Input: float (B, *input_shape(network)); output: logits (B, classes). `depth`: the number of blocks of `depth_mlp`
+    and `depth_conv`, 0 for the others. Raises CosnbError for an unknown name and for a depth that does not fit.
     """
     if not has_depth(network):
         if depth != 0:
@@ -45,24 +45,24 @@ def build(network: str, activation: nn.Module, classes: int = 10, depth: int = 0
 
 
 def has_depth(network: str) -> bool:
-    """Say whether `network` is of a depth to be chosen. Raises CosnbError for an unknown name."""
+    """Return whether `network` has a depth to choose. Raises CosnbError for an unknown name."""
     _check(network)
     return network in _DEPTH
 
 
 def input_shape(network: str) -> tuple[int, int, int]:
-    """Return channels, height and width of the images that `network` takes."""
+    """Return channels, height and width of the images that `network` takes. Raises CosnbError for an unknown name."""
     return (1, 28, 28) if has_depth(network) else (3, 32, 32)
 
 
 def activation_name(network: str, name: str) -> str:
-    """Return the catalogue's name of what replaces `name` in `network`: ReLU6 for relu in MobileNet v2."""
+    """Return the catalogue's name of what takes the place of `name` in `network`: ReLU6 for ReLU in MobileNet v2."""
     _check(network)
     return "relu6" if (network, name) == ("mobilenet_v2", "relu") else name
 
 
 def code_file(network: str) -> Path:
-    """Return the one file that decides what `network` computes."""
+    """Return the path of the one file that decides what `network` computes."""
     _check(network)
     return Path(str(sys.modules[NETWORKS[network].__module__].__file__)).resolve()
 

@@ -8,7 +8,7 @@ WIDTHS = (2, 64, 32, 16, 1)
 
 
 class Landscape(nn.Sequential):
-    """Linear layers with the activation after every one, the last too: points (B, 2) → heights (B, 1)."""
+    """A network of linear layers, each followed by the activation, the last too: points (B, 2) → heights (B, 1)."""
 
     def __init__(self, activation: nn.Module) -> None:
         layers: list[nn.Module] = []

@@ -28,10 +28,9 @@ Record = dict[str, Any]
 def write(record: Record, root: Path | None = None) -> Path:
     """Write `record` whole or not at all and return its path.
 
-    The path is `<root>/<experiment>/<activation>-<configuration>-seed<k>.json`.
-
-    A failed run is kept beside, under a name with its time. Raises CosnbError where schema.json does not allow the
-    record, where it exists, or where the folder refuses.
+    The path is <root>/<experiment>/<activation>-<configuration>-seed<k>.json. A failed run is kept beside it, under a
+    name with its time. Raises CosnbError where schema.json does not allow the record, where the file exists, and where
+    the folder cannot be written.
     """
     if problem := _problem(record):
         raise CosnbError(f"this is no record, and was not written: {problem}")
@@ -53,10 +52,11 @@ def write(record: Record, root: Path | None = None) -> Path:
 
 
 def read(experiment: str, root: Path | None = None) -> list[Record]:
-    """Return the records of `experiment` by file name.
+    """Return the records of `experiment`, in the order of their file names.
 
-    A file that is unreadable, that schema.json does not allow, whose settings are not those of its digest or whose name
-    is another record's is named in a warning and left out; of one with unknown fields these are named.
+    A file is named in a warning and left out where it cannot be read, where schema.json does not allow it, where its
+    settings do not have the digest that it gives, or where its name is another record's. Unknown fields are named in a
+    warning.
     """
     note_read(experiment)
     records = []
@@ -97,7 +97,7 @@ def note_read(experiment: str) -> None:
 
 
 def find(experiment: str, config_digest: str, seed: int, root: Path | None = None) -> Record | None:
-    """Return the finished record of a configuration and seed, or None; CosnbError where its file is damaged."""
+    """Return the finished record of a configuration and seed, or None. Raises CosnbError where its file is damaged."""
     pattern = f"*-{config_digest}-seed{seed}.json"
     folders = results_dirs() if root is None else [root]
     for path in (path for folder in folders for path in (folder / experiment).glob(pattern)):
@@ -112,7 +112,7 @@ def find(experiment: str, config_digest: str, seed: int, root: Path | None = Non
 
 
 def require_writable(experiment: str, root: Path | None = None) -> Path:
-    """Return the folder of `experiment`, made if missing; CosnbError where it cannot be written."""
+    """Return the folder of `experiment`, created if missing. Raises CosnbError where it cannot be written."""
     folder = (root or results_dir()) / experiment
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -129,9 +129,9 @@ def require_writable(experiment: str, root: Path | None = None) -> Path:
 
 
 def checked_out() -> dict[str, str | bool | None]:
-    """Return the `commit` checked out and whether a tracked file differs, `dirty`.
+    """Return {"commit": the commit checked out, "dirty": whether a tracked file differs from it}.
 
-    A copy of the tree without git has the commit that COSNB_COMMIT names, else None, and nobody knows what differs.
+    In a copy of the tree without git, the commit is that of COSNB_COMMIT, else None, and `dirty` is None.
     """
 
     def git(*arguments: str) -> str:

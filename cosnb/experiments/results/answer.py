@@ -269,7 +269,7 @@ def show(interval: Interval) -> str:
 
 
 class Contrast(NamedTuple):
-    """A mean of paired differences, in points, as `cosnb.book.plots.forest` draws it."""
+    """Paired differences of two activations, in points, and their interval, as `cosnb.book.plots.forest` draws it."""
 
     label: str
     gaps: Sequence[float]  # a pair of runs each

@@ -15,11 +15,12 @@ _COLUMNS = ("activation", "epochs", "seed", "status", "epoch", "test_accuracy", 
 
 
 def epoch_frame(records: Iterable[Record]) -> "pd.DataFrame":
-    """Return a row an epoch of each run, in the records' order.
+    """Return a data frame with a row for each epoch of each run, in the order of the records.
 
-    Columns: the configuration's (activation, network, ..., with `epochs` those planned); seed; status ("ok",
-    "diverged", "failed"); epoch, from 1; what an epoch's entry holds (see `training.loop.train`), of which
-    test_accuracy is called accuracy and test_loss loss. Accuracies are in percent.
+    Columns: the fields of the configuration (`activation`, `network` and so on; `epochs` is the number planned);
+    `seed`; `status` ("ok", "diverged" or "failed"); `epoch`, from 1; and the epoch's entries (see
+    `training.loop.train`), of which `test_accuracy` is called `accuracy` and `test_loss` `loss`. Accuracies are in
+    percent.
     """
     import pandas as pd  # here, for campaigns on a machine without
 
@@ -37,10 +38,10 @@ def epoch_frame(records: Iterable[Record]) -> "pd.DataFrame":
 
 
 def run_frame(frame: "pd.DataFrame", figure: str = "last") -> "pd.DataFrame":
-    """Return accuracy (%) and loss of each finished run of one configuration, by (activation, seed).
+    """Return the accuracy (%) and loss of each finished run of one configuration, indexed by (activation, seed).
 
-    figure: "last", the mean of the last epochs, "final" or "best", as `summary.figures` has them. Raises CosnbError for
-    another, and where an activation has two runs of one seed, as of several configurations.
+    `figure`: "last", the mean of the last epochs, "final" or "best", as defined by `summary.figures`. Raises CosnbError
+    for another, and where an activation has two runs of one seed, as from several configurations.
     """
     if figure not in FIGURES:
         raise CosnbError(f"Unknown figure {figure!r}: choose one of {', '.join(FIGURES)}.")
@@ -59,9 +60,10 @@ def run_frame(frame: "pd.DataFrame", figure: str = "last") -> "pd.DataFrame":
 def paired_difference(
     frame: "pd.DataFrame", first: str, second: str, metric: str = "accuracy", figure: str = "last", level: float = 0.95
 ) -> Interval:
-    """Return the mean of first − second over the seeds that both activations have finished, with Student's t interval.
+    """Return the mean of first − second over the seeds that both have finished, with Student's t interval.
 
-    metric: "accuracy", in points, or "loss". Raises CosnbError for another, and as `run_frame` does.
+    `metric`: "accuracy", in points, or "loss". `level`: of the interval. Raises CosnbError for another metric, and as
+    `run_frame` does.
     """
     if metric not in METRICS:
         raise CosnbError(f"Unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")

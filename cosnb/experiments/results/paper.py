@@ -43,10 +43,10 @@ SMALLEST_LEAD = 0.38  # points of accuracy: the least that P calls an improvemen
 
 @dataclass(frozen=True)
 class PrintedLead:
-    """A lead of CoS as P's tables print it, in points, with standard errors of sampling test images.
+    """A lead of CoS as printed in the paper's tables, in points, with standard errors from sampling test images.
 
-    own: the error of CoS's accuracy. error: that of the lead where the two networks' mistakes are independent, an upper
-    limit, since they agree on most images.
+    `own`: the error of CoS's accuracy. `error`: the error of the lead if the two networks' mistakes are independent, an
+    upper limit, since the two agree on most images.
     """
 
     network: str
@@ -57,7 +57,7 @@ class PrintedLead:
 
     @property
     def ratio(self) -> float:
-        """The lead over its error."""
+        """The lead divided by its error."""
         return self.lead / self.error
 
 

@@ -16,9 +16,10 @@ OTHERS = ("speedrun", "squeezenet_half", "speedrun_wide")  # small networks trai
 
 @dataclass(frozen=True)
 class Lead:
-    """A lead of CoS over another activation in one network: ours (points), the paper's, and how ours was trained.
+    """A lead of CoS over another activation in one network: `interval` (points) is ours, `claimed` the paper's.
 
-    long: whether ours answers its question, a table of the paper's or, in another network, that of generality.
+    `length`: how the runs were trained. `long`: whether they answer their question, which is a table of the paper or,
+    in another network, whether its result is general.
     """
 
     network: str
@@ -32,7 +33,7 @@ class Lead:
 class PaperTables:
     """The three tables by network.
 
-    records: of networks that were trained just now, by network; those of the others are read.
+    `records`: {network: records} of networks trained just now; the records of the others are read.
     """
 
     experiments = tables.EXPERIMENTS
@@ -49,7 +50,7 @@ class PaperTables:
 
     @property
     def records(self) -> list[Sequence[Record]]:
-        """The records that the tables and the leads show, a group a network."""
+        """The records that the tables and the leads show, one group for each network."""
         return [group for group in (*(table.records for table in self._tables.values()), *self._beside()[1]) if group]
 
     def _beside(self) -> tuple[dict[str, dict[str, Comparison]], list[Sequence[Record]]]:
@@ -60,9 +61,9 @@ class PaperTables:
         return judged, [[record for by_seed in found.values() for record in by_seed.values()] for found in runs]
 
     def leads(self) -> list[Lead]:
-        """Return CoS − ReLU and CoS − Swish in the paper's networks, then in small ones trained well.
+        """Return CoS − ReLU and CoS − Swish in the paper's networks, then in small networks trained well.
 
-        An interval is that which decides: at the level of two comparisons, or of the last look reached.
+        Each interval is the one that decides: at the level for two comparisons, or at that of the last look reached.
         """
         found = []
         for network, table in self._tables.items():
@@ -76,7 +77,7 @@ class PaperTables:
         return found
 
     def opening(self) -> Markdown:
-        """Return what the records of each network show, and what those of short runs cannot."""
+        """Return in words what the records of each network show, and what short runs cannot show."""
         full: list[str] = []
         apart: list[str] = []
         even: list[str] = []
@@ -98,7 +99,7 @@ class PaperTables:
         return Markdown(typeset(" ".join(full)) or "No run of these networks is here yet; the cells below train them.")
 
     def configurations(self) -> Table:
-        """Return the configurations that have records, network by network, with their numbers of runs."""
+        """Return a table of the configurations that have records, network by network, with their numbers of runs."""
         rows = [
             [network_title(n), data_title(s["dataset"]), f"{s['train_images']:,}", s["epochs"], s["precision"], len(r)]
             for n, table in self._tables.items()
@@ -107,7 +108,7 @@ class PaperTables:
         return Table(["network", "data", "training images", "epochs", "precision", "runs"], rows)
 
     def three_ways(self) -> Table:
-        """Return the differences in accuracy and their verdicts by each convention of reporting a run that differs."""
+        """Return a table of differences in accuracy with their verdicts, by each convention of reporting a run."""
         rows = []
         for table in self._tables.values():
             rows += [[network_title(table.network), *row] for row in table.three_ways()]
@@ -115,10 +116,10 @@ class PaperTables:
         return Table(["network", "reported", *heads], rows)
 
     def selection(self) -> Table:
-        """Return what choosing the best epoch on the test set adds, best − mean of the last, over runs.
+        """Return a table of best epoch on the test set − mean of the last epochs: what choosing that epoch adds.
 
-        It is never below 0, and often 0: median and largest show its spread, where an interval about the mean would
-        not.
+        The difference is never below 0 and often 0, so its median and largest value are shown, not an interval of its
+        mean.
         """
         rows = [
             [network_title(network), title(name), *selection_row(added)]
@@ -129,7 +130,7 @@ class PaperTables:
 
 
 def elsewhere(records: Sequence[Record]) -> dict[str, dict[str, Comparison]]:
-    """Return {network: {pair: its judgement}} of small networks trained well, those that have reached a look."""
+    """Return {network: {pair: its judgement}} of small networks trained well that have reached a look."""
     found = {}
     for network in OTHERS:
         runs = answer.runs(records, answer.RATES, network)

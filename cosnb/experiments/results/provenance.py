@@ -36,8 +36,26 @@ VARIED = ("activation", "lr", "gain", "depth")  # what the records of one group 
 
 
 def provenance(*groups: Sequence[Record]) -> Markdown:
-    """Return what a table or figure must say of its records: a paragraph for each part of a group by `split`."""
-    return Markdown("\n\n".join(_sentences(part) for records in groups for part in split(records)))
+    """Return the origin of a table's or figure's records: a line for all, and folded a paragraph for each part.
+
+    The line has the number of runs, the days, whether code has changed since, and links to the records. A part, made by
+    `split`, has its settings, seeds, device and commit.
+    """
+    parts = [part for records in groups for part in split(records)]
+    if not parts:
+        return Markdown("")
+    records = [record for part in parts for record in part]
+    noun = "measurement" if all("measured" in record for record in records) else "run"
+    names = sorted({record.get("experiment", "") for record in records})
+    links = [(name, link) for name in names if (link := address(name))]
+    line = f"*{_count(len(records), noun)}, recorded {days(records)}.*{_age(records)}"
+    if len(links) == 1:
+        line += f" [Records]({links[0][1]})."
+    elif links:
+        line += f" Records: {', '.join(f'[{name}]({link})' for name, link in links)}."
+    folded = "\n\n".join(map(_sentences, parts))
+    head = '<details class="provenance"><summary>Settings, seeds, device and commit</summary>'
+    return Markdown(f"{line}\n\n{head}\n\n{folded}\n\n</details>")
 
 
 def split(records: Iterable[Record]) -> list[list[Record]]:
@@ -50,7 +68,7 @@ def split(records: Iterable[Record]) -> list[list[Record]]:
 
 
 def table(evidence: Mapping[str, Sequence[Record]], link: Callable[[str], str] = str) -> Table:
-    """Return all that records say of their origin, a row a group of `split`; `link` writes an experiment's name."""
+    """Return the origin of all records, a row for each group of `split`; `link` links an experiment's name."""
     rows = []
     for experiment, records in evidence.items():
         for group in split(records):
@@ -188,11 +206,13 @@ def _sentences(records: Sequence[Record]) -> str:
     commit = commits(records)
     at = f" at commit {commit}" if any(r.get("commit") for r in records) else f", commit {commit}"
     shown.append(f"Device: {devices(records)}. Recorded {days(records)}{at}.")
+    return f"*{' '.join(shown)}*"
+
+
+def _age(records: Sequence[Record]) -> str:
     older, n = sum(map(is_older, records)), len(records)
     who = f"{older} of {n} were" if older < n else "All were" if n > 1 else "It was"
-    age = f" **{who} recorded with code that has changed since.**" if older else ""
-    link = address(first.get("experiment", ""))
-    return f"*{' '.join(shown)}*{age}" + (f" [Records]({link})." if link else "")
+    return f" **{who} recorded with code that has changed since.**" if older else ""
 
 
 def _share(part: int, whole: int) -> str:

@@ -34,9 +34,9 @@ FIGURES = {"last": "mean of the last epochs", "final": "final epoch", "best": "b
 class Row:
     """One activation of a table.
 
-    `values[metric][seed]` and `intervals[metric]` (metric 'accuracy' in percent, or 'loss') hold finished runs only;
-    `diverged`, `failed` and `missing` name the seeds of the others. `seconds_per_epoch` is the median training time
-    over all epochs of the finished runs (NaN without one).
+    `values[metric][seed]` and `intervals[metric]` hold finished runs only; `metric` is "accuracy", in percent, or
+    "loss". `diverged`, `failed` and `missing` are the seeds of the other runs. `seconds_per_epoch` is the median
+    training time over all epochs of the finished runs (NaN without one).
     """
 
     activation: str

@@ -11,7 +11,7 @@ from cosnb.experiments.statistics.verdicts import Comparison, compare
 
 @dataclass(frozen=True)
 class Look:
-    """When it is taken, after `n` pairs, and the nominal two-sided `level` of its test."""
+    """A look at the data after `n` pairs, with the nominal two-sided `level` of its test."""
 
     n: int
     level: float
@@ -24,10 +24,9 @@ LOOKS = (Look(8, 0.0010), Look(14, 0.0085), Look(20, 0.0205))
 
 
 def sequence(differences: Sample, claimed: float, looks: Sequence[Look] = LOOKS) -> list[Comparison]:
-    """Judge a contrast in points at each look that there are pairs enough for, on its first n `differences`.
+    """Judge a contrast in points at each look that the number of pairs allows, on its first n differences.
 
-    The order of `differences` is that of the seeds, whatever they say. The absence of a lead is judged at the last look
-    alone.
+    `differences` are ordered by seed, never by value. The absence of a lead is judged at the last look only.
     """
     sample = np.asarray(differences, dtype=np.float64)
     return [
@@ -38,17 +37,17 @@ def sequence(differences: Sample, claimed: float, looks: Sequence[Look] = LOOKS)
 
 
 def decided(found: Sequence[Comparison]) -> Comparison | None:
-    """Return the first look that shows a lead, or that one is absent, or that excludes the claimed size; or None."""
+    """Return the first look that shows a lead, its absence, or that the claimed size is excluded; None without one."""
     return next((look for look in found if look.lead or look.negligible or look.excluded), None)
 
 
 def may_stop(contrasts: Mapping[str, Sequence[Comparison]]) -> bool:
-    """Say whether every contrast of a family has been decided, so that no more of its runs are needed."""
+    """Return whether every contrast of a family has been decided, so that no more runs are needed."""
     return bool(contrasts) and all(decided(found) for found in contrasts.values())
 
 
 def pooled_deviation(samples: Sequence[Sample]) -> float:
-    """Return the pooled standard deviation of several contrasts, which may be read at a look without their means."""
+    """Return the pooled standard deviation of several contrasts, which a look may use without their means."""
     centred = [np.asarray(sample) - np.mean(sample) for sample in samples]
     freedom = sum(len(sample) - 1 for sample in centred)
     return float(np.sqrt(sum(np.sum(sample**2) for sample in centred) / freedom))

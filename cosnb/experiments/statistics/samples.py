@@ -20,7 +20,7 @@ SEED = 20210119
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its confidence interval; with n < 2 the interval is the whole line and the deviation NaN."""
+    """A mean and its confidence interval; for n < 2 the interval is the whole line and the deviation NaN."""
 
     n: int
     mean: float
@@ -31,13 +31,13 @@ class Interval:
 
     @property
     def half_width(self) -> float:
-        """Half the interval's length (infinite with n < 2)."""
+        """Half the length of the interval (infinite for n < 2)."""
         return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True)
 class SignFlip:
-    """A two-sided sign-flip test: its p-value, the sign patterns counted, and whether those are all 2^n."""
+    """A two-sided sign-flip test: its p-value, the number of sign patterns counted, and whether these are all 2^n."""
 
     p: float
     patterns: int
@@ -69,14 +69,14 @@ def t_interval(values: Sample, level: float = 0.95) -> Interval:
 
 
 def prediction_interval(values: Sample, level: float = 0.95) -> Interval:
-    """Return the interval that one more of such `values` lies in with probability `level`: t·sd·√(1 + 1/n)."""
+    """Return the interval in which one more such value lies with probability `level`: mean ± t·sd·√(1 + 1/n)."""
     mean = t_interval(values, level)
     half = mean.half_width * math.sqrt(mean.n + 1) if mean.n > 1 else math.inf
     return Interval(mean.n, mean.mean, mean.sd, mean.mean - half, mean.mean + half, level)
 
 
 def t_test(values: Sample) -> float:
-    """Return the two-sided p of Student's t test that the mean of `values` is 0; 1 with fewer than two of them."""
+    """Return the two-sided p-value of Student's t test that the mean of `values` is 0; 1 for fewer than two values."""
     sample = as_sample(values)
     if len(sample) < 2:
         return 1.0
@@ -115,11 +115,11 @@ def _signed_sums(values: np.ndarray) -> np.ndarray:
 
 
 def sign_flip_test(differences: Sample) -> SignFlip:
-    """Test that paired differences are symmetric about 0: the share of sign patterns with a sum as far from 0 (Fisher).
+    """Test paired differences for symmetry about 0: the share of sign patterns with a sum as far from 0 (Fisher).
 
-    All 2^n patterns are counted up to n = 40; beyond, 200,000 random ones with a fixed seed, the observed one added
-    to both counts (Phipson and Smyth 2010). Sums that differ by less than 1e-9 of Σ|d| are ties: accuracies are
-    multiples of 0.01 points, so real sums lie further apart, and rounding errors nearer.
+    Up to n = 40 all 2^n patterns are counted; beyond, 200,000 random ones with a fixed seed, with the observed one
+    added to both counts (Phipson and Smyth 2010). Sums that differ by less than 1e-9 of Σ|d| are ties: accuracies are
+    multiples of 0.01 points, so that real sums differ by more and rounding errors by less.
     """
     sample = as_sample(differences)
     n = len(sample)
@@ -139,7 +139,7 @@ def sign_flip_test(differences: Sample) -> SignFlip:
 
 
 def superiority(differences: Sample) -> float:
-    """Return P(A > B), the share of paired runs whose difference is positive; ties count half, NaN without runs.
+    """Return P(A > B), the share of paired runs whose difference is positive; ties count half. NaN without runs.
 
     Source: Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks, MLSys 2021.
     """

@@ -38,7 +38,7 @@ MANY = 1000  # runs; beyond it a number of runs says no more than that nobody wi
 
 
 class Verdict(StrEnum):
-    """What runs or formulas say about a claim or a part of it."""
+    """What runs or formulas say about a claim or about a part of it."""
 
     CONFIRMED = "confirmed"
     SLIP = "right, with a slip"
@@ -68,10 +68,11 @@ Claim = float | Direction | None
 class Comparison:
     """One comparison of a family: what was measured, what was claimed, and the verdict.
 
-    `interval` is at 95 %, `decisive` at 1 − 0.05/m for a family of m, or at a look's level; `p` is the paired t test's,
-    times m. Beside them, and deciding nothing: `bootstrap` (BCa, 95 %; None for n < 20), the sign-flip `test`,
-    `superiority`, and `prediction`, the 95 % interval of one more pair. `negligible`: two one-sided tests at 0.05 put
-    the mean within ± 0.3 points, None where that is not asked. `points`: the differences are points of accuracy.
+    `interval` is at 95 %, `decisive` at 1 − 0.05/m for a family of m, or at a look's level. `p` is that of the paired t
+    test, times m. Shown beside them without deciding anything: `bootstrap` (BCa, 95 %; None for n < 20), the sign-flip
+    `test`, `superiority`, and `prediction`, the 95 % interval of one more pair. `negligible`: whether two one-sided
+    tests at 0.05 put the mean within ± 0.3 points, None where that is not asked. `points`: whether the differences are
+    points of accuracy.
     """
 
     n: int
@@ -90,7 +91,7 @@ class Comparison:
 
     @property
     def lead(self) -> int:
-        """1 where the first leads, −1 where it is behind, 0 where neither is shown."""
+        """1 where the first leads, −1 where it trails, 0 where neither is shown."""
         return 0 if self.n < LEAST_RUNS else (self.decisive.low > 0) - (self.decisive.high < 0)
 
     @property
@@ -100,9 +101,10 @@ class Comparison:
 
 
 def power(n: int, sd: float, effect: float, family_size: int = 2) -> float:
-    """Return the chance that n runs find a true difference `effect`, with its sign, at level 0.05/m.
+    """Return the probability that n runs find a true difference `effect`, with its sign, at level 0.05/m.
 
-    Noncentral t, `sd` the standard deviation of the paired differences; 0 with fewer than `LEAST_RUNS`.
+    By the noncentral t distribution; `sd` is the standard deviation of the paired differences. 0 for fewer than
+    LEAST_RUNS.
     """
     if n < LEAST_RUNS:
         return 0.0
@@ -113,7 +115,7 @@ def power(n: int, sd: float, effect: float, family_size: int = 2) -> float:
 
 
 def runs_needed(sd_of_differences: float, effect: float, family_size: int = 2) -> int:
-    """Return the least n whose power to find `effect`, were it true, is at least 0.8."""
+    """Return the least n with a `power` of at least 0.8 to find a true difference `effect`."""
     if not (math.isfinite(sd_of_differences) and sd_of_differences >= 0):
         raise CosnbError(f"The standard deviation {sd_of_differences} must be finite and not negative.")
     if not (math.isfinite(effect) and effect != 0):
@@ -133,11 +135,12 @@ def _least(enough: Callable[[int], bool], low: int) -> int:
 
 
 def more_runs(comparison: Comparison) -> int | None:
-    """Return how many runs more would resolve a comparison that is not resolved, with power 0.8; None for another.
+    """Return how many more runs would resolve an unresolved comparison with power 0.8; None for any other.
 
-    For points of accuracy: those that find a lead of 0.3 with a spread measured elsewhere. For other quantities the
-    true difference is taken to be the claimed one, or, where the claim has no number or n would suffice for it, the one
-    observed, its spread as observed; with fewer than `LEAST_RUNS` runs those that any verdict takes.
+    For points of accuracy, these are the runs that find a lead of 0.3 with a spread measured elsewhere. For other
+    quantities the true difference is taken to be the claimed one, or the observed one where the claim has no number or
+    n would suffice for it, with the observed spread. With fewer than LEAST_RUNS runs, the answer is what any verdict
+    needs.
     """
     if comparison.verdict != Verdict.NOT_RESOLVED:
         return None
@@ -153,9 +156,9 @@ def more_runs(comparison: Comparison) -> int | None:
 
 
 def more_runs_alike(family: Mapping[str, Sample], margin: float) -> int | None:
-    """Return how many runs more would confirm that all means are alike within ± `margin`, were every difference 0.
+    """Return how many more runs would confirm that all means are alike within ± `margin` if every difference were 0.
 
-    None where `alike` is resolved. Each member's two one-sided t tests succeed with a chance of 0.8 or more:
+    None where `alike` is resolved. Each member's two one-sided t tests then succeed with a probability of at least 0.8:
     n is the least with (t at 0.95 + t at 0.9)·sd/√n ≤ margin.
     """
     if not family or alike(family, margin) != Verdict.NOT_RESOLVED:
@@ -174,15 +177,15 @@ def more_runs_alike(family: Mapping[str, Sample], margin: float) -> int | None:
 def judge(
     family: Mapping[str, tuple[Sample, Claim]], family_size: int | None = None, points: bool = False
 ) -> dict[str, Comparison]:
-    """Judge a family {name: (paired differences, claimed difference)}; m = `family_size`, else its length.
+    """Judge a family {name: (paired differences, claimed difference)}; m = `family_size`, or the number of members.
 
-    Every member's `decisive` interval is at 1 − 0.05/m, so the answers hold for the family as a whole: where several
-    parts make one claim, they are its family. Confirmed: it lies on the claim's side of 0, and the claimed number, if
-    there is one, not beyond it; "real, but smaller" where it is. Refuted: it lies on the other side of 0. Else, for
-    `points` of accuracy from 20 runs on, "no lead worth naming" where the 90 % interval lies within ± 0.3; else
-    "claimed size excluded" where the claimed number lies beyond `decisive`. Else, and with fewer than 5 runs: not
-    resolved. Without a claim (None): exploratory. Raises CosnbError for a claim of 0 or not finite, and for a
-    family_size below the length.
+    Every decisive interval is at 1 − 0.05/m, so that the answers hold for the family as a whole; the parts of one claim
+    are a family. Confirmed: the interval lies on the claim's side of 0, and the claimed number, if there is one, not
+    beyond it; "real, but smaller" where it does lie beyond. Refuted: the interval lies on the other side of 0.
+    Otherwise, for points of accuracy from 20 runs on, "no lead worth naming" where the 90 % interval lies within ± 0.3;
+    else "claimed size excluded" where the claimed number lies beyond `decisive`; else, and with fewer than 5 runs, not
+    resolved. Without a claim (None): exploratory. Raises CosnbError for a claim that is 0 or not finite, and for a
+    `family_size` below the number of members.
     """
     m = len(family) if family_size is None else family_size
     if m < len(family):
@@ -248,9 +251,9 @@ def _beyond(claimed: Claim, interval: Interval) -> bool:
 def alike(family: Mapping[str, Sample], margin: float) -> Verdict:
     """Judge the claim that every mean of paired differences in `family` lies within ± `margin`.
 
-    Confirmed: each 90 % t interval lies within, which is two one-sided tests at 0.05 (Schuirmann 1987), and needs no
+    Confirmed: each 90 % t interval lies within, which is two one-sided tests at 0.05 (Schuirmann 1987) and needs no
     correction where all must pass (Berger 1982). Refuted: some t interval at 1 − 0.05/m lies wholly beyond a margin.
-    Else, and always while a member has fewer than `LEAST_RUNS` runs: not resolved.
+    Not resolved: otherwise, and always while a member has fewer than LEAST_RUNS runs.
     """
     if not (math.isfinite(margin) and margin > 0):
         raise CosnbError(f"Alike within {margin} says nothing: the margin must be a finite number above 0.")

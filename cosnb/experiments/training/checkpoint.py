@@ -20,9 +20,9 @@ _DIGEST = 32  # bytes
 
 
 class Checkpoint:
-    """The checkpoint of one run at `path`; `identity` is what must be equal for a run to go on from it.
+    """The checkpoint of one run at `path`; a run resumes from it only where `identity` is equal.
 
-    beside: how many runs stand side by side in this process, which all wait while one of them writes.
+    `beside`: how many runs are trained side by side in this process, all of which wait while one of them writes.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any], beside: int = 1) -> None:

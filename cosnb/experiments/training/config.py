@@ -39,16 +39,16 @@ _BY_PROTOCOL: Any = None  # stands for the protocol's own value until the config
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A network, an activation, a data set and the protocol's settings; a wrong value raises CosnbError.
+    """A network, an activation, a data set and the settings of the protocol. Raises CosnbError for a wrong value.
 
-    activation: a name of the catalogue, or formula text without parameters (see `cosnb.symbolic.text`).
-    train_images: how many of the training images are used, from the first. lr: the highest rate of a schedule. flip:
-    probability. rotation: degrees, the largest angle. What is not given of epochs, lr, flip, rotation, batch_size and
-    label_smoothing is the protocol's. precision: "float32", or "bfloat16" for automatic mixed precision. depth: blocks
-    of a depth network, 0 for the others. gain: factor on the initial weights of every convolution and linear layer that
-    is learnt. probes: see `training.probes`. held_out: how many of the last training images are tested on in
-    place of the test images. test_images: how many images are tested on, from the first, 0 for all (both: see
-    `cosnb.experiments.data.load`).
+    `activation`: a name of the catalogue, or formula text without parameters (see cosnb.symbolic.text). `train_images`:
+    the number of training images, from the first. `lr`: the learning rate, the highest one of a schedule. `flip`: a
+    probability. `rotation`: the largest angle, in degrees. `epochs`, `lr`, `flip`, `rotation`, `batch_size` and
+    `label_smoothing` are the protocol's where not given. `precision`: "float32", or "bfloat16" for automatic mixed
+    precision. `depth`: the blocks of a depth network, 0 for others. `gain`: a factor on the initial weights of every
+    convolution and linear layer that is learnt. `probes`: see `training.probes`. `held_out`: the number of last
+    training images that are tested on in place of the test images. `test_images`: the number of images tested on, from
+    the first, 0 for all (for both see `cosnb.experiments.data.load`).
     """
 
     activation: str
@@ -104,7 +104,7 @@ class TrainingConfig:
             raise CosnbError(f"{self.network} has a depth of {'1 or more' if deep else '0'}, got {self.depth}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the configuration as JSON types, floats as floats."""
+        """Return the configuration as a dict of JSON types, floats as floats."""
         settings: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -119,7 +119,7 @@ class TrainingConfig:
         return settings
 
     def digest(self) -> str:
-        """Return 10 hexadecimal digits that name this configuration."""
+        """Return 10 hexadecimal digits that identify this configuration."""
         text = json.dumps(self.as_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -135,7 +135,7 @@ def _types() -> dict[str, type]:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Return the seeds that `text` names: "3", "0:20" (0 … 19), "0:8:2", or several of these with commas between."""
+    """Return the seeds in `text`: "3", "0:20" (0 to 19), "0:8:2", or several of these separated by commas."""
     seeds: list[int] = []
     try:
         for part in text.split(","):
@@ -161,5 +161,5 @@ def distinct(seeds: Iterable[int]) -> list[int]:
 
 
 def parse_activations(text: str) -> list[str]:
-    """Return the catalogue's names that `text` lists with commas between; CosnbError for an unknown one."""
+    """Return the catalogue's names listed in `text`, separated by commas. Raises CosnbError for an unknown one."""
     return [catalogue.get(name.strip()).name for name in text.split(",")]

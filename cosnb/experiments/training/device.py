@@ -50,7 +50,7 @@ def require_device(name: str) -> None:
 
 
 def resolve_precision(precision: str, device: str | torch.device) -> str:
-    """Return `precision`, or for "auto" the fastest that `device` has units for: bfloat16 on CUDA, else float32."""
+    """Return `precision`; for "auto" the fastest that `device` has units for: "bfloat16" on CUDA, else "float32"."""
     if precision != "auto":
         return precision
     return "bfloat16" if torch.device(device).type == "cuda" and multiplies_bfloat16(device) else "float32"

@@ -32,9 +32,9 @@ def sign(parameter: sympy.Symbol) -> str:
 
 @dataclass(frozen=True)
 class Formula:
-    """One activation: `expr` in the real symbol `x` and in `parameters` (symbol → default), with its `source`.
+    """An activation: `expr` in the real symbol x and in parameters (symbol: default value), with its source.
 
-    `torch_name` is the class of torch.nn that computes the same with its default arguments, where there is one.
+    `torch_name` is the class of torch.nn that computes the same with its default arguments; empty where there is none.
     """
 
     name: str
