@@ -215,7 +215,8 @@ def shape(own: Curve) -> Markdown:
         left, right = map(show, lines.value)
         said.append(f"It approaches {left} on the left and {right} on the right ({lines.how}).")
     if lowest.value.attained and lowest.value.value.is_finite:
-        said.append(f"Its minimum is {show(lowest.value.value)}, at {show(lowest.value.at)} ({lowest.how}).")
+        place = "on" if isinstance(lowest.value.at, sympy.Set) else "at"
+        said.append(f"Its minimum is {show(lowest.value.value)}, {place} {show(lowest.value.at)} ({lowest.how}).")
     elif not found["bounded_below"].value:
         said.append("It has no bound below.")
     steep = f"largest slope is {show(slope.value)} ({slope.how})" if slope.value.is_finite else "slope has no bound"
