@@ -23,6 +23,7 @@ WRITERS, RECORDS, KILLS = 8, 2000, 24
 PROGRAM = Path(__file__).with_name("write_records.py")
 
 
+@pytest.mark.long
 def test_killed_writers_lose_and_double_nothing(tally: Tally, tmp_path: Path) -> None:
     said: Counter[int] = Counter()
     lock = threading.Lock()

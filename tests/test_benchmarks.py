@@ -52,6 +52,7 @@ def row(kind, name="cos", which="forward", median=1.0, dtype="float32", size=2**
     }
 
 
+@pytest.mark.long
 def test_every_combination_is_measured(tmp_path, capsys):
     assert activations.main([*TINY, "--output", str(tmp_path)]) == 0
     record = json.loads((tmp_path / "activations.json").read_text(encoding="utf-8"))

@@ -40,6 +40,7 @@ def slopes(function: Callable, x: Tensor) -> Tensor:
 
 
 @NEEDS_COMPILER
+@pytest.mark.long
 def test_compiled_fullgraph_forward_and_backward_equal_eager() -> None:
     act = activation("cos")
     compiled = torch.compile(act.module(), fullgraph=True)

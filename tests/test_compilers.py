@@ -38,6 +38,7 @@ def values() -> dict[str, Tensor]:
 
 
 @needs_compiler
+@pytest.mark.long
 @pytest.mark.parametrize("command", CLANGS)
 def test_clang_gives_the_same_bits(command: str, tmp_path: Path) -> None:
     if not shutil.which(command):

@@ -329,7 +329,10 @@ def test_a_failed_run_goes_on_from_its_checkpoint(
     tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cosnb.experiments.training.checkpoint.INTERVAL", 0.0)
-    config, given = dataclasses.replace(CONFIG, epochs=3), ("table", data, "cpu", tmp_path)
+    config, given = (
+        dataclasses.replace(CONFIG, network="depth_mlp", protocol="depth", depth=1, epochs=3),
+        ("table", data, "cpu", tmp_path),
+    )
     real, shown = runs.train, []
 
     def fail(config: TrainingConfig, seed: int, data: ImageData, device: str, after_epoch: Any, *rest: Any) -> Any:

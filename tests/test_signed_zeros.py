@@ -64,6 +64,7 @@ def check(name: str, order: int, function: Callable, target: str, formats: tuple
         assert got in allowed, (name, order, target, seen)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(cpu.compiler() is None, reason="no C compiler here")
 def test_c(tmp_path_factory: pytest.TempPathFactory) -> None:
     cases = [(name, order) for name in EXPRESSIONS for order in ORDERS if signs(name, order)]

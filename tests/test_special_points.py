@@ -87,6 +87,7 @@ def test_digits_stay_at_and_next_to_a_removable_singularity(text: str, order: in
 
 
 @NEEDS_NODE
+@pytest.mark.long
 def test_charts_have_the_digits_too() -> None:
     for order in range(3):
         sources = [vega.source(activation(text).derivative(order)) for text in REMOVABLE]
@@ -98,6 +99,7 @@ def test_charts_have_the_digits_too() -> None:
 
 
 @needs_triton
+@pytest.mark.long
 def test_triton_has_the_values_of_c(tmp_path: Path) -> None:
     texts = ["where(x == 0, 1, sin(x)/x)", "x/(1 - exp(-x))", "log(abs(x))", "x/abs(x)", "sign(x)*sqrt(abs(x))"]
     x = torch.tensor([0.0, 1e-12, -1e-6, 0.01, -0.5, 2.0])

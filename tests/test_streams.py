@@ -108,6 +108,7 @@ def test_a_step_that_a_graph_holds_reads_nothing_from_the_device() -> None:
     assert run.number.item() == 2
 
 
+SLOW = {"mobilenet_v2": pytest.mark.matrix, "shufflenet_v2": pytest.mark.matrix, "squeezenet": pytest.mark.long}
 CAPTURED = [
     mlp(protocol="paper", epochs=2, flip=0.5, rotation=20.0),
     mlp(protocol="depth", epochs=2),
@@ -115,7 +116,7 @@ CAPTURED = [
     *(
         pytest.param(
             TrainingConfig("cos", "digits", 40, network=net, epochs=1, batch_size=16, depth=2 * models.has_depth(net)),
-            marks=[pytest.mark.matrix] if net in ("mobilenet_v2", "shufflenet_v2") else [],  # a minute each
+            marks=SLOW.get(net, ()),
         )
         for net in models.NETWORKS
         if net not in ("speedrun_wide", "squeezenet_half")  # the same modules in other sizes
