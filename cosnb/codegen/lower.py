@@ -1,7 +1,7 @@
 """Lowering of a SymPy expression to a `Program`: through the normal form where there is one, else head by head."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import sympy
 
@@ -35,7 +35,8 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
     form = normal_form(expr, x)
     if form is not None:
         found = _of_form(form, expr, x)
-        found.single = single(found, expr, x) if found.error > LOST else None
+        if found.error > LOST:
+            found.single = cache(lambda: single(found, expr, x))
         return found
     program = Program(note=FALLBACK)
     program.result = _fallback(program, expr, x)

@@ -76,7 +76,7 @@ def computes_in_double(program: Program, format: str) -> bool:
     if format not in ("f32", "f16") or program.error <= LOST:
         return False
     counts = program.operations()
-    if format == "f32" and (program.single is not None or program.in_double):
+    if format == "f32" and (program.in_double or program.single() is not None):
         return program.in_double
     limit = _AFFORDABLE["dy" in program.inputs()]
     return format == "f16" or counts["multiplications"] + counts["additions"] <= limit
@@ -108,7 +108,7 @@ def reaches_far(program: Program) -> bool:
 
 
 def _of_type(program: Program, dtype: str) -> Program:
-    return program.single or program if dtype == "float" else program
+    return program.single() or program if dtype == "float" else program
 
 
 def _with_signs(program: Program) -> Program:
