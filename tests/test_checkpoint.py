@@ -13,6 +13,7 @@ from tiny_training import digits, figures, mlp, weights
 from cosnb.errors import CosnbError
 from cosnb.experiments import results
 from cosnb.experiments.runner import run_missing
+from cosnb.experiments.runner.runs import open_checkpoint
 from cosnb.experiments.training import TrainingConfig, loop, train
 from cosnb.experiments.training import checkpoint as checkpoint_module
 from cosnb.experiments.training.checkpoint import Checkpoint
@@ -164,6 +165,16 @@ def test_a_failed_run_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypat
     made = {record["seed"]: record for record in results.read("table", tmp_path)}
     assert (made[0]["status"], made[0]["error"], len(made[0]["epochs"])) == ("failed", "RuntimeError: out of memory", 1)
     assert made[1]["status"] == "ok"
+
+
+def test_a_checkpoint_that_a_kill_left_beside_its_record_goes_with_the_next_call(tmp_path: Path) -> None:
+    assert run_missing("table", [mlp()], [0], digits(), "cpu", tmp_path) == 1
+    for seed in (0, 1):
+        left = open_checkpoint("table", mlp(), seed, digits(), tmp_path)
+        left.path.parent.mkdir(exist_ok=True)
+        left.path.write_bytes(b"")
+    assert run_missing("table", [mlp()], [0], digits(), "cpu", tmp_path) == 0
+    assert [path.name for path in left.path.parent.iterdir()] == [left.path.name]  # another run's is kept
 
 
 def test_wrong_settings_are_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from cosnb.experiments.training.streams import EXECUTION, Job, Outcome, executio
 from cosnb.paths import results_dir
 
 EXECUTORS = ("auto", "processes", "streams")
+_CHECKPOINTS = ".checkpoints"
 _BESIDE = "other runs beside it"
 TIMING = "wall time an epoch, device synchronised before and after; code is built before the first epoch"
 
@@ -78,7 +79,9 @@ def run_missing(
     def missing(jobs: Iterable[Job]) -> list[Job]:
         return [job for job in jobs if results.find(experiment, job[0].digest(), job[1], root) is None]
 
-    jobs = missing((config, seed) for seed in seeds for config in configs)
+    wanted = [(config, seed) for seed in seeds for config in configs]
+    jobs = missing(wanted)
+    _forget(experiment, set(wanted) - set(jobs), data, root)
     written = 0
     with epochs_bar(sum(config.epochs for config, _ in jobs), experiment) as bar:
 
@@ -162,10 +165,17 @@ def note_company(record: Record, count: int) -> None:
 def open_checkpoint(
     experiment: str, config: TrainingConfig, seed: int, data: ImageData, root: Path | None = None, beside: int = 1
 ) -> Checkpoint:
-    """Return the checkpoint of a run, in the folder `.checkpoints` beside its records; see `Checkpoint`."""
+    """Return the checkpoint of a run, in a folder of their own beside its records; see `Checkpoint`."""
     name = f"{file_stem(config.activation)}-{config.digest()}-seed{seed}.checkpoint"
     identity = {"config": config.as_dict(), "seed": seed, "code": code_digest(config), "data": data.digest}
-    return Checkpoint((root or results_dir()) / experiment / ".checkpoints" / name, identity, beside)
+    return Checkpoint((root or results_dir()) / experiment / _CHECKPOINTS / name, identity, beside)
+
+
+def _forget(experiment: str, recorded: Iterable[Job], data: ImageData, root: Path | None) -> None:
+    """Remove checkpoints that a process killed between a record and this has left."""
+    if ((root or results_dir()) / experiment / _CHECKPOINTS).is_dir():
+        for job in recorded:
+            open_checkpoint(experiment, *job, data, root).delete()
 
 
 def run(
