@@ -1,7 +1,7 @@
 """Lowering of a SymPy expression to a `Program`: through the normal form where there is one, else head by head."""
 
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import sympy
 
@@ -9,11 +9,10 @@ from cosnb.analysis.special import special_points, value_at, values_apart
 from cosnb.codegen.decay import by_exponentials, lower_by_decay
 from cosnb.codegen.evaluate import trial, with_odd_zeros
 from cosnb.codegen.expansions import at_zero, emit
-from cosnb.codegen.guards import TYPES, lost_digits, lost_values, missed, repairs
+from cosnb.codegen.guards import LOST, TYPES, lost_digits, lost_values, missed, repairs
 from cosnb.codegen.open_points import add_points
 from cosnb.codegen.program import Program
 from cosnb.codegen.quotient import is_odd, lower_form
-from cosnb.codegen.roots import LOST, single
 from cosnb.codegen.tree import Tree
 from cosnb.symbolic.normal_form import NormalForm, normal_form
 from cosnb.symbolic.rewrites import rewritten
@@ -36,7 +35,7 @@ def lower(expr: sympy.Expr, x: sympy.Symbol, product: bool = False) -> Program:
     if form is not None:
         found = _of_form(form, expr, x)
         if found.error > LOST:
-            found.single = cache(lambda: single(found, expr, x))
+            found.cancels = expr, x
         return found
     program = Program(note=FALLBACK)
     program.result = _fallback(program, expr, x)

@@ -18,9 +18,7 @@ until a target writes it in its own format. Operations besides + − * / and the
 import copy
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import NamedTuple
 
 import sympy
@@ -68,8 +66,7 @@ class Program:
     result: int = -1
     note: str = ""
     error: float = 0.0  # of a float32 evaluation, in ulp, as far as measured: see guards.errors
-    # What C's float32 code computes instead, or None: see roots. Found when asked for, since it takes 0.1 s.
-    single: "Callable[[], Program | None]" = lambda: None
+    cancels: tuple[sympy.Expr, sympy.Symbol] | None = None  # the formula, where terms cancel and `roots` may help
     in_double: bool = False  # whether C's float32 code computes in double wherever terms cancel, at any price
     hints: dict[int, str] = field(default_factory=dict)  # names that a reader of the printed code knows
     known: dict[Step, int] = field(default_factory=dict)
@@ -185,12 +182,11 @@ class Program:
         product = copy.copy(self)
         product.steps, product.known = list(self.steps), dict(self.known)
         product.result = product.mul(product.input(name), self.result)
-        product.single = cache(lambda: (found := self.single()) and found.times(name))
         return product
 
     def precise(self) -> "Program":
         """Return a copy whose float32 code in C computes in double where terms cancel: 0.5 ulp, in twice the time."""
-        return dataclasses.replace(self, single=lambda: None, in_double=True)
+        return dataclasses.replace(self, cancels=None, in_double=True)
 
     def _argument(self, index: int) -> int:
         return self.steps[index].args[0]

@@ -11,6 +11,7 @@ a quarter of its largest term. The alternative is to compute in double: Swish's 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import sympy
@@ -19,10 +20,10 @@ from mpmath import mp, mpf
 from cosnb.analysis.numeric import numeric
 from cosnb.codegen.evaluate import trial
 from cosnb.codegen.guards import in_ulp, largest_term
+from cosnb.codegen.lower import lower
 from cosnb.codegen.program import Program
 from cosnb.host import numpy
 
-LOST = 8.0  # ulp by NumPy, which rounds each product, that are worth it: about 4 in C
 _BITS = 160
 _GRID = 4097  # points of [-16, 16] between which a root is looked for
 _CANCELS = 4.0  # largest term over |f|, from which on the polynomial stands
@@ -42,11 +43,18 @@ class NearRoot:
     coefficients: tuple[sympy.Expr, ...]
 
 
-def single(program: Program, expr: sympy.Expr, x: sympy.Symbol) -> Program | None:
-    """Return what float32 code of `expr`, which `program` computes, does instead: polynomials next to the roots.
+def single(program: Program) -> Program | None:
+    """Return what float32 code does in place of a program of f or dy·f: polynomials next to the roots; or None.
 
     None where there is no root or there are several, where one is not simple, and where terms cancel elsewhere too.
     """
+    found = _single(*program.cancels) if program.cancels else None
+    return found.times("dy") if found and "dy" in program.inputs() else found
+
+
+@lru_cache(maxsize=512)
+def _single(expr: sympy.Expr, x: sympy.Symbol) -> Program | None:
+    program = lower(expr, x)
     points = numpy.linspace(-16, 16, _GRID)
     values = trial(program, numpy.float64)(points)
     places = [k for k, (one, other) in enumerate(pairwise(values)) if one * other < 0]

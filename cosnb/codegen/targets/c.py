@@ -12,10 +12,11 @@ from functools import partial
 import sympy
 
 from cosnb.codegen.elementary import DEFINED_BY, FUNCTIONS, PERIODIC, REACH, SELECTIONS, arguments, definitions
+from cosnb.codegen.guards import LOST
 from cosnb.codegen.printing import Target, assignments
 from cosnb.codegen.program import COMPARISONS, Program, Step
 from cosnb.codegen.ranges import unlimited
-from cosnb.codegen.roots import LOST
+from cosnb.codegen.roots import single
 from cosnb.host import numpy
 
 _SUFFIX = {"float": "f", "double": ""}
@@ -76,7 +77,7 @@ def computes_in_double(program: Program, format: str) -> bool:
     if format not in ("f32", "f16") or program.error <= LOST:
         return False
     counts = program.operations()
-    if format == "f32" and (program.in_double or program.single() is not None):
+    if format == "f32" and (program.in_double or single(program) is not None):
         return program.in_double
     limit = _AFFORDABLE["dy" in program.inputs()]
     return format == "f16" or counts["multiplications"] + counts["additions"] <= limit
@@ -108,7 +109,7 @@ def reaches_far(program: Program) -> bool:
 
 
 def _of_type(program: Program, dtype: str) -> Program:
-    return program.single() or program if dtype == "float" else program
+    return single(program) or program if dtype == "float" else program
 
 
 def _with_signs(program: Program) -> Program:
