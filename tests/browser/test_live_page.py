@@ -221,7 +221,7 @@ def test_what_is_too_deep_for_a_worker_is_said_and_the_page_lives(home: "playwri
         "The formula asks for more memory than a browser gives: simplify it."
     )
     compute(home, "relu")
-    expect(home.locator(".live-error")).to_be_hidden()
+    expect(home.locator(".live-error")).to_be_hidden(timeout=60_000)  # another worker loads the engine again
     expect(home.locator(".live-properties td").first).to_be_visible(timeout=60_000)
 
 
