@@ -30,7 +30,6 @@ _CANCELS = 4.0  # largest term over |f|, from which on the polynomial stands
 _EXACT = 2.0**-26  # relative error of the polynomial
 _DEGREES = range(4, 13)
 _EXPANDED = 16  # terms at most, else a product of sums would not end
-_MOST = 1  # roots: each costs some 12 operations everywhere
 _GOOD = 10.0  # ulp by NumPy, which rounds each product: some 7 in C
 
 
@@ -58,19 +57,18 @@ def _single(expr: sympy.Expr, x: sympy.Symbol) -> Program | None:
     points = numpy.linspace(-16, 16, _GRID)
     values = trial(program, numpy.float64)(points)
     places = [k for k, (one, other) in enumerate(pairwise(values)) if one * other < 0]
-    if not 0 < len(places) <= _MOST:
+    if len(places) != 1:  # each costs some 12 operations everywhere
         return None
     with numpy.errstate(all="ignore"):
         cancels = largest_term(_sum(expr), x, points) > _CANCELS * numpy.abs(values)
+    try:
+        near = _near(expr, x, points, cancels, places[0])
+    except (ArithmeticError, ValueError, TypeError):  # no root there, or no number at some point
+        return None
+    if near is None:
+        return None
     made = _copy(program)
-    for place in places:
-        try:
-            near = _near(expr, x, points, cancels, place)
-        except (ArithmeticError, ValueError, TypeError):  # no root there, or no number at some point
-            return None
-        if near is None:
-            return None
-        made.result = _emit(made, near, made.result)
+    made.result = _emit(made, near, made.result)
     return made if _is_good(made, program, points) else None
 
 
@@ -98,20 +96,19 @@ def _near(
 
         centre = float(numpy.float32(float(root)))
         radius = float(numpy.float32(max(centre - points[before[-1]], points[after[0]] - centre)))
-        found = _polynomial(quotient, -mpf(radius), mpf(radius))
+        found = _polynomial(quotient, mpf(radius))
         if found is None:
             return None
         moved = mp.taylor(lambda away: away * mp.polyval(found[::-1], away), centre - root, len(found))
     return NearRoot(sympy.Rational(centre), sympy.Rational(radius), tuple(sympy.Float(c, 40) for c in moved))
 
 
-def _polynomial(f: Callable[[mpf], mpf], low: mpf, high: mpf) -> list[mpf] | None:
+def _polynomial(f: Callable[[mpf], mpf], radius: mpf) -> list[mpf] | None:
     """Return the coefficients, from the constant on, of the shortest polynomial that is near enough to f; or None."""
-    middle, half = (low + high) / 2, (high - low) / 2
-    tried = [low + (high - low) * k / 32 for k in range(33)]
+    tried = [radius * k / 16 for k in range(-16, 17)]
     values = [f(point) for point in tried]
     for degree in _DEGREES:
-        nodes = [middle + half * mp.cos(mp.pi * (2 * k + 1) / (2 * degree + 2)) for k in range(degree + 1)]
+        nodes = [radius * mp.cos(mp.pi * (2 * k + 1) / (2 * degree + 2)) for k in range(degree + 1)]
         powers = mp.matrix([[node**k for k in range(degree + 1)] for node in nodes])
         found = list(mp.lu_solve(powers, mp.matrix([f(node) for node in nodes])))
         if all(
